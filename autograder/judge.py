@@ -1,0 +1,269 @@
+"""Compare arrays with the reference and name the mistake.  Never meets student code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.report import Finding, Report
+from autograder.task import (
+    Aspect,
+    Case,
+    Expected,
+    Misconception,
+    Observation,
+    Observations,
+    Outputs,
+    Probability,
+    Randomness,
+    Scaled,
+    Task,
+)
+
+FALSE_ALARM = 1e-9
+"""Bound on the probability that one comparison with a `Probability` fails a right answer."""
+
+ABSOLUTE_TOLERANCE = 1e-10
+
+
+def judge(task: Task, cases: Sequence[Case], observations: Observations) -> Report:
+    """Judge what a student's functions returned.
+
+    An aspect earns its points when every output it covers agrees with the reference in shape,
+    dtype, finiteness and value.  Each broken requirement, and changing an argument in place,
+    costs a quarter of the task's points.  The known mistakes are computed only when something
+    is wrong.
+
+    Parameters
+    ----------
+    task
+        What was asked.
+    cases
+        The cases that were tried.
+    observations
+        What came back, one for each case.
+    """
+    trials = [
+        _Trial(task, case, observation)
+        for case, observation in zip(cases, observations.cases, strict=True)
+    ]
+    failures = {aspect.name: _first_failure(aspect, trials) for aspect in task.aspects}
+    findings = []
+    for aspect in task.aspects:
+        failure = failures[aspect.name]
+        if failure is None:
+            findings.append(
+                Finding(aspect.name, True, points=aspect.points, max_points=aspect.points)
+            )
+            continue
+        known = _explain(task.misconceptions, aspect, trials)
+        points = 0.0
+        message = failure
+        if known is not None:
+            message = f"{failure}\n{_explanation(known)}"
+        elif task.forward is not None:
+            carried = _explain(task.forward.misconceptions, aspect, trials)
+            if carried is not None and _agrees_everywhere(carried, trials):
+                points = _quarters(aspect.points / 2)
+                message = (
+                    f"{failure}\nThis is the right gradient of a wrong `{task.forward.name}`, "
+                    "so it earns half. Mend the forward pass and this comes right by itself.\n"
+                    f"{_explanation(carried)}"
+                )
+        findings.append(
+            Finding(
+                aspect.name,
+                False,
+                message,
+                known.id if known else None,
+                points,
+                aspect.points,
+            )
+        )
+    findings += _costs(task, observations, earned=sum(finding.points for finding in findings))
+    return Report(task.name, tuple(findings), observations.printed)
+
+
+class _Trial:
+    """One case with what was observed, and what is expected under the reference or a mistake."""
+
+    def __init__(self, task: Task, case: Case, observation: Observation) -> None:
+        self.task = task
+        self.case = case
+        self.problems = observation.problems
+        drawn = (
+            task.randomness(case.inputs, observation.outputs)
+            if task.randomness is not None
+            else Randomness({}, {})
+        )
+        self._inputs = {**case.inputs, **drawn.given}
+        self.got: Outputs = {**observation.outputs, **drawn.outputs}
+        self._expected: dict[str | None, dict[str, Expected]] = {}
+
+    def expected(self, misconception: Misconception | None = None) -> dict[str, Expected]:
+        """Return the expected outputs, of the reference or of a known mistake."""
+        key = misconception.id if misconception else None
+        if key not in self._expected:
+            departure = misconception.departure if misconception else {}
+            self._expected[key] = self.task.reference(self._inputs, **departure)
+        return self._expected[key]
+
+    def failure(self, name: str, misconception: Misconception | None = None) -> str | None:
+        """Say how an output differs from what is expected; None if it agrees."""
+        if name not in self.got:
+            return self.problems.get(name) or self.problems.get("") or f"`{name}` is missing."
+        return _difference(
+            name, self.got[name], self.expected(misconception)[name], self.task.tolerance
+        )
+
+
+def _first_failure(aspect: Aspect, trials: Sequence[_Trial]) -> str | None:
+    """Return the message of the first output of an aspect that is wrong."""
+    for trial in trials:
+        if not aspect.covers(trial.case):
+            continue
+        expected = trial.expected()
+        for name in aspect.outputs:
+            if name in expected:
+                failure = trial.failure(name)
+                if failure is not None:
+                    return f"In the case “{trial.case.name}”: {failure}"
+    return None
+
+
+def _explain(
+    misconceptions: Sequence[Misconception], aspect: Aspect, trials: Sequence[_Trial]
+) -> Misconception | None:
+    """Return the one known mistake whose numbers these are, if there is exactly one."""
+    matching = [
+        misconception
+        for misconception in misconceptions
+        if all(
+            trial.failure(name, misconception) is None
+            for trial in trials
+            if aspect.covers(trial.case)
+            for name in aspect.outputs
+            if name in trial.expected()
+        )
+    ]
+    if len(matching) > 1:
+        matching = [one for one in matching if _agrees_everywhere(one, trials)]
+    return matching[0] if len(matching) == 1 else None
+
+
+def _agrees_everywhere(misconception: Misconception, trials: Sequence[_Trial]) -> bool:
+    return all(
+        trial.failure(name, misconception) is None for trial in trials for name in trial.expected()
+    )
+
+
+def _explanation(misconception: Misconception) -> str:
+    return (
+        f"{misconception.explanation} Read “{misconception.section}” in the chapter. "
+        f"({misconception.id})"
+    )
+
+
+def _costs(task: Task, observations: Observations, earned: float) -> list[Finding]:
+    """Return a finding for each thing that costs points, none of them below zero in sum."""
+    broken = [one for one in task.requirements if one.id in observations.broken]
+    findings = [Finding(one.name, False, one.explanation, one.id) for one in broken]
+    if observations.mutated:
+        names = ", ".join(f"`{name}`" for name in observations.mutated)
+        findings.append(
+            Finding(
+                "leaves its arguments as they are",
+                False,
+                f"Your code changes {names} in place, which whoever called it still needs. "
+                "Work on a copy, or write `a = a * b` for `a *= b`.",
+            )
+        )
+    costs = []
+    for finding in findings:
+        cost = min(_quarters(task.max_points / 4), earned)
+        earned -= cost
+        costs.append(
+            Finding(finding.aspect, False, finding.message, finding.misconception, 0.0 - cost)
+        )
+    return costs
+
+
+def _quarters(points: float) -> float:
+    """Round down to a multiple of a quarter, so that sums of points are exact."""
+    return math.floor(points * 4) / 4
+
+
+def _difference(
+    name: str, got: NDArray[np.generic], expected: Expected, tolerance: float
+) -> str | None:
+    """Say how an output differs from what is expected; None if it agrees."""
+    if isinstance(expected, Probability):
+        return _unlikely(name, got, expected.value)
+    scale: NDArray[np.generic] | float | None = None
+    if isinstance(expected, Scaled):
+        expected, scale = expected.value, expected.scale
+    if got.shape != expected.shape:
+        return f"`{name}` has shape {got.shape}; expected {expected.shape}."
+    if got.dtype != expected.dtype:
+        return f"`{name}` has dtype {got.dtype}; expected {expected.dtype}."
+    bad = ~np.isfinite(got)
+    if bad.any() and np.isfinite(expected).all():
+        return f"`{name}` is {got[bad][0]} at {_where(bad)}; it should be a finite number."
+    if scale is None:
+        finite = np.abs(expected[np.isfinite(expected)])
+        scale = finite.max(initial=0.0)
+    with np.errstate(invalid="ignore"):
+        limit = ABSOLUTE_TOLERANCE + tolerance * np.broadcast_to(scale, expected.shape)
+        wrong = ~((np.abs(got - expected) <= limit) | (np.isnan(got) & np.isnan(expected)))
+    if not wrong.any():
+        return None
+    got_value, expected_value = got[wrong][0], expected[wrong][0]
+    numbers = f"{got_value:.6g}", f"{expected_value:.6g}"
+    if numbers[0] == numbers[1]:
+        numbers = f"{got_value:.17g}", f"{expected_value:.17g}"
+    if expected.ndim == 0:
+        return f"`{name}` is {numbers[0]}; expected {numbers[1]}."
+    count = int(wrong.sum())
+    extent = f"all {count}" if count == wrong.size else f"{count} of {wrong.size}"
+    return (
+        f"`{name}` differs in {extent} places, first at {_where(wrong)}: "
+        f"got {numbers[0]}, expected {numbers[1]}."
+    )
+
+
+def _where(mask: NDArray[np.bool_]) -> str:
+    index = np.unravel_index(int(np.argmax(mask)), mask.shape)
+    return "[" + ", ".join(str(int(i)) for i in index) + "]"
+
+
+def _unlikely(name: str, got: NDArray[np.generic], probability: float) -> str | None:
+    """Test a count against a binomial law with Chernoff's bound.
+
+    P(the fraction is as far from `probability`) <= 2 exp(-trials * KL(fraction, probability)),
+    for any number of trials (Hoeffding 1963, theorem 1), so a right answer fails with a
+    probability below `FALSE_ALARM`.
+    """
+    events, trials = (float(number) for number in got)
+    if trials == 0:
+        return f"{name}: nothing could be counted."
+    fraction = events / trials
+    if trials * _divergence(fraction, probability) <= math.log(2 / FALSE_ALARM):
+        return None
+    return (
+        f"{name}: {fraction:.4f} of {int(trials)}; expected {probability:.4f}, "
+        "which chance does not explain."
+    )
+
+
+def _divergence(fraction: float, probability: float) -> float:
+    """Return the Kullback-Leibler divergence of two coins, in nats."""
+    total = 0.0
+    for p, q in ((fraction, probability), (1 - fraction, 1 - probability)):
+        if p > 0:
+            if q <= 0:
+                return math.inf
+            total += p * math.log(p / q)
+    return total

@@ -1,0 +1,169 @@
+"""Run a student's functions on cases and write down what they return.
+
+The only module that meets student code.  It judges nothing: what it reports can be compared with
+a reference elsewhere, and what only it can see (a changed input, a broken requirement) costs
+points but never earns them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.task import Case, Functions, NotObserved, Observation, Observations, Outputs, Task
+
+MAX_BYTES = 64 * 2**20
+MAX_PRINTED = 2000
+
+_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def observe(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> Observations:
+    """Run a student's functions on all cases of a task.
+
+    Prints are kept, warnings dropped: neither may cost points.  An exception of the student's
+    code ends its case, not the run; only KeyboardInterrupt passes through.
+
+    Parameters
+    ----------
+    task
+        What is tried.
+    functions
+        The student's functions by name, companions included.
+    cases
+        From `task.draw`.
+    """
+    student = Functions(functions)
+    printed = _Capped()
+    observations = []
+    mutated: dict[str, None] = {}
+    broken = []
+    with _quiet(printed):
+        for case in cases:
+            inputs = copy.deepcopy(dict(case.inputs))
+            observations.append(_observe_case(task, student, inputs))
+            mutated.update(dict.fromkeys(_changed(case.inputs, inputs)))
+        for requirement in task.requirements:
+            try:
+                holds = requirement.holds(student)
+            except (Exception, SystemExit):
+                holds = False
+            if not holds:
+                broken.append(requirement.id)
+    return Observations(tuple(observations), tuple(mutated), tuple(broken), printed.getvalue())
+
+
+def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> Observation:
+    try:
+        raw = task.run(student, inputs)
+    except NotObserved as problem:
+        return Observation({}, {"": str(problem)})
+    except NotImplementedError as error:
+        return Observation({}, {"": str(error) or f"`{task.name}` is not written yet."})
+    except (Exception, SystemExit) as error:
+        return Observation({}, {"": _in_the_students_lines(error)})
+    outputs: Outputs = {}
+    problems = {}
+    for name, value in raw.items():
+        try:
+            outputs[name] = _array(task, name, value)
+        except NotObserved as problem:
+            problems[name] = str(problem)
+    return Observation(outputs, problems)
+
+
+def _array(task: Task, name: str, value: Any) -> NDArray[Any]:
+    """Turn a returned value into an array of its own, or say why it is none."""
+    torch = sys.modules.get("torch")
+    if value is None:
+        raise NotObserved(f"`{name}` is None.")
+    if torch is not None and isinstance(value, torch.Tensor):
+        if task.framework == "numpy":
+            raise NotObserved(f"`{name}` is a torch tensor. Return a NumPy array.")
+        value = value.detach().cpu().numpy()
+    elif isinstance(value, np.ndarray):
+        if task.framework == "torch":
+            raise NotObserved(f"`{name}` is a NumPy array. Return a torch tensor.")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        value = np.asarray(float(value))
+    elif not isinstance(value, np.generic):
+        wanted = "NumPy array" if task.framework == "numpy" else "torch tensor"
+        raise NotObserved(f"`{name}` is a {type(value).__name__}. Return a {wanted}.")
+    if value.size * value.dtype.itemsize > MAX_BYTES:
+        raise NotObserved(f"`{name}` is far too large: its shape is {value.shape}.")
+    if value.dtype.kind not in "fiubc":
+        raise NotObserved(f"`{name}` is an array of {value.dtype}. Return an array of float64.")
+    return np.array(value, order="C", subok=False)
+
+
+def _changed(before: Any, after: Any, name: str = "") -> Iterator[str]:
+    """Yield the names of inputs that are not what they were."""
+    if isinstance(before, Mapping):
+        for key in before:
+            inner = f"{name}[{key!r}]" if name else str(key)
+            if key in after:
+                yield from _changed(before[key], after[key], inner)
+            else:
+                yield inner
+    elif isinstance(before, list | tuple):
+        if len(before) != len(after):
+            yield name
+        elif any(any(_changed(one, other, "item")) for one, other in zip(before, after)):
+            yield name
+    elif isinstance(before, np.ndarray) and not (
+        isinstance(after, np.ndarray)
+        and before.shape == after.shape
+        and np.array_equal(before, after)
+    ):
+        yield name
+
+
+def _in_the_students_lines(error: BaseException) -> str:
+    """Describe an exception by the lines of the student's code it came through."""
+    with contextlib.suppress(Exception):
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        lines = [
+            f"  {frame.name}, line {frame.lineno}: {frame.line}"
+            for frame in traceback.extract_tb(error.__traceback__)
+            if not os.path.abspath(frame.filename).startswith(_OWN_FOLDER)
+            and "site-packages" not in frame.filename
+        ]
+        if len(lines) > 6:
+            lines = [*lines[:3], "  ...", *lines[-2:]]
+        return "\n".join([f"Your code raised {what[:500]}", *lines])
+    # The exception's own __str__ may raise.
+    return f"Your code raised {type(error).__name__}."
+
+
+class _Capped(io.StringIO):
+    """Text that stops growing, so that a loop which prints cannot fill the memory."""
+
+    def write(self, text: str) -> int:
+        room = MAX_PRINTED - self.tell()
+        if room > 0:
+            super().write(text[:room])
+            if len(text) > room:
+                super().write("\n... (cut off)")
+        return len(text)
+
+
+@contextlib.contextmanager
+def _quiet(printed: _Capped) -> Iterator[None]:
+    with (
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+    ):
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,160 @@
+"""The verdict on one task, as text, HTML and JSON.  All three say the same thing."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one aspect of a task.
+
+    Attributes
+    ----------
+    aspect
+        What was looked at.
+    passed
+        Whether it is right.
+    message
+        What is wrong and what to do; empty when it is right.
+    misconception
+        Id of the known mistake whose numbers these are, or None.
+    points, max_points
+        Earned and possible.  A finding that can only cost points has a `max_points` of 0 and,
+        when it failed, negative points.
+    """
+
+    aspect: str
+    passed: bool
+    message: str = ""
+    misconception: str | None = None
+    points: float = 0.0
+    max_points: float = 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdict on one task.
+
+    Attributes
+    ----------
+    task
+        Name of the function or class.
+    findings
+        One for each aspect, then one for each requirement that was broken.
+    printed
+        What the student's code printed while it was tried, cut off.
+    """
+
+    task: str
+    findings: tuple[Finding, ...]
+    printed: str = ""
+
+    @property
+    def points(self) -> float:
+        """Points earned: never negative, never more than `max_points`."""
+        return max(0.0, sum(finding.points for finding in self.findings))
+
+    @property
+    def max_points(self) -> float:
+        """Points that a right answer earns."""
+        return sum(finding.max_points for finding in self.findings)
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is right."""
+        return all(finding.passed for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready values."""
+        return {
+            "task": self.task,
+            "points": self.points,
+            "max_points": self.max_points,
+            "passed": self.passed,
+            "findings": [asdict(finding) for finding in self.findings],
+            "printed": self.printed,
+        }
+
+    def __str__(self) -> str:
+        width = max(len(finding.aspect) for finding in self.findings)
+        lines = [self._headline(), ""]
+        for finding in self.findings:
+            mark = "right" if finding.passed else "wrong"
+            lines.append(f"  {mark}  {finding.aspect:<{width}}  {_points(finding)}")
+            lines += _wrapped(message for message in self._messages(finding))
+        if self.printed:
+            lines += ["", "  Your code printed:", textwrap.indent(self.printed, "    ")]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for finding in self.findings:
+            mark, color = ("right", "#2e7d32") if finding.passed else ("wrong", "#c62828")
+            messages = "".join(
+                f'<div style="margin-top:0.3em;white-space:pre-wrap">{_marked(message)}</div>'
+                for message in self._messages(finding)
+            )
+            rows.append(
+                "<tr>"
+                f'<td style="text-align:left;vertical-align:top;color:{color}"><b>{mark}</b></td>'
+                '<td style="text-align:left;vertical-align:top;max-width:46em">'
+                f"{html.escape(finding.aspect)}{messages}</td>"
+                '<td style="text-align:right;vertical-align:top;white-space:nowrap">'
+                f"{_points(finding)}</td>"
+                "</tr>"
+            )
+        printed = (
+            f"<details><summary>Your code printed</summary><pre>{html.escape(self.printed)}</pre>"
+            "</details>"
+            if self.printed
+            else ""
+        )
+        return (
+            f"<div><p><b>{html.escape(self._headline())}</b></p>"
+            f"<table>{''.join(rows)}</table>{printed}</div>"
+        )
+
+    def _headline(self) -> str:
+        return f"{self.task}: {self.points:g} of {self.max_points:g} points"
+
+    def _messages(self, finding: Finding) -> list[str]:
+        """Return what to say below a finding, each sentence only once in a report."""
+        if not finding.message:
+            return []
+        for earlier in self.findings:
+            if earlier is finding:
+                return [finding.message]
+            if earlier.message == finding.message:
+                return ["As above."]
+        return [finding.message]
+
+
+def _points(finding: Finding) -> str:
+    if finding.max_points:
+        return f"{finding.points:g} of {finding.max_points:g}"
+    return f"{finding.points:g}" if finding.points else ""
+
+
+def _wrapped(messages: Any) -> list[str]:
+    lines: list[str] = []
+    for message in messages:
+        for line in message.splitlines():
+            indent = " " * (9 + len(line) - len(line.lstrip()))
+            lines += textwrap.wrap(
+                line.strip(), width=96, initial_indent=indent, subsequent_indent=indent
+            ) or [""]
+    return lines
+
+
+def _marked(message: str) -> str:
+    """Escape a message and set what stands between backquotes in code type."""
+    parts = html.escape(message).split("`")
+    if len(parts) % 2 == 0:
+        return "`".join(parts)
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
