@@ -54,11 +54,10 @@ def check(function: Callable[..., Any]) -> Report:
     TypeError
         When `function` is not one of the course's functions.
     """
-    name = getattr(function, "__name__", None)
+    name = str(getattr(function, "__name__", type(function).__name__))
     if name not in tasks:
         raise _WrongCall(
-            f"check() does not know {name or type(function).__name__!r}. "
-            f"Pass it one of your functions: {', '.join(tasks)}."
+            f"check() does not know `{name}`. Pass it one of your functions: {', '.join(tasks)}."
         )
     report = grade(name, {**_defined_beside(function), name: function}, PUBLIC_SEED)
     execution = os.environ.get("NBGRADER_EXECUTION")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,15 +197,20 @@ def _quarters(points: float) -> float:
     return math.floor(points * 4) / 4
 
 
-def _difference(
-    name: str, got: NDArray[np.generic], expected: Expected, tolerance: float
-) -> str | None:
+def _difference(name: str, got: NDArray[Any], expected: Expected, tolerance: float) -> str | None:
     """Say how an output differs from what is expected; None if it agrees."""
     if isinstance(expected, Probability):
         return _unlikely(name, got, expected.value)
-    scale: NDArray[np.generic] | float | None = None
-    if isinstance(expected, Scaled):
-        expected, scale = expected.value, expected.scale
+    if not isinstance(expected, Scaled):
+        finite = np.abs(expected[np.isfinite(expected)])
+        expected = Scaled(expected, finite.max(initial=0.0))
+    return _different_numbers(name, got, expected.value, tolerance * np.asarray(expected.scale))
+
+
+def _different_numbers(
+    name: str, got: NDArray[Any], expected: NDArray[Any], tolerance: NDArray[Any]
+) -> str | None:
+    """Compare shape, dtype, finiteness, then values, and describe the first difference."""
     if got.shape != expected.shape:
         return f"`{name}` has shape {got.shape}; expected {expected.shape}."
     if got.dtype != expected.dtype:
@@ -212,12 +218,9 @@ def _difference(
     bad = ~np.isfinite(got)
     if bad.any() and np.isfinite(expected).all():
         return f"`{name}` is {got[bad][0]} at {_where(bad)}; it should be a finite number."
-    if scale is None:
-        finite = np.abs(expected[np.isfinite(expected)])
-        scale = finite.max(initial=0.0)
     with np.errstate(invalid="ignore"):
-        limit = ABSOLUTE_TOLERANCE + tolerance * np.broadcast_to(scale, expected.shape)
-        wrong = ~((np.abs(got - expected) <= limit) | (np.isnan(got) & np.isnan(expected)))
+        close = np.abs(got - expected) <= ABSOLUTE_TOLERANCE + tolerance
+        wrong = ~(close | (np.isnan(got) & np.isnan(expected)))
     if not wrong.any():
         return None
     got_value, expected_value = got[wrong][0], expected[wrong][0]
@@ -239,7 +242,7 @@ def _where(mask: NDArray[np.bool_]) -> str:
     return "[" + ", ".join(str(int(i)) for i in index) + "]"
 
 
-def _unlikely(name: str, got: NDArray[np.generic], probability: float) -> str | None:
+def _unlikely(name: str, got: NDArray[Any], probability: float) -> str | None:
     """Test a count against a binomial law with Chernoff's bound.
 
     P(the fraction is as far from `probability`) <= 2 exp(-trials * KL(fraction, probability)),

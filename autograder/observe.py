@@ -116,9 +116,8 @@ def _changed(before: Any, after: Any, name: str = "") -> Iterator[str]:
             else:
                 yield inner
     elif isinstance(before, list | tuple):
-        if len(before) != len(after):
-            yield name
-        elif any(any(_changed(one, other, "item")) for one, other in zip(before, after)):
+        items = zip(before, after, strict=False)
+        if len(before) != len(after) or any(any(_changed(*pair, "item")) for pair in items):
             yield name
     elif isinstance(before, np.ndarray) and not (
         isinstance(after, np.ndarray)
