@@ -70,7 +70,8 @@ def check(function: Callable[..., Any]) -> Report:
 
 def _defined_beside(function: Callable[..., Any]) -> dict[str, Any]:
     if isinstance(function, type):
-        return vars(sys.modules[function.__module__])
+        module = sys.modules.get(function.__module__)
+        return vars(module) if module else {}
     return getattr(function, "__globals__", {})
 
 

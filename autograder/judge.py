@@ -115,7 +115,11 @@ class _Trial:
     def failure(self, name: str, misconception: Misconception | None = None) -> str | None:
         """Say how an output differs from what is expected; None if it agrees."""
         if name not in self.got:
-            return self.problems.get(name) or self.problems.get("") or f"`{name}` is missing."
+            return (
+                self.problems.get(name)
+                or self.problems.get("")
+                or f"The {name} cannot be told from what was returned."
+            )
         return _difference(
             name, self.got[name], self.expected(misconception)[name], self.task.tolerance
         )
@@ -251,13 +255,13 @@ def _unlikely(name: str, got: NDArray[Any], probability: float) -> str | None:
     """
     events, trials = (float(number) for number in got)
     if trials == 0:
-        return f"{name}: nothing could be counted."
+        return f"The {name} cannot be told: there was nothing to count."
     fraction = events / trials
     if trials * _divergence(fraction, probability) <= math.log(2 / FALSE_ALARM):
         return None
     return (
-        f"{name}: {fraction:.4f} of {int(trials)}; expected {probability:.4f}, "
-        "which chance does not explain."
+        f"The {name} is {fraction:.4f}, counted over {int(trials)}; expected {probability:.4f}. "
+        "Chance does not explain the difference."
     )
 
 

@@ -1,3 +1,826 @@
-"""Stub."""
+"""The tasks on dropout (Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
 
-TASKS = ()
+No mask is compared with another: any way of drawing it that obeys the law is right.  The mask is
+read off the student's own output.  Given the mask the numbers are exact, and the mask itself is
+counted: how much it keeps, and whether neighbors, rows and calls are independent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from autograder.task import (
+    Aspect,
+    Case,
+    Expected,
+    Functions,
+    Inputs,
+    Misconception,
+    NotObserved,
+    Outputs,
+    Probability,
+    Randomness,
+    Requirement,
+    Task,
+    unpack,
+)
+
+# The laws of a mask, each a fraction that is counted.
+KEPT = "fraction of values kept"
+NEIGHBORS = "fraction of neighbors that share one fate"
+ROWS = "fraction of values that share the fate of the next row"
+CALLS = "fraction of values with the same fate in a second call"
+REPLAY = "fraction of values with the same fate under an equal generator"
+PASSED = "fraction of gradients that pass where x is not 0"
+PASSED_AT_ZERO = "fraction of gradients that pass where x is 0"
+
+Mask = NDArray[np.bool_]
+
+VALUES = 100_000
+"""Values in a case that is counted: enough to tell a rate that is off by 0.02 from chance."""
+
+
+def _apply(x: Tensor, mask: Tensor, redrawn: Tensor, scale: float) -> Tensor:
+    return x * mask * scale
+
+
+def _apply_in_evaluation(x: Tensor, keep_prob: float) -> Tensor:
+    return x * 1.0
+
+
+def _same(rate: float) -> float:
+    return rate
+
+
+def _dropout(
+    inputs: Inputs,
+    *,
+    rate: Callable[[float], float] = _same,
+    scale: Callable[[float], float] = lambda keep_prob: 1 / keep_prob,
+    apply: Callable[..., Tensor] = _apply,
+    passed: Callable[[float], float] = _same,
+    passed_at_zero: Callable[[float], float] = _same,
+    masks_in_evaluation: bool = False,
+    apply_in_evaluation: Callable[[Tensor, float], Tensor] = _apply_in_evaluation,
+    rows_alike: bool = False,
+    calls_alike: bool = False,
+    replays: bool = True,
+) -> dict[str, Expected]:
+    """Return output and gradient given the mask that was drawn, and the laws of that mask."""
+    keep_prob = inputs["keep_prob"]
+    x = torch.tensor(inputs["x"], requires_grad=True)
+    mask, redrawn = torch.tensor(inputs["mask"]), torch.tensor(inputs["redrawn"])
+    if inputs["training"] or masks_in_evaluation:
+        probability = rate(keep_prob)
+        # torch.nn.Dropout(1) keeps nothing and returns zeros, not 0 / 0.
+        out = apply(x, mask, redrawn, scale(keep_prob) if keep_prob > 0 else 0.0)
+    else:
+        probability = 1.0
+        out = apply_in_evaluation(x, keep_prob)
+    alike = probability**2 + (1 - probability) ** 2
+    laws = {
+        KEPT: probability,
+        NEIGHBORS: alike,
+        ROWS: 1.0 if rows_alike else alike,
+        CALLS: 1.0 if calls_alike else alike,
+        REPLAY: 1.0 if replays else alike,
+        PASSED: passed(probability),
+        PASSED_AT_ZERO: passed_at_zero(probability),
+    }
+    if calls_alike and inputs.get("row_by_row"):
+        first = inputs["mask"][:1]
+        laws |= {
+            KEPT: float(np.mean(first)),
+            NEIGHBORS: float(np.mean(_pairs(first.T))),
+            ROWS: 1.0,
+        }
+    expected: dict[str, Expected] = {name: Probability(laws[name]) for name in inputs["laws"]}
+    expected["out"] = out.detach().numpy()
+    if "d_out" in inputs:
+        (d_x,) = torch.autograd.grad((out * torch.tensor(inputs["d_out"])).sum(), x)
+        expected["d_x"] = d_x.numpy()
+    return expected
+
+
+# Reading the mask off the output.
+
+
+def _pairs(mask: Mask) -> Mask:
+    """Compare disjoint pairs along the first axis, so that the comparisons are independent."""
+    even = len(mask) // 2 * 2
+    return np.asarray(mask[0:even:2] == mask[1:even:2])
+
+
+def _count(events: Mask) -> NDArray[Any]:
+    return np.array([events.sum(), events.size], dtype=float)
+
+
+def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
+    """Read the mask off an output, and count what its laws speak of."""
+    x = inputs["x"]
+    visible = x != 0
+    everything = np.ones(x.shape, dtype=bool)
+
+    def survivors(name: str) -> Mask | None:
+        array = outputs.get(name)
+        if array is None or array.shape != x.shape or array.dtype != np.float64:
+            return None
+        return np.asarray(array != 0) if np.isfinite(array).all() else None
+
+    mask = survivors("out")
+    if mask is None:
+        return Randomness({"mask": everything, "redrawn": everything}, {})
+    counts = {KEPT: _count(mask[visible])}
+    if visible.all():
+        counts |= {NEIGHBORS: _count(_pairs(np.moveaxis(mask, -1, 0))), ROWS: _count(_pairs(mask))}
+    for name, law in (("again", CALLS), ("replay", REPLAY)):
+        other = survivors(name)
+        if other is not None:
+            counts[law] = _count(other == mask)
+    redrawn = survivors("d_x")
+    if redrawn is None:
+        redrawn = everything
+    else:
+        counts |= {PASSED: _count(redrawn[visible]), PASSED_AT_ZERO: _count(redrawn[~visible])}
+    # Where x is 0 the output does not show the mask, but the gradient does.
+    mask = np.where(visible, mask, redrawn)
+    if inputs["keep_prob"] > 0 and not mask[visible].any():
+        # An output of zeros must not agree with a mask of zeros.
+        mask = everything
+    return Randomness({"mask": mask, "redrawn": redrawn}, counts)
+
+
+# The known mistakes.
+
+
+def _swapped(keep_prob: float) -> float:
+    return 1 - keep_prob
+
+
+def _inverse_of_dropped(keep_prob: float) -> float:
+    return 1 / (1 - keep_prob) if keep_prob < 1 else math.inf
+
+
+def _normal_below(keep_prob: float) -> float:
+    return 0.5 * (1 + math.erf(keep_prob / math.sqrt(2)))
+
+
+FORWARD_MISCONCEPTIONS = (
+    Misconception(
+        "dropout-keep-drop-swapped",
+        "Your mask keeps a value with probability 1 − keep_prob. At keep_prob = 0.5 nobody sees "
+        "the difference; everywhere else keep and drop have changed places.",
+        "The mask",
+        {"rate": _swapped},
+    ),
+    Misconception(
+        "dropout-scale-swapped",
+        "You divide the survivors by 1 − keep_prob. Which number makes up for the share that is "
+        "lost on average?",
+        "Inverted scaling",
+        {"scale": _inverse_of_dropped},
+    ),
+    Misconception(
+        "dropout-no-rescale",
+        "You mask, but leave the survivors at their size. The next layer then gets less on average "
+        "in training than in evaluation.",
+        "Inverted scaling",
+        {"scale": lambda keep_prob: 1.0},
+    ),
+    Misconception(
+        "dropout-vanilla",
+        "You scale in evaluation instead of in training. That is consistent, and it is what the "
+        "first paper did, but inverted dropout was asked: evaluation returns its input unchanged.",
+        "Inverted scaling",
+        {
+            "scale": lambda keep_prob: 1.0,
+            "apply_in_evaluation": lambda x, keep_prob: x * keep_prob,
+        },
+    ),
+    Misconception(
+        "dropout-scaled-twice",
+        "The survivors are divided by keep_prob twice. Is the mask scaled already when you apply "
+        "it?",
+        "Inverted scaling",
+        {"scale": lambda keep_prob: 1 / keep_prob**2},
+    ),
+    Misconception(
+        "dropout-active-in-eval",
+        "You drop values in evaluation mode too. There the network has to give its one "
+        "deterministic answer.",
+        "Training and evaluation",
+        {"masks_in_evaluation": True},
+    ),
+    Misconception(
+        "dropout-scaled-in-eval",
+        "In evaluation mode you multiply by keep_prob. Inverted dropout has done all scaling in "
+        "training; evaluation returns its input unchanged.",
+        "Training and evaluation",
+        {"apply_in_evaluation": lambda x, keep_prob: x * keep_prob},
+    ),
+    Misconception(
+        "dropout-divided-in-eval",
+        "In evaluation mode you divide by keep_prob. Nothing was dropped there, so nothing needs "
+        "to be made up for.",
+        "Training and evaluation",
+        {"apply_in_evaluation": lambda x, keep_prob: x / keep_prob},
+    ),
+    Misconception(
+        "dropout-normal-noise",
+        "Your mask compares normally distributed numbers with keep_prob. The comparison keeps the "
+        "right share only for numbers that are uniform between 0 and 1.",
+        "The mask",
+        {"rate": _normal_below},
+    ),
+    Misconception(
+        "dropout-shared-mask",
+        "All rows of the batch share one mask. Each element is kept or dropped on its own.",
+        "The mask",
+        {"rows_alike": True},
+    ),
+    Misconception(
+        "dropout-fixed-seed",
+        "Every call draws the same mask, so the same units are dropped for ever. Draw from the "
+        "`rng` that is passed in and do not seed inside the function.",
+        "The mask",
+        {"calls_alike": True},
+    ),
+    Misconception(
+        "dropout-ignores-rng",
+        "Your mask does not come from `rng`: an equal generator gives another mask. Whoever passes "
+        "a generator wants to be able to repeat a run.",
+        "The mask",
+        {"replays": False},
+    ),
+)
+
+BACKWARD_MISCONCEPTIONS = (
+    Misconception(
+        "dropout-backward-no-mask",
+        "You pass d_out through unchanged. A value that was dropped had no influence on the "
+        "output, so it gets no gradient, and the survivors were scaled.",
+        "The backward pass",
+        {
+            "apply": lambda x, mask, redrawn, scale: (x * mask * scale).detach() + x - x.detach(),
+            "passed": lambda rate: 1.0,
+            "passed_at_zero": lambda rate: 1.0,
+        },
+    ),
+    Misconception(
+        "dropout-backward-no-mask-scaled",
+        "You scale d_out but do not mask it. A value that was dropped had no influence on the "
+        "output, so it gets no gradient.",
+        "The backward pass",
+        {
+            "apply": lambda x, mask, redrawn, scale: (
+                (x * mask * scale).detach() + (x - x.detach()) * scale
+            ),
+            "passed": lambda rate: 1.0,
+            "passed_at_zero": lambda rate: 1.0,
+        },
+    ),
+    Misconception(
+        "dropout-backward-no-scale",
+        "You mask d_out but do not scale it. The forward pass multiplied the survivors by a "
+        "factor, and the gradient goes through that factor.",
+        "The backward pass",
+        {
+            "apply": lambda x, mask, redrawn, scale: (
+                (x * mask * scale).detach() + (x - x.detach()) * mask
+            )
+        },
+    ),
+    Misconception(
+        "dropout-backward-new-mask",
+        "Your backward pass draws a mask of its own. The gradient belongs to the mask of the "
+        "forward pass; keep that one in the cache.",
+        "The backward pass",
+        {
+            "apply": lambda x, mask, redrawn, scale: (
+                (x * mask * scale).detach() + (x - x.detach()) * redrawn * scale
+            )
+        },
+    ),
+    Misconception(
+        "dropout-backward-mask-from-output",
+        "You seem to take the mask from where the output is not 0. An input that was 0 and kept "
+        "looks the same as one that was dropped, but its gradient does pass.",
+        "The backward pass",
+        {"passed_at_zero": lambda rate: 0.0},
+    ),
+    Misconception(
+        "dropout-backward-scaled-in-eval",
+        "After a forward pass in evaluation mode you divide by keep_prob. There the output is the "
+        "input, so the gradient passes unchanged.",
+        "Training and evaluation",
+        {"apply_in_evaluation": lambda x, keep_prob: x.detach() + (x - x.detach()) / keep_prob},
+    ),
+)
+
+
+# How the functions are tried.
+
+
+def _run_forward(student: Functions, inputs: Inputs) -> dict[str, Any]:
+    def forward(x: NDArray[Any], rng: np.random.Generator) -> Any:
+        returned = student["dropout_forward"](x, inputs["keep_prob"], inputs["training"], rng)
+        out, _cache = unpack("dropout_forward", returned, ("out", "cache"))
+        return out
+
+    x, seed = inputs["x"], inputs["seed"]
+    rng = np.random.default_rng(seed)
+    if inputs.get("row_by_row"):
+        return {"out": np.concatenate([forward(row[None], rng) for row in x])}
+    outputs = {"out": forward(x, rng)}
+    if CALLS in inputs["laws"]:
+        outputs["again"] = forward(x, rng)
+        outputs["replay"] = forward(x, np.random.default_rng(seed))
+    return outputs
+
+
+def _run_backward(student: Functions, inputs: Inputs) -> dict[str, Any]:
+    rng = np.random.default_rng(inputs["seed"])
+
+    def forward() -> Any:
+        returned = student["dropout_forward"](
+            inputs["x"], inputs["keep_prob"], inputs["training"], rng
+        )
+        return unpack("dropout_forward", returned, ("out", "cache"))
+
+    out, cache = forward()
+    # A network has many dropout layers: a mask kept outside the cache is overwritten by this.
+    forward()
+    return {"out": out, "d_x": student["dropout_backward"](inputs["d_out"], cache)}
+
+
+def _refuses(function: Callable[..., object], *arguments: object) -> bool:
+    try:
+        function(*arguments)
+    except ValueError:
+        return True
+    return False
+
+
+def _refuses_bad_keep_prob(student: Functions) -> bool:
+    rng = np.random.default_rng(0)
+    forward = student["dropout_forward"]
+    return all(_refuses(forward, np.ones((2, 3)), bad, True, rng) for bad in (0.0, -0.2, 1.2))
+
+
+# The cases.
+
+
+def _nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[Any]:
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 2.0, shape)
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**32))
+
+
+def _inputs(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    keep_prob: float,
+    laws: tuple[str, ...] = (KEPT,),
+    *,
+    training: bool = True,
+    **more: Any,
+) -> dict[str, Any]:
+    return {
+        "x": _nonzero(rng, shape),
+        "keep_prob": keep_prob,
+        "training": training,
+        "seed": _seed(rng),
+        "laws": laws,
+        **more,
+    }
+
+
+def _low(rng: np.random.Generator) -> float:
+    return float(rng.uniform(0.25, 0.4))
+
+
+def _high(rng: np.random.Generator) -> float:
+    return float(rng.uniform(0.6, 0.85))
+
+
+def _draw_forward(rng: np.random.Generator) -> list[Case]:
+    laws = (KEPT, NEIGHBORS, ROWS, CALLS, REPLAY)
+    return [
+        Case("keep_prob below one half", _inputs(rng, (VALUES // 250, 250), _low(rng), laws)),
+        Case(
+            "keep_prob above one half, four dimensions",
+            _inputs(rng, (20, VALUES // 10_000, 20, 25), _high(rng), laws),
+        ),
+        Case("a vector", _inputs(rng, (4000,), _high(rng), laws)),
+        Case(
+            "one row in each of many calls",
+            _inputs(rng, (1200, 6), _high(rng), (KEPT, NEIGHBORS, ROWS), row_by_row=True),
+        ),
+        Case("keep_prob = 1", _inputs(rng, (6, 5), 1.0)),
+        Case("evaluation", _inputs(rng, (40, 25), _low(rng), training=False), "evaluation"),
+        Case(
+            "evaluation, four dimensions",
+            _inputs(rng, (4, 5, 10, 5), _high(rng), training=False),
+            "evaluation",
+        ),
+    ]
+
+
+def _draw_backward(rng: np.random.Generator) -> list[Case]:
+    def inputs(shape: tuple[int, ...], keep_prob: float, **more: Any) -> dict[str, Any]:
+        drawn = _inputs(rng, shape, keep_prob, (KEPT, PASSED, PASSED_AT_ZERO), **more)
+        # Half the inputs are 0, as after a ReLU.
+        drawn["x"] *= rng.random(shape) < 0.5
+        return {**drawn, "d_out": _nonzero(rng, shape)}
+
+    return [
+        Case("keep_prob below one half", inputs((100, 50), _low(rng))),
+        Case("keep_prob above one half, four dimensions", inputs((10, 5, 10, 10), _high(rng))),
+        Case("keep_prob = 1", inputs((10, 5), 1.0)),
+        Case(
+            "after an evaluation forward",
+            inputs((40, 50), _low(rng), training=False),
+            "evaluation",
+        ),
+    ]
+
+
+FORWARD = Task(
+    name="dropout_forward",
+    assignment="dropout",
+    aspects=(
+        Aspect("share of values kept", 2.0, (KEPT,), ("training",)),
+        Aspect("size of the survivors", 2.0, ("out",), ("training",)),
+        Aspect("each element on its own", 1.5, (ROWS, CALLS, REPLAY, NEIGHBORS), ("training",)),
+        Aspect("evaluation mode", 1.5, ("out", KEPT), ("evaluation",)),
+    ),
+    draw=_draw_forward,
+    run=_run_forward,
+    reference=_dropout,
+    misconceptions=FORWARD_MISCONCEPTIONS,
+    requirements=(
+        Requirement(
+            "dropout-accepts-bad-keep-prob",
+            "refuses a keep_prob outside (0, 1]",
+            "Raise a ValueError unless 0 < keep_prob <= 1: a probability of 0 divides by zero, and "
+            "anything outside is a mistake of the caller that should not pass in silence.",
+            _refuses_bad_keep_prob,
+        ),
+    ),
+    randomness=_randomness,
+)
+
+BACKWARD = Task(
+    name="dropout_backward",
+    assignment="dropout",
+    aspects=(
+        Aspect("d_x in training", 4.5, ("d_x", PASSED, PASSED_AT_ZERO), ("training",)),
+        Aspect("d_x after an evaluation forward", 1.5, ("d_x",), ("evaluation",)),
+    ),
+    draw=_draw_backward,
+    run=_run_backward,
+    reference=_dropout,
+    misconceptions=BACKWARD_MISCONCEPTIONS,
+    companions=("dropout_forward",),
+    randomness=_randomness,
+    forward=FORWARD,
+)
+
+
+# The module.
+
+
+def _run_module(student: Functions, inputs: Inputs) -> dict[str, Any]:
+    with torch.random.fork_rng():
+        torch.manual_seed(inputs["seed"])
+        module = student["Dropout"](1 - inputs["keep_prob"])
+        if not isinstance(module, nn.Module):
+            raise NotObserved("`Dropout` is not an nn.Module. Derive it from nn.Module.")
+        module.train(inputs["training"])
+        x = torch.tensor(inputs["x"], requires_grad=True)
+        out, again = module(x), module(x)
+    if not isinstance(out, Tensor):
+        raise NotObserved("`forward` should return one tensor.")
+    if out.shape == x.shape and out.requires_grad:
+        torch.autograd.backward((out * torch.tensor(inputs["d_out"])).sum())
+    d_x = torch.zeros_like(x) if x.grad is None else x.grad
+    return {"out": out, "again": again, "d_x": d_x}
+
+
+def _draw_module(rng: np.random.Generator) -> list[Case]:
+    laws = (KEPT, NEIGHBORS, ROWS, CALLS)
+
+    def inputs(shape: tuple[int, ...], keep_prob: float, **more: Any) -> dict[str, Any]:
+        drawn = _inputs(rng, shape, keep_prob, **more)
+        return {**drawn, "d_out": _nonzero(rng, shape)}
+
+    return [
+        Case("p above one half", inputs((VALUES // 250, 250), _low(rng), laws=laws)),
+        Case(
+            "p below one half, four dimensions",
+            inputs((20, VALUES // 10_000, 20, 25), _high(rng), laws=laws),
+        ),
+        Case("p = 0", inputs((6, 50), 1.0), "ends"),
+        Case("p = 1", inputs((6, 50), 0.0), "ends"),
+        Case("evaluation", inputs((40, 25), _low(rng), training=False), "evaluation"),
+    ]
+
+
+def _refuses_bad_p(student: Functions) -> bool:
+    return all(_refuses(student["Dropout"], p) for p in (-0.1, 1.1))
+
+
+MODULE = Task(
+    name="Dropout",
+    assignment="dropout",
+    aspects=(
+        Aspect("share of values kept", 1.5, (KEPT,), ("training",)),
+        Aspect("size of the survivors", 1.0, ("out",), ("training",)),
+        Aspect("each element on its own", 1.0, (ROWS, CALLS, NEIGHBORS), ("training",)),
+        Aspect("gradient", 0.75, ("d_x",), ("training",)),
+        Aspect("p = 0 and p = 1", 0.5, ("out", KEPT), ("ends",)),
+        Aspect("evaluation mode", 1.25, ("out", "d_x", KEPT), ("evaluation",)),
+    ),
+    draw=_draw_module,
+    run=_run_module,
+    reference=_dropout,
+    misconceptions=(
+        Misconception(
+            "module-p-is-keep",
+            "You take p for the probability to keep a value. In PyTorch p is the probability to "
+            "drop it.",
+            "In PyTorch",
+            {"rate": _swapped, "scale": _inverse_of_dropped},
+        ),
+        Misconception(
+            "module-ignores-eval",
+            "Your module drops values in evaluation mode too. `model.eval()` sets `self.training` "
+            "to False; look at it in `forward`.",
+            "Training and evaluation",
+            {"masks_in_evaluation": True},
+        ),
+        *(
+            one
+            for one in FORWARD_MISCONCEPTIONS
+            if one.id not in ("dropout-active-in-eval", "dropout-ignores-rng")
+        ),
+    ),
+    framework="torch",
+    requirements=(
+        Requirement(
+            "module-accepts-bad-p",
+            "refuses a p outside [0, 1]",
+            "Raise a ValueError in `__init__` unless 0 <= p <= 1, as nn.Dropout does.",
+            _refuses_bad_p,
+        ),
+    ),
+    randomness=_randomness,
+)
+
+
+# Monte Carlo dropout (Gal and Ghahramani 2016, https://arxiv.org/abs/1506.02142).
+#
+# The network has a single hidden unit that dropout can drop.  The mean over the samples then tells
+# how often it was kept, and from that follows the standard deviation, exactly.
+
+SAMPLES_KEPT = "fraction of samples in which the unit is kept"
+CONSTANT_ROWS = "fraction of rows whose samples are all alike"
+
+
+class _Network(nn.Module):
+    def __init__(self, inputs: Inputs) -> None:
+        super().__init__()
+        drop = 1 - inputs["keep_prob"]
+        self.linear = nn.Linear(inputs["hidden"].shape[1], 1)
+        self.norm = nn.BatchNorm1d(1)
+        # Nested, because a real network's dropout layers are not all children of its root.
+        self.dropout = (
+            nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Dropout1d(drop), nn.Flatten())
+            if inputs["spatial"]
+            else nn.Sequential(nn.Dropout(drop))
+        )
+        self.output = nn.Linear(1, len(inputs["output"]))
+        self.double().load_state_dict(
+            {
+                **self.state_dict(),
+                "linear.weight": torch.tensor(inputs["hidden"]),
+                "norm.running_mean": torch.tensor([inputs["running_mean"]]),
+                "norm.running_var": torch.tensor([inputs["running_var"]]),
+                "linear.bias": torch.zeros(1),
+                "output.weight": torch.tensor(inputs["output"][:, None]),
+                "output.bias": torch.tensor(inputs["bias"]),
+            }
+        )
+
+    def unit(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.norm(self.linear(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.output(self.dropout(self.unit(x)))
+        return out
+
+
+def _kept_and_dropped(inputs: Inputs, batch_statistics: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what the network gives, (N, C) each, with the hidden unit kept and dropped."""
+    network = _Network(inputs).eval()
+    network.norm.train(batch_statistics)
+    with torch.no_grad():
+        unit = network.unit(torch.tensor(inputs["x"]))
+        kept = network.output(unit / inputs["keep_prob"])
+        dropped = network.output(torch.zeros_like(unit))
+    return np.asarray(kept), np.asarray(dropped)
+
+
+def _shares(
+    mean: NDArray[Any], kept: NDArray[Any], dropped: NDArray[Any], n_samples: int
+) -> NDArray[Any]:
+    """Return for each row the share of samples that kept the unit, (N, 1)."""
+    share = (mean[:, :1] - dropped[:, :1]) / (kept - dropped)[:, :1]
+    return np.asarray(np.clip(np.round(share * n_samples), 0, n_samples) / n_samples)
+
+
+def _monte_carlo(
+    inputs: Inputs,
+    *,
+    batch_statistics: bool = False,
+    correction: int = 0,
+    single_pass: bool = False,
+    stochastic: bool = True,
+) -> dict[str, Expected]:
+    """Return mean and standard deviation given how often the hidden unit was kept."""
+    n_samples, keep_prob = inputs["n_samples"], inputs["keep_prob"]
+    kept, dropped = _kept_and_dropped(inputs, batch_statistics)
+    share = _shares(inputs["mean"], kept, dropped, n_samples)
+    mean = dropped + share * (kept - dropped)
+    variance = share * (1 - share)
+    if not stochastic:
+        mean, variance = dropped + keep_prob * (kept - dropped), 0 * variance
+    with np.errstate(all="ignore"):
+        variance = variance * np.float64(n_samples) / (n_samples - correction)
+    constant = keep_prob**n_samples + (1 - keep_prob) ** n_samples
+    return {
+        "mean": mean,
+        "std": np.sqrt(variance) * np.abs(kept - dropped),
+        SAMPLES_KEPT: Probability(keep_prob),
+        CONSTANT_ROWS: Probability(1.0 if single_pass or not stochastic else constant),
+    }
+
+
+def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
+    kept, dropped = _kept_and_dropped(inputs, batch_statistics=False)
+    mean = outputs.get("mean")
+    if mean is None or mean.shape != kept.shape or not np.isfinite(mean).all():
+        return Randomness({"mean": kept}, {})
+    counts = np.round(_shares(mean, kept, dropped, inputs["n_samples"]) * inputs["n_samples"])
+    constant = (counts == 0) | (counts == inputs["n_samples"])
+    return Randomness(
+        {"mean": mean},
+        {
+            SAMPLES_KEPT: np.array([counts.sum(), counts.size * inputs["n_samples"]]),
+            CONSTANT_ROWS: _count(constant),
+        },
+    )
+
+
+def _run_monte_carlo(student: Functions, inputs: Inputs) -> dict[str, Any]:
+    network = _Network(inputs).train()
+    with torch.random.fork_rng():
+        torch.manual_seed(inputs["seed"])
+        returned = student["monte_carlo_predict"](
+            network, torch.tensor(inputs["x"]), inputs["n_samples"]
+        )
+    mean, std = unpack("monte_carlo_predict", returned, ("mean", "std"))
+    return {"mean": mean, "std": std}
+
+
+def _draw_monte_carlo(rng: np.random.Generator) -> list[Case]:
+    def inputs(rows: int, n_samples: int, spatial: bool = False) -> dict[str, Any]:
+        return {
+            "x": rng.standard_normal((rows, 4)),
+            "hidden": rng.standard_normal((1, 4)),
+            "output": _nonzero(rng, (3,)),
+            "bias": _nonzero(rng, (3,)),
+            "running_mean": float(rng.uniform(0.5, 1.0)),
+            "running_var": float(rng.uniform(2.0, 4.0)),
+            "keep_prob": _low(rng) if rng.random() < 0.5 else _high(rng),
+            "n_samples": n_samples,
+            "spatial": spatial,
+            "seed": _seed(rng),
+        }
+
+    return [
+        Case("twenty samples", inputs(300, 20)),
+        Case("a single sample", inputs(300, 1)),
+        Case("nn.Dropout1d", inputs(300, 20, spatial=True), "spatial"),
+    ]
+
+
+def _mixed_modes() -> nn.Sequential:
+    frozen_norm = nn.BatchNorm1d(4)
+    dropout_off = nn.Dropout(0.6)
+    network = nn.Sequential(
+        nn.Linear(3, 4),
+        frozen_norm,
+        nn.Dropout(0.3),
+        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), dropout_off),
+        nn.Linear(4, 2),
+    ).train()
+    # Modes of single layers are set on purpose, and a caller relies on them.
+    frozen_norm.eval()
+    dropout_off.eval()
+    return network
+
+
+def _restores_modes(student: Functions) -> bool:
+    for network in (_mixed_modes(), _mixed_modes().eval()):
+        before = [module.training for module in network.modules()]
+        student["monte_carlo_predict"](network, torch.ones(2, 3), 3)
+        if [module.training for module in network.modules()] != before:
+            return False
+    return True
+
+
+def _keeps_buffers(student: Functions) -> bool:
+    network = _mixed_modes()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    student["monte_carlo_predict"](network, torch.ones(2, 3), 3)
+    return all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+MONTE_CARLO = Task(
+    name="monte_carlo_predict",
+    assignment="dropout",
+    aspects=(
+        Aspect("mean", 2.0, ("mean",), ("training",)),
+        Aspect("standard deviation", 2.0, ("std",), ("training",)),
+        Aspect("a fresh mask in every pass", 1.25, (SAMPLES_KEPT, CONSTANT_ROWS), ("training",)),
+        Aspect(
+            "other kinds of dropout layers",
+            0.75,
+            ("mean", "std", SAMPLES_KEPT, CONSTANT_ROWS),
+            ("spatial",),
+        ),
+    ),
+    draw=_draw_monte_carlo,
+    run=_run_monte_carlo,
+    reference=_monte_carlo,
+    misconceptions=(
+        Misconception(
+            "mc-single-pass",
+            "Your samples are one pass repeated: they do not differ. Every sample needs a forward "
+            "pass of its own, with a fresh mask.",
+            "Monte Carlo dropout",
+            {"single_pass": True},
+        ),
+        Misconception(
+            "mc-dropout-off",
+            "No value is dropped in your passes. Dropout layers drop only in training mode, and "
+            "the model is in evaluation mode.",
+            "Monte Carlo dropout",
+            {"stochastic": False},
+        ),
+        Misconception(
+            "mc-batch-norm-in-training",
+            "Batch norm uses the statistics of the batch in your passes. Only the dropout layers "
+            "should be in training mode.",
+            "Monte Carlo dropout",
+            {"batch_statistics": True},
+        ),
+        Misconception(
+            "mc-sample-std",
+            "Your standard deviation divides by n_samples − 1. The population's was asked, "
+            "`correction=0`, which exists for a single sample as well.",
+            "Monte Carlo dropout",
+            {"correction": 1},
+        ),
+    ),
+    framework="torch",
+    requirements=(
+        Requirement(
+            "mc-leaves-mode",
+            "leaves every module in the mode it was in",
+            "After the call some module is in another mode than before. Note the mode of each "
+            "module first and put it back at the end; a model need not be in one mode throughout.",
+            _restores_modes,
+        ),
+        Requirement(
+            "mc-changes-batch-norm",
+            "leaves the running statistics as they are",
+            "The running statistics of a batch norm layer have changed. Prediction must not train "
+            "the model: only the dropout layers may be in training mode.",
+            _keeps_buffers,
+        ),
+    ),
+    randomness=_monte_carlo_randomness,
+)
+
+TASKS = (FORWARD, BACKWARD, MODULE, MONTE_CARLO)
