@@ -424,11 +424,7 @@ LOSS_MISCONCEPTIONS = (
         "Your loss is a mean over the batch, but its gradient is a sum: divide it by the number of "
         "rows as well.",
         "What goes wrong",
-        {
-            "total": lambda losses, penalty: (
-                with_gradient_of(losses.mean(), losses.sum()) + penalty
-            )
-        },
+        {"total": lambda losses, penalty: with_gradient_of(losses.mean(), losses.sum()) + penalty},
     ),
     Misconception(
         "softmax-gradient-no-target",
@@ -958,33 +954,60 @@ def _counts(model: nn.Module, groups: Sequence[Sequence[Tensor]]) -> dict[str, l
     return counts
 
 
-def _is_decayed(owner: nn.Module, name: str, parameter: Tensor) -> bool:
-    return parameter.ndim > 1
+Placement = Callable[[nn.Module, str, Tensor], tuple[int, ...]]
+"""In which groups a parameter is, by owner, name and parameter: 0 is decayed, 1 is not."""
 
 
-def _by_role(*decayed: str) -> Callable[[nn.Module, str, Tensor], bool]:
-    return lambda owner, name, parameter: _role(owner, name, parameter) in decayed
+def _by_dimensions(owner: nn.Module, name: str, parameter: Tensor) -> tuple[int, ...]:
+    if not parameter.requires_grad:
+        return ()
+    return (0,) if parameter.ndim > 1 else (1,)
+
+
+def _decays(decayed: Callable[[nn.Module, str, Tensor], bool]) -> Placement:
+    """Return the placement that decays what `decayed` says and leaves out what is frozen."""
+
+    def placed(owner: nn.Module, name: str, parameter: Tensor) -> tuple[int, ...]:
+        if not parameter.requires_grad:
+            return ()
+        return (0,) if decayed(owner, name, parameter) else (1,)
+
+    return placed
+
+
+def _decays_roles(*roles: str) -> Placement:
+    return _decays(lambda owner, name, parameter: _role(owner, name, parameter) in roles)
+
+
+def _loses_own(owner: nn.Module, name: str, parameter: Tensor) -> tuple[int, ...]:
+    if isinstance(owner, _Scale | _Projection):
+        return ()
+    return _by_dimensions(owner, name, parameter)
+
+
+def _keeps_frozen(owner: nn.Module, name: str, parameter: Tensor) -> tuple[int, ...]:
+    return (0,) if parameter.ndim > 1 else (1,)
+
+
+def _in_both(owner: nn.Module, name: str, parameter: Tensor) -> tuple[int, ...]:
+    if not parameter.requires_grad:
+        return ()
+    return (0, 1) if parameter.ndim > 1 else (1,)
 
 
 def _groups(
     inputs: Inputs,
     *,
-    decayed: Callable[[nn.Module, str, Tensor], bool] = _is_decayed,
-    included: Callable[[nn.Module, str, Tensor], bool] = lambda owner, name, parameter: (
-        parameter.requires_grad
-    ),
-    shared_parameters: Callable[[nn.Module], list[tuple[nn.Module, str, Tensor]]] = _parameters,
+    placed: Placement = _by_dimensions,
+    walked: Callable[[nn.Module], list[tuple[nn.Module, str, Tensor]]] = _parameters,
 ) -> dict[str, Expected]:
-    """Return how often each parameter is in which group, and the decay of the groups."""
+    """Return how often each parameter is in which group."""
     model = _model(inputs)
     groups: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for owner, name, parameter in shared_parameters(model):
-        if included(owner, name, parameter):
-            groups[0 if decayed(owner, name, parameter) else 1].append(parameter)
-    expected: dict[str, Expected] = {
-        name: np.array(counts) for name, counts in _counts(model, groups).items()
-    }
-    return expected
+    for owner, name, parameter in walked(model):
+        for index in placed(owner, name, parameter):
+            groups[index].append(parameter)
+    return {name: np.array(counts) for name, counts in _counts(model, groups).items()}
 
 
 def _each_time(model: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:
@@ -1037,9 +1060,7 @@ def _run_parameter_groups(student: Functions, inputs: Inputs) -> dict[str, Any]:
             f"One should have {weight_decay:.3g}, the other 0.0."
         )
     counts = _counts(model, (tensors[weight_decay], tensors[0.0]))
-    return {
-        name: torch.tensor(values, dtype=torch.float64) for name, values in counts.items()
-    }
+    return {name: torch.tensor(values, dtype=torch.float64) for name, values in counts.items()}
 
 
 def _draw_parameter_groups(rng: np.random.Generator) -> list[Case]:
@@ -1099,41 +1120,41 @@ PARAMETER_GROUPS = Task(
             "All parameters are in the group that is decayed. Those with fewer than two dimensions "
             "(biases, γ and β) belong into the other.",
             "What not to decay",
-            {"decayed": lambda owner, name, parameter: True},
+            {"placed": _decays(lambda owner, name, parameter: True)},
         ),
         Misconception(
             "groups-decay-nothing",
             "All parameters are in the group that is not decayed. Those with two or more "
             "dimensions belong into the other.",
             "What not to decay",
-            {"decayed": lambda owner, name, parameter: False},
+            {"placed": _decays(lambda owner, name, parameter: False)},
         ),
         Misconception(
             "groups-decay-norm",
             "You decay γ and β of the normalization layers. Pulled to zero they shrink the signal "
             "for no gain in smoothness.",
             "What not to decay",
-            {"decayed": _by_role("weights", "gammas and betas")},
+            {"placed": _decays_roles("weights", "gammas and betas")},
         ),
         Misconception(
             "groups-decay-bias",
             "You decay the biases. A bias shifts a function and does not make it steeper.",
             "What not to decay",
-            {"decayed": _by_role("weights", "biases")},
+            {"placed": _decays_roles("weights", "biases")},
         ),
         Misconception(
             "groups-by-name",
             "You sort by name: what is not called `bias` is decayed. The γ of a normalization "
             "layer is called `weight` and has one dimension; look at `parameter.ndim`.",
             "What not to decay",
-            {"decayed": lambda owner, name, parameter: name != "bias"},
+            {"placed": _decays(lambda owner, name, parameter: name != "bias")},
         ),
         Misconception(
             "groups-swapped",
             "The two groups have changed places: what should be decayed is not, and the other way "
             "round.",
             "What not to decay",
-            {"decayed": lambda owner, name, parameter: parameter.ndim < 2},
+            {"placed": _decays(lambda owner, name, parameter: parameter.ndim < 2)},
         ),
         Misconception(
             "groups-linear-only",
@@ -1141,8 +1162,10 @@ PARAMETER_GROUPS = Task(
             "model's own matrices have two dimensions too.",
             "What not to decay",
             {
-                "decayed": lambda owner, name, parameter: (
-                    isinstance(owner, nn.Linear | nn.Conv2d) and name == "weight"
+                "placed": _decays(
+                    lambda owner, name, parameter: (
+                        isinstance(owner, nn.Linear | nn.Conv2d) and name == "weight"
+                    )
                 )
             },
         ),
@@ -1151,31 +1174,27 @@ PARAMETER_GROUPS = Task(
             "Parameters that belong to none of PyTorch's layers are in neither group, so the "
             "optimizer would never train them. Go through `model.parameters()`, which has all.",
             "What not to decay",
-            {
-                "included": lambda owner, name, parameter: (
-                    parameter.requires_grad and not isinstance(owner, _Scale | _Projection)
-                )
-            },
+            {"placed": _loses_own},
         ),
         Misconception(
             "groups-in-both",
             "You put the decayed parameters into the other group as well. An optimizer refuses a "
             "parameter that is in two groups.",
             "What not to decay",
-            {},
+            {"placed": _in_both},
         ),
         Misconception(
             "groups-keeps-frozen",
             "Frozen parameters are in your groups. Leave out those whose `requires_grad` is False.",
             "What not to decay",
-            {"included": lambda owner, name, parameter: True},
+            {"placed": _keeps_frozen},
         ),
         Misconception(
             "groups-shared-twice",
             "A parameter that two layers share is in your groups twice. `model.parameters()` names "
             "each parameter once.",
             "What not to decay",
-            {"shared_parameters": _each_time},
+            {"walked": _each_time},
         ),
     ),
     framework="torch",
