@@ -1,0 +1,302 @@
+"""The `autograder` command: release, grade and export a course that nbgrader keeps."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+except ImportError as error:
+    raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
+
+if TYPE_CHECKING:
+    from autograder.grading import Course, Result
+
+# autograder.grading brings nbgrader, which takes seconds; --help and wrong usage do without.
+
+app = typer.Typer(
+    name="autograder",
+    help="Release, grade and export the assignments of a course.\n\n"
+    "Acts on the course whose nbgrader_config.py is in this folder or nearest above it. "
+    "Exit status: 0 done, 1 something was not graded, 2 wrong usage.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+_console = Console(soft_wrap=True)
+_errors = Console(soft_wrap=True, stderr=True)
+
+Assignments = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ASSIGNMENT]...", help="Only these; all if none is named."),
+]
+
+
+@app.command("release")
+def release_command(assignments: Assignments = None) -> None:
+    """Make the students' notebooks and enter the assignments into the gradebook.
+
+    Writes source/NAME/NAME.ipynb of the course from exercises/NAME/NAME.py and runs nbgrader's
+    generate_assignment.  What has not changed is left alone; cells are never added or removed
+    once there are submissions.
+    """
+    with _course() as course:
+        release(course, assignments or None)
+
+
+@app.command("grade")
+def grade_command(
+    assignments: Assignments = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Grade again what has been graded already.")
+    ] = False,
+    feedback: Annotated[bool, typer.Option(help="Make the feedback pages as well.")] = True,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="How many submissions at a time.")
+    ] = min(4, os.cpu_count() or 1),
+) -> None:
+    """Grade what is in submitted/STUDENT/ASSIGNMENT of the course.
+
+    A submission that was graded and has not changed since is skipped.  One that cannot be graded
+    does not stop the others; it loses the points of an earlier version, and the reason is shown
+    at the end.
+    """
+    with _course() as course:
+        failed = grade(course, assignments or None, force=force, feedback=feedback, jobs=jobs)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command("export")
+def export_command(
+    assignments: Assignments = None,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write; grades.csv of the course if not given.")
+    ] = None,
+) -> None:
+    """Write all grades to a CSV file, as `nbgrader export` does."""
+    with _course() as course:
+        _console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
+
+
+def release(course: Course, names: Sequence[str] | None = None) -> None:
+    """Release some or all exercises, saying what was done.
+
+    Raises
+    ------
+    CourseError
+        When one of them cannot be released.
+    """
+    from autograder.grading import CourseError
+    from autograder.notebooks import sources
+
+    found = {path.stem: path for path in sources(course.exercises)}
+    _check_names(names, found, f"{course.exercises} has")
+    if not found:
+        raise CourseError(f"{course.exercises} has no exercises.")
+    for name in names or found:
+        _console.print(f"{name}: {course.release(found[name])}", markup=False)
+
+
+def grade(
+    course: Course,
+    names: Sequence[str] | None = None,
+    *,
+    force: bool = False,
+    feedback: bool = True,
+    jobs: int = 1,
+) -> list[Result]:
+    """Grade some or all assignments, showing progress; return what was not graded.
+
+    Parameters
+    ----------
+    course
+        Where.
+    names
+        Assignments; all that were released if None.
+    force
+        Grade again what has not changed.
+    feedback
+        Make feedback pages too.
+    jobs
+        How many processes.
+    """
+    from autograder.grading import LOG, CourseError
+
+    released = course.released()
+    if not released:
+        raise CourseError("Nothing is released yet: run `autograder release` first.")
+    _check_names(names, released, "released are")
+    todo, skipped = [], 0
+    for name in names or released:
+        graded = course.points(name)
+        for student in course.submissions(name):
+            if not force and student in graded and course.is_up_to_date(name, student):
+                skipped += 1
+            else:
+                todo.append((name, student))
+    course.add_students({student for _, student in todo})
+    results = []
+    with _progress(len(todo)) as advance:
+        for result in _graded(course, todo, feedback, jobs):
+            course.keep_log(f"--- {result.assignment} {result.student}\n{result.log}")
+            results.append(result)
+            advance(result)
+    results.sort(key=lambda result: todo.index((result.assignment, result.student)))
+    failed = [result for result in results if result.problem]
+    not_graded = sum(result.points is None for result in results)
+    summary = f"{len(results) - not_graded} graded, {skipped} unchanged, {not_graded} not graded"
+    _console.print(summary if todo or skipped else "Nothing has been submitted.", markup=False)
+    if results and feedback:
+        _console.print(f"Feedback is in {course.root / 'feedback'}", markup=False)
+    elif results:
+        _console.print("Feedback: run `nbgrader generate_feedback ASSIGNMENT`.", markup=False)
+    for result in failed:
+        _errors.print(
+            f"{result.assignment} of {result.student}: {result.problem}", markup=False, style="red"
+        )
+    if failed:
+        _errors.print(f"What nbgrader said about them is in {course.root / LOG}", markup=False)
+    return failed
+
+
+def export(course: Course, names: Sequence[str] | None = None, to: Path | None = None) -> Path:
+    """Write the grades as nbgrader's CSV; return the file."""
+    from nbgrader.plugins import CsvExportPlugin
+
+    from autograder.grading import CourseError
+
+    released = course.released()
+    if not released:
+        raise CourseError("There are no grades yet: run `autograder release` and `grade` first.")
+    _check_names(names, released, "released are")
+    target = (to or course.root / "grades.csv").absolute()
+    if not target.parent.is_dir():
+        raise CourseError(f"There is no folder {target.parent}.")
+    plugin = CsvExportPlugin(parent=course.api)
+    plugin.to = str(target)
+    plugin.assignment = list(names or [])
+    with course.api.gradebook as gradebook:
+        plugin.export(gradebook)
+    return target
+
+
+def _graded(
+    course: Course, todo: list[tuple[str, str]], feedback: bool, jobs: int
+) -> Iterator[Result]:
+    """Grade submissions and yield what became of them as they are done."""
+    from autograder.grading import Result
+
+    if min(jobs, len(todo)) < 2:
+        for name, student in todo:
+            yield course.grade(name, student, feedback)
+        return
+    # Spawned, because nbgrader's database connections and event loops must not be forked.
+    with ProcessPoolExecutor(min(jobs, len(todo)), get_context("spawn")) as pool:
+        waiting = {
+            pool.submit(_grade_in_worker, course.config_file, name, student, feedback): (
+                name,
+                student,
+            )
+            for name, student in todo
+        }
+        try:
+            for future in as_completed(waiting):
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    problem = "a grading process died; run `autograder grade` again"
+                    yield Result(*waiting[future], problem=problem)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _grade_in_worker(config_file: Path, name: str, student: str, feedback: bool) -> Result:
+    _ignore_third_party_warnings()
+    return _worker_course(config_file).grade(name, student, feedback)
+
+
+@cache
+def _worker_course(config_file: Path) -> Course:
+    from autograder.grading import Course
+
+    return Course(config_file)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Result], None]]:
+    """Show a bar on a terminal and a line for each submission elsewhere."""
+
+    def line(result: Result) -> str:
+        grade = "not graded"
+        if result.points is not None:
+            grade = f"{result.points:g} of {result.max_points:g}"
+        return f"{result.assignment} of {result.student}: {grade} ({result.seconds:.1f} s)"
+
+    if not _console.is_terminal or not total:
+        yield lambda result: _console.print(line(result), markup=False)
+        return
+    columns: Iterable[Any] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_console, transient=True) as progress:
+        task = progress.add_task("Grading", total=total)
+        yield lambda result: progress.update(task, advance=1, description=escape(line(result)))
+
+
+@contextmanager
+def _course() -> Iterator[Course]:
+    """Find the course, and turn what has to be put right first into one line and status 2."""
+    try:
+        from autograder.grading import Course, CourseError
+    except ImportError as error:
+        raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
+    _ignore_third_party_warnings()
+    try:
+        yield Course.nearest(Path.cwd())
+    except CourseError as error:
+        _errors.print(f"autograder: {error}", markup=False, style="red")
+        raise typer.Exit(2) from None
+
+
+def _ignore_third_party_warnings() -> None:
+    # nbgrader's use of SQLAlchemy; nothing that a teacher could do anything about.
+    warnings.filterwarnings("ignore", module=r"nbgrader\.")
+
+
+def _check_names(names: Sequence[str] | None, known: Iterable[str], where: str) -> None:
+    from autograder.grading import CourseError
+
+    for name in names or ():
+        if name not in known:
+            raise CourseError(f"No assignment {name!r}; {where} {', '.join(known) or 'none'}.")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,29 @@
+"""nbgrader's settings; `nbgrader`, formgrader and `autograder` read them where they are started.
+
+https://nbgrader.readthedocs.io/en/stable/configuration/config_options.html lists every option.
+"""
+
+# ruff: noqa: F821  # nbgrader defines get_config before it runs this file
+
+from pathlib import Path
+
+c = get_config()
+
+# Sources, submissions, grades and feedback: the instructor's own, never committed.
+c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
+
+c.Execute.kernel_name = "python3"
+# Seconds for each cell of a student and for each check.
+c.Execute.timeout = 30
+
+# nbgrader's own list with the first entry replaced: ours skips demonstrations and goes on in a
+# new kernel when one hangs or dies.
+c.Autograde.autograde_preprocessors = [
+    "autograder.grading.ExecuteSubmission",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
