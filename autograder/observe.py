@@ -69,7 +69,7 @@ def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> Obs
     except NotObserved as problem:
         return Observation({}, {"": str(problem)})
     except NotImplementedError as error:
-        return Observation({}, {"": str(error) or f"`{task.name}` is not written yet."})
+        return Observation({}, {"": str(error) or _not_written(task, error)})
     except (Exception, SystemExit) as error:
         return Observation({}, {"": _in_the_students_lines(error)})
     outputs: Outputs = {}
@@ -125,6 +125,13 @@ def _changed(before: Any, after: Any, name: str = "") -> Iterator[str]:
         and np.array_equal(before, after)
     ):
         yield name
+
+
+def _not_written(task: Task, error: NotImplementedError) -> str:
+    function = traceback.extract_tb(error.__traceback__)[-1].name
+    if function in task.companions:
+        return f"`{task.name}` needs `{function}`, which is not written yet."
+    return f"`{task.name}` is not written yet."
 
 
 def _in_the_students_lines(error: BaseException) -> str:

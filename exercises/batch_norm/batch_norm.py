@@ -379,9 +379,9 @@ class BatchNorm1d(nn.Module):
     ['bias', 'num_batches_tracked', 'running_mean', 'running_var', 'weight']
     """
 
-    ### BEGIN SOLUTION
     def __init__(self, num_features, eps=1e-5, momentum=0.1):
         super().__init__()
+        ### BEGIN SOLUTION
         self.eps = eps
         self.momentum = momentum
         self.weight = nn.Parameter(torch.ones(num_features))
@@ -389,8 +389,10 @@ class BatchNorm1d(nn.Module):
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
+        ### END SOLUTION
 
     def forward(self, x):
+        ### BEGIN SOLUTION
         if self.training:
             if len(x) == 1:
                 raise ValueError("batch norm cannot train on a single row")
@@ -402,8 +404,7 @@ class BatchNorm1d(nn.Module):
         else:
             mean, var = self.running_mean, self.running_var
         return self.weight * (x - mean) / torch.sqrt(var + self.eps) + self.bias
-
-    ### END SOLUTION
+        ### END SOLUTION
 
 
 # %%

@@ -196,22 +196,23 @@ class Dropout(nn.Module):
     tensor([1., 1., 1.])
     """
 
-    ### BEGIN SOLUTION
     def __init__(self, p):
         super().__init__()
+        ### BEGIN SOLUTION
         if not 0 <= p <= 1:
             raise ValueError(f"p is {p}; it must be in [0, 1]")
         self.p = p
+        ### END SOLUTION
 
     def forward(self, x):
+        ### BEGIN SOLUTION
         if not self.training:
             return x
         if self.p == 1:
             return torch.zeros_like(x)
         mask = torch.rand_like(x) >= self.p
         return x * mask / (1 - self.p)
-
-    ### END SOLUTION
+        ### END SOLUTION
 
 
 # %%
