@@ -55,7 +55,7 @@ $(SETUP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/system_packages.sh python3-venv
 	@echo "Making .venv; the first time this takes some minutes."
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@.venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt
 	@.venv/bin/python -m pip install -q --disable-pip-version-check \
 		--no-deps --no-build-isolation -e .
 	@touch $@

@@ -44,8 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_console = Console(soft_wrap=True)
-_errors = Console(soft_wrap=True, stderr=True)
+console = Console(soft_wrap=True)
+errors = Console(soft_wrap=True, stderr=True)
 
 Assignments = Annotated[
     list[str] | None,
@@ -97,7 +97,7 @@ def export_command(
 ) -> None:
     """Write all grades to a CSV file, as `nbgrader export` does."""
     with _course() as course:
-        _console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
+        console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
 
 
 def release(course: Course, names: Sequence[str] | None = None) -> None:
@@ -116,7 +116,7 @@ def release(course: Course, names: Sequence[str] | None = None) -> None:
     if not found:
         raise CourseError(f"{course.exercises} has no exercises.")
     for name in names or found:
-        _console.print(f"{name}: {course.release(found[name])}", markup=False)
+        console.print(f"{name}: {course.release(found[name])}", markup=False)
 
 
 def grade(
@@ -167,17 +167,17 @@ def grade(
     failed = [result for result in results if result.problem]
     not_graded = sum(result.points is None for result in results)
     summary = f"{len(results) - not_graded} graded, {skipped} unchanged, {not_graded} not graded"
-    _console.print(summary if todo or skipped else "Nothing has been submitted.", markup=False)
+    console.print(summary if todo or skipped else "Nothing has been submitted.", markup=False)
     if results and feedback:
-        _console.print(f"Feedback is in {course.root / 'feedback'}", markup=False)
+        console.print(f"Feedback is in {course.root / 'feedback'}", markup=False)
     elif results:
-        _console.print("Feedback: run `nbgrader generate_feedback ASSIGNMENT`.", markup=False)
+        console.print("Feedback: run `nbgrader generate_feedback ASSIGNMENT`.", markup=False)
     for result in failed:
-        _errors.print(
+        errors.print(
             f"{result.assignment} of {result.student}: {result.problem}", markup=False, style="red"
         )
     if failed:
-        _errors.print(f"What nbgrader said about them is in {course.root / LOG}", markup=False)
+        errors.print(f"What nbgrader said about them is in {course.root / LOG}", markup=False)
     return failed
 
 
@@ -255,8 +255,8 @@ def _progress(total: int) -> Iterator[Callable[[Result], None]]:
             grade = f"{result.points:g} of {result.max_points:g}"
         return f"{result.assignment} of {result.student}: {grade} ({result.seconds:.1f} s)"
 
-    if not _console.is_terminal or not total:
-        yield lambda result: _console.print(line(result), markup=False)
+    if not console.is_terminal or not total:
+        yield lambda result: console.print(line(result), markup=False)
         return
     columns: Iterable[Any] = (
         TextColumn("{task.description}"),
@@ -265,7 +265,7 @@ def _progress(total: int) -> Iterator[Callable[[Result], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=_console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("Grading", total=total)
         yield lambda result: progress.update(task, advance=1, description=escape(line(result)))
 
@@ -281,7 +281,7 @@ def _course() -> Iterator[Course]:
     try:
         yield Course.nearest(Path.cwd())
     except CourseError as error:
-        _errors.print(f"autograder: {error}", markup=False, style="red")
+        errors.print(f"autograder: {error}", markup=False, style="red")
         raise typer.Exit(2) from None
 
 

@@ -1,0 +1,271 @@
+"""The sample class: a course in `demo/` with submissions of every kind, made and graded.
+
+Its submissions come from the exercises' own solutions, each mistake by replacing a few words in
+them, so that they follow when an exercise changes, or fail loudly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+from rich.table import Table
+
+from autograder import cli, notebooks
+from autograder.grading import CONFIG, Course, CourseError
+from autograder.tasks import ASSIGNMENTS
+
+_STUB = "raise NotImplementedError()"
+_BROKEN = "This was a notebook once.\n"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A classic mistake, put into a solution.
+
+    Attributes
+    ----------
+    id
+        Of the misconception that the grader should name.
+    task
+        The answer it is made in.
+    replacements
+        What to replace in the solution, and by what.
+    """
+
+    id: str
+    task: str
+    replacements: tuple[tuple[str, str], ...]
+
+
+MISTAKES: dict[str, tuple[Mistake, ...]] = {
+    "dropout": (
+        Mistake(
+            "dropout-keep-drop-swapped", "dropout_forward", ((") < keep_prob", ") > keep_prob"),)
+        ),
+        Mistake("dropout-no-rescale", "dropout_forward", ((" / keep_prob\n", " * 1.0\n"),)),
+        Mistake("dropout-shared-mask", "dropout_forward", (("x.shape)", "x.shape[1:])"),)),
+        Mistake(
+            "dropout-backward-no-mask",
+            "dropout_backward",
+            (("d_out * scaled_mask", "1.0 * d_out"),),
+        ),
+        Mistake("module-ignores-eval", "Dropout", (("if not self.training:", "if self.p == 0:"),)),
+        Mistake("mc-leaves-mode", "monte_carlo_predict", (("module.training = mode", "pass"),)),
+    ),
+    "batch_norm": (
+        Mistake(
+            "bn-momentum-flipped",
+            "batch_norm_forward",
+            (
+                (
+                    "(1 - momentum) * running_mean + momentum *",
+                    "momentum * running_mean + (1 - momentum) *",
+                ),
+                (
+                    "(1 - momentum) * running_var + momentum *",
+                    "momentum * running_var + (1 - momentum) *",
+                ),
+            ),
+        ),
+        Mistake(
+            "bn-eps-outside-root",
+            "batch_norm_forward",
+            (
+                ("np.sqrt(running_var + eps)", "np.sqrt(running_var) + eps"),
+                ("np.sqrt(x.var(axis=0) + eps)", "np.sqrt(x.var(axis=0)) + eps"),
+            ),
+        ),
+        Mistake(
+            "bn-eval-batch-stats",
+            "batch_norm_forward",
+            (
+                ("np.sqrt(running_var + eps)", "np.sqrt(x.var(axis=0) + eps)"),
+                ("(x - running_mean)", "(x - x.mean(axis=0))"),
+            ),
+        ),
+        Mistake(
+            "bn-backward-diagonal",
+            "batch_norm_backward",
+            (("d_x_hat - through_mean - through_variance", "d_x_hat"),),
+        ),
+        Mistake("bn-backward-no-var", "batch_norm_backward", ((" - through_variance", ""),)),
+        Mistake(
+            "bn2d-no-transpose",
+            "batch_norm_2d_forward",
+            (
+                ("x.transpose(0, 2, 3, 1).reshape(-1, C)", "x.reshape(-1, C)"),
+                ("out.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "out.reshape(N, C, H, W)"),
+            ),
+        ),
+    ),
+}
+"""The mistakes made in each assignment, by as many students in turn."""
+
+STUDENTS = {
+    "ada": "full solution",
+    "bruno": "untouched",
+    "chen": "half done",
+    "dalia": "mistake 1",
+    "emil": "mistake 2",
+    "fatou": "mistake 3",
+    "goran": "mistake 4",
+    "hana": "mistake 5",
+    "ivan": "mistake 6",
+    "jun": "raises",
+    "kofi": "never returns",
+    "lena": "broken file",
+}
+"""Who they are and what they hand in."""
+
+
+def submission(source: NotebookNode, assignment: str, kind: str) -> str | NotebookNode:
+    """Return what a student of one kind hands in.
+
+    Parameters
+    ----------
+    source
+        From `notebooks.source_notebook`.
+    assignment
+        Its name.
+    kind
+        One of the values of `STUDENTS`.
+
+    Raises
+    ------
+    ValueError
+        When a solution does not contain what should be replaced in it.
+    """
+    solution = notebooks.solution_notebook(source)
+    release = notebooks.student_notebook(source)
+    answers = [cell for cell in solution.cells if notebooks.is_answer(cell)]
+    stubs = [cell for cell in release.cells if notebooks.is_answer(cell)]
+    if kind == "broken file":
+        return _BROKEN
+    if kind == "untouched":
+        return release
+    if kind == "half done":
+        for answer, stub in list(zip(answers, stubs, strict=True))[len(answers) // 2 :]:
+            answer.source = stub.source
+    elif kind == "raises":
+        answers[0].source = _replaced(stubs[0].source, _STUB, "return [][0]")
+    elif kind == "never returns":
+        answers[-1].source = _replaced(stubs[-1].source, _STUB, "while True: pass")
+    elif kind.startswith("mistake"):
+        mistake = MISTAKES[assignment][int(kind.split()[1]) - 1]
+        [answer] = [cell for cell in answers if cell.id == mistake.task]
+        for old, new in mistake.replacements:
+            answer.source = _replaced(answer.source, old, new)
+    return solution
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    if old not in text:
+        raise ValueError(f"autograder/demo.py would replace {old!r}, which is not in:\n{text}")
+    return text.replace(old, new)
+
+
+def make(folder: Path, config_file: Path, sources: Sequence[Path]) -> Course:
+    """Write the course of the sample class, what is there already excepted.
+
+    Parameters
+    ----------
+    folder
+        Where, "demo".
+    config_file
+        The `nbgrader_config.py` that it builds on.
+    sources
+        The exercises.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(
+        folder / CONFIG,
+        '"""The sample class: the project\'s settings, another folder, shorter limits."""\n\n'
+        "# ruff: noqa: F821\n\n"
+        "from pathlib import Path\n\n"
+        "here = Path(__file__).resolve().parent\n"
+        f"load_subconfig({os.path.relpath(config_file, folder)!r}, path=str(here))\n"
+        "c = get_config()\n"
+        "c.CourseDirectory.root = str(here)\n"
+        "c.Execute.timeout = 10\n",
+    )
+    course = Course(folder.resolve() / CONFIG)
+    for path in sources:
+        course.release(path)
+        source = notebooks.source_notebook(path)
+        for student, kind in STUDENTS.items():
+            target = course.folder("submitted", student, path.stem) / f"{path.stem}.ipynb"
+            content = submission(source, path.stem, kind)
+            if isinstance(content, str):
+                _write(target, content)
+            else:
+                notebooks.write(content, target)
+    return course
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file unless it says the same already."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def table(course: Course, names: Sequence[str]) -> Table:
+    """Return a table of students and assignments."""
+    points = {name: course.points(name) for name in names}
+    result = Table("student", "hands in", *names)
+    for student, kind in STUDENTS.items():
+        result.add_row(student, kind, *_row(student, [points[name] for name in names]))
+    return result
+
+
+def _row(student: str, points: Sequence[dict[str, tuple[float, float]]]) -> Iterator[str]:
+    for grades in points:
+        if student in grades:
+            earned, maximum = grades[student]
+            yield f"{earned:g} of {maximum:g}"
+        else:
+            yield "not graded"
+
+
+def main() -> int:
+    """Make and grade the sample class in `demo/`, and show it."""
+    console = cli.console
+    try:
+        root = Course.nearest(Path.cwd()).config_file.parent
+        if root.name == "demo" and (root.parent / CONFIG).exists():
+            root = root.parent
+        sources = [root / "exercises" / name / f"{name}.py" for name in ASSIGNMENTS]
+        console.print("Making the sample class in demo/", markup=False)
+        course = make(root / "demo", root / CONFIG, sources)
+        names = [path.stem for path in sources]
+        console.print(
+            f"Grading {len(STUDENTS)} students in {len(names)} assignments; the first "
+            "time this takes some minutes.",
+            markup=False,
+        )
+        failed = cli.grade(course, names, jobs=os.cpu_count() or 1)
+    except CourseError as error:
+        print(f"autograder: {error}", file=sys.stderr)
+        return 2
+    console.print(table(course, names))
+    for result in failed:
+        console.print(f"{result.student}, {result.assignment}: {result.problem}", markup=False)
+    places = {
+        "Site": root / "_build" / "html" / "index.html",
+        "Gradebook": course.root / "gradebook.db",
+        "Feedback": course.root / "feedback",
+    }
+    for name, path in places.items():
+        if path.exists():
+            console.print(f"{name:<10}{path.relative_to(root)}", markup=False)
+    unexpected = [one for one in failed if STUDENTS.get(one.student) != "broken file"]
+    return 1 if unexpected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
