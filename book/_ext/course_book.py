@@ -40,6 +40,8 @@ def cache_key():
 def configure(app, config):
     """Fill in the settings that depend on this machine or on other settings."""
     sphinxcontrib.katex.NODEJS_BINARY = find_node()
+    # On a busy machine Node.js may need longer than the five seconds that are allowed by default.
+    sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120
     cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()
     config.nb_execution_cache_path = str(cache)
     if config.html_theme_options.get("repository_url"):

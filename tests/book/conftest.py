@@ -1,0 +1,93 @@
+"""Build the book once, and open it in a browser."""
+
+import functools
+import http.server
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "book"), str(ROOT / "book" / "_ext")]
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def root():
+    """Return the project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Build the book with warnings as errors and return the folder of its pages.
+
+    The usual output folder and its execution cache are used, so that only chapters that changed
+    are run again.
+    """
+    # The program beside this interpreter, whether or not the environment is activated.
+    program = Path(sys.executable).with_name("jupyter-book")
+    # A file and not a pipe, which would stay open as long as any process of a failed build lives.
+    log = tmp_path_factory.mktemp("book") / "build.log"
+    with log.open("w") as stream:
+        done = subprocess.run(
+            [program, "build", ".", "-W", "-n", "--keep-going"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            timeout=900,
+            check=False,
+        )
+    assert done.returncode == 0, f"the book does not build:\n{log.read_text()}"
+    return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def pages(site):
+    """Return the built pages of the book as a dict from name to file."""
+    files = {
+        path.relative_to(site).with_suffix("").as_posix(): path
+        for folder in ("book", "exercises")
+        for path in sorted((site / folder).rglob("*.html"))
+    }
+    assert "book/index" in files
+    return files
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serve files without a line of log for each."""
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Serve the site on this machine and return its address."""
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Start the machine's Chromium, or fail and say what to install."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.fail(
+            "This test needs a browser: install Chromium "
+            "(Debian, Ubuntu: apt install chromium; or Google Chrome from its maker)."
+        )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -1,0 +1,296 @@
+"""What a reader finds on the built pages."""
+
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
+
+import course_book
+import pytest
+import sphinxcontrib.katex
+
+CHAPTERS = {
+    "book/l2": [
+        "L2 regularization and weight decay",
+        "The penalty",
+        "The gradient",
+        "The update",
+        "In PyTorch",
+        "Adam and AdamW",
+        "What not to decay",
+    ],
+    "book/dropout": [
+        "Dropout",
+        "The mask",
+        "Inverted scaling",
+        "The backward pass",
+        "Training and evaluation",
+        "In PyTorch",
+        "Monte Carlo dropout",
+    ],
+    "book/batch_norm": [
+        "Batch normalization",
+        "The forward pass",
+        "Running statistics",
+        "Evaluation mode",
+        "The backward pass",
+        "Images: one statistic per channel",
+        "In PyTorch",
+        "Folding at inference",
+    ],
+}
+
+# Attributes by which a page makes a browser fetch something, as opposed to a link to click on.
+FETCHING = {
+    ("script", "src"),
+    ("img", "src"),
+    ("img", "srcset"),
+    ("source", "src"),
+    ("source", "srcset"),
+    ("iframe", "src"),
+    ("embed", "src"),
+    ("object", "data"),
+    ("video", "src"),
+    ("audio", "src"),
+    ("link", "href"),
+}
+# Links in the head that name a page and fetch nothing.
+NAMING = {"index", "search", "prev", "next", "canonical", "author", "copyright", "help"}
+
+
+class Page(HTMLParser):
+    """The parts of an HTML page that these tests look at."""
+
+    def __init__(self, path):
+        super().__init__(convert_charrefs=True)
+        self.source = path.read_text(encoding="utf-8")
+        self.fetched, self.links, self.ids, self.images = [], [], set(), []
+        self.headings = []
+        self.heading = None
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        named = tag == "link" and attributes.get("rel") in NAMING
+        for name, value in attributes.items():
+            if (tag, name) in FETCHING and not named:
+                self.fetched.append(value)
+        if "id" in attributes:
+            self.ids.add(attributes["id"])
+        if tag == "a" and attributes.get("href"):
+            self.links.append(attributes["href"])
+        if tag == "img":
+            self.images.append(attributes)
+        if tag in ("h1", "h2"):
+            self.heading = ""
+        if tag == "a" and "headerlink" in (attributes.get("class") or ""):
+            # The sign behind a heading by which its address can be copied.
+            self.end_heading()
+
+    def handle_endtag(self, tag):
+        if tag in ("h1", "h2"):
+            self.end_heading()
+
+    def handle_data(self, data):
+        if self.heading is not None:
+            self.heading += data
+
+    def end_heading(self):
+        if self.heading is not None:
+            self.headings.append(self.heading.strip())
+        self.heading = None
+
+
+def elsewhere(address):
+    """Tell whether fetching an address would leave the site."""
+    return bool(re.match(r"(?!data:)[a-z][a-z0-9+.-]*:|//", address.strip(), re.IGNORECASE))
+
+
+def test_no_page_names_a_file_of_another_host(pages):
+    """Scripts, styles, fonts and images come from the site itself."""
+    foreign = [
+        (name, address)
+        for name, path in pages.items()
+        for address in Page(path).fetched
+        if elsewhere(address)
+    ]
+    assert foreign == []
+
+
+def test_no_style_sheet_names_a_file_of_another_host(site):
+    """Fonts and pictures that a style sheet asks for come from the site itself."""
+    foreign = []
+    for path in site.rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        for address in re.findall(r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""", text):
+            if elsewhere(address):
+                foreign.append((path.name, address))
+    assert foreign == []
+
+
+def test_no_page_asks_another_host_while_it_is_shown(pages, address, browser):
+    """Nothing is fetched from elsewhere by a running script either, and nothing is missing."""
+    context = browser.new_context()
+    foreign, missing = [], []
+    context.on(
+        "request", lambda r: None if r.url.startswith((address, "data:")) else foreign.append(r.url)
+    )
+    context.on("response", lambda r: missing.append(r.url) if r.status >= 400 else None)
+    page = context.new_page()
+    for name in pages:
+        page.goto(f"{address}/{name}.html", wait_until="networkidle")
+    context.close()
+    assert (foreign, missing) == ([], [])
+
+
+def test_links_inside_the_site_lead_somewhere(pages):
+    """Each link to a page or to a place on a page finds it."""
+    parsed = {path.resolve(): Page(path) for path in pages.values()}
+    dead = []
+    for path, page in parsed.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            exists = target.exists()
+            if exists and parts.fragment and target in parsed:
+                exists = unquote(parts.fragment) in parsed[target].ids
+            if not exists:
+                dead.append((path.name, link))
+    assert dead == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter_has_the_headings_others_refer_to(chapter, pages):
+    """Exercises and feedback send readers to these headings by name."""
+    headings = Page(pages[chapter]).headings
+    assert [title for title in CHAPTERS[chapter] if title not in headings] == []
+
+
+def test_formulas_are_typeset_without_errors(pages):
+    """No formula is left as source, and none is shown in red."""
+    for name, path in pages.items():
+        source = path.read_text(encoding="utf-8")
+        assert "katex-error" not in source, name
+        assert "$$" not in re.sub(r"<(script|pre|annotation).*?</\1>", "", source, flags=re.DOTALL)
+    for chapter in CHAPTERS:
+        assert 'class="katex"' in pages[chapter].read_text(encoding="utf-8")
+
+
+def test_formulas_have_their_fonts(address, browser):
+    """The style sheet finds its fonts on the site."""
+    page = browser.new_page()
+    page.goto(f"{address}/book/batch_norm.html", wait_until="networkidle")
+    loaded = page.evaluate(
+        "document.fonts.ready.then(() => [...document.fonts]"
+        ".filter(f => f.status === 'loaded').map(f => f.family.replaceAll('\"', '')))"
+    )
+    page.close()
+    assert {"KaTeX_Main", "KaTeX_Math", "KaTeX_Size1"} <= set(loaded)
+
+
+def test_style_sheet_belongs_to_the_program_that_typesets(root):
+    """Formulas typeset by one version of KaTeX and styled by another are misplaced."""
+    style = (root / "book/_static/katex/katex.min.css").read_text(encoding="utf-8")
+    assert f'content:"{sphinxcontrib.katex.katex_version}"' in style
+
+
+def test_figures_say_what_they_show(pages):
+    """Each figure of a chapter is a drawing (SVG) with a text for those who cannot see it."""
+    for chapter in CHAPTERS:
+        figures = [image for image in Page(pages[chapter]).images if "_images" in image["src"]]
+        assert len(figures) >= 2, chapter
+        for image in figures:
+            assert image["src"].endswith(".svg"), image
+            assert len(image.get("alt", "").split()) > 10, image
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_stand_out_from_the_page(scheme, address, browser):
+    """Lines and letters of a figure are dark on a light page and light on a dark one."""
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{address}/book/l2.html", wait_until="networkidle")
+    style = page.evaluate(
+        "(() => { const s = getComputedStyle(document.querySelector('.cell_output img'));"
+        " return [s.filter, s.backgroundColor]; })()"
+    )
+    context.close()
+    assert style[1] == "rgba(0, 0, 0, 0)"
+    assert ("invert" in style[0]) == (scheme == "dark")
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_pages_fit_the_window(width, pages, address, browser):
+    """No page has to be pushed sideways; wide formulas and code scroll in their own box."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    too_wide = []
+    for name in pages:
+        page.goto(f"{address}/{name}.html", wait_until="load")
+        root = "document.documentElement"
+        if page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
+            too_wide.append(name)
+    page.close()
+    assert too_wide == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_code_of_a_chapter_can_be_read_without_scrolling(chapter, address, browser):
+    """On a usual screen no line of code is cut off."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(f"{address}/{chapter}.html", wait_until="load")
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.cell pre')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 60))"
+    )
+    page.close()
+    assert cut == []
+
+
+def test_no_button_leads_to_an_unknown_repository(pages):
+    """While the repository's address is empty, no page offers to go there."""
+    for name, path in pages.items():
+        links = " ".join(Page(path).links)
+        assert "executablebooks/jupyter-book" not in links, name
+        assert "/issues/new" not in links, name
+
+
+@pytest.mark.parametrize(("url", "shown"), [("", False), ("https://example.org/course", True)])
+def test_the_address_alone_brings_the_buttons(url, shown, tmp_path):
+    """Whoever fills in the address need not look for other settings."""
+    options = {"repository_url": url, "use_repository_button": False, "use_issues_button": False}
+    config = SimpleNamespace(html_theme_options=options)
+    course_book.configure(SimpleNamespace(outdir=tmp_path / "html"), config)
+    assert options["use_repository_button"] is shown
+    assert options["use_issues_button"] is shown
+
+
+def test_results_are_computed_anew_when_the_shared_module_changes(tmp_path, monkeypatch):
+    """The execution cache of one version of the module is not used for another."""
+    before = course_book.cache_key()
+    assert course_book.cache_key() == before
+    changed = tmp_path / "experiments.py"
+    changed.write_bytes(course_book.SHARED_MODULE.read_bytes() + b"\n# changed\n")
+    monkeypatch.setattr(course_book, "SHARED_MODULE", changed)
+    assert course_book.cache_key() != before
+
+
+def test_references_can_be_looked_up(root):
+    """Each work in the bibliography has a DOI, an arXiv number or its journal's page."""
+    entries = re.split(r"^@", (root / "book/references.bib").read_text(), flags=re.MULTILINE)[1:]
+    assert len(entries) > 10
+    for entry in entries:
+        assert re.search(
+            r"doi\s*=\s*\{10\.\d{4,}/|eprint\s*=\s*\{\d{4}\.\d{4,5}\}|url\s*=\s*\{https://jmlr\.org/",
+            entry,
+        ), entry
+
+
+def test_every_reference_is_cited(root, pages):
+    """The bibliography lists what the chapters rest on, and nothing else."""
+    entries = re.findall(
+        r"^@\w+\{([^,]+)", (root / "book/references.bib").read_text(), re.MULTILINE
+    )
+    text = "".join((root / f"{chapter}.md").read_text(encoding="utf-8") for chapter in CHAPTERS)
+    assert [entry for entry in entries if entry not in text] == []
