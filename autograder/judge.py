@@ -142,26 +142,31 @@ def _first_failure(aspect: Aspect, trials: Sequence[_Trial]) -> str | None:
 def _explain(
     misconceptions: Sequence[Misconception], aspect: Aspect, trials: Sequence[_Trial]
 ) -> Misconception | None:
-    """Return the one known mistake whose numbers these are, if there is exactly one."""
-    matching = [
-        misconception
-        for misconception in misconceptions
-        if all(
-            trial.failure(name, misconception) is None
-            for trial in trials
-            if aspect.covers(trial.case)
-            for name in aspect.outputs
-            if name in trial.expected()
-        )
-    ]
-    if len(matching) > 1:
-        matching = [one for one in matching if _agrees_everywhere(one, trials)]
-    return matching[0] if len(matching) == 1 else None
+    """Return the one known mistake whose numbers these are, if there is exactly one.
+
+    A mistake that accounts for everything in all cases comes first; otherwise, as a student may
+    have made two, one that accounts for all outputs of this aspect.
+    """
+    everywhere = [one for one in misconceptions if _agrees_everywhere(one, trials)]
+    here = everywhere or [one for one in misconceptions if _agrees_on(aspect, one, trials)]
+    return here[0] if len(here) == 1 else None
 
 
 def _agrees_everywhere(misconception: Misconception, trials: Sequence[_Trial]) -> bool:
     return all(
-        trial.failure(name, misconception) is None for trial in trials for name in trial.expected()
+        trial.failure(name, misconception) is None
+        for trial in trials
+        for name in trial.expected(misconception)
+    )
+
+
+def _agrees_on(aspect: Aspect, misconception: Misconception, trials: Sequence[_Trial]) -> bool:
+    return all(
+        name in trial.expected(misconception) and trial.failure(name, misconception) is None
+        for trial in trials
+        if aspect.covers(trial.case)
+        for name in aspect.outputs
+        if name in trial.expected()
     )
 
 
@@ -224,7 +229,7 @@ def _different_numbers(
         return f"`{name}` is {got[bad][0]} at {_where(bad)}; it should be a finite number."
     with np.errstate(invalid="ignore"):
         close = np.abs(got - expected) <= ABSOLUTE_TOLERANCE + tolerance
-        wrong = ~(close | (np.isnan(got) & np.isnan(expected)))
+        wrong = ~(close | (got == expected) | (np.isnan(got) & np.isnan(expected)))
     if not wrong.any():
         return None
     got_value, expected_value = got[wrong][0], expected[wrong][0]
