@@ -102,8 +102,10 @@ def _dropout(
         PASSED_AT_ZERO: passed_at_zero(probability),
     }
     if calls_alike if inputs.get("row_by_row") else rows_alike:
+        if x.ndim == 1:
+            return {}
         # One row repeated is too small a sample for any law but this one.
-        laws = {ROWS: 1.0} if x.ndim > 1 else {}
+        laws = {ROWS: 1.0}
     expected: dict[str, Expected] = {
         name: Probability(laws[name]) for name in inputs["laws"] if name in laws
     }
