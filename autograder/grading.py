@@ -36,7 +36,7 @@ CONFIG = "nbgrader_config.py"
 LOG = "grading.log"
 
 # What every notebook needs anyway; a slow disk must not count as the student's time.
-_WARM_UP = "import autograder.tasks; len(autograder.tasks.tasks)"
+_WARM_UP = "len(__import__('autograder').tasks);"
 
 
 class CourseError(Exception):
@@ -102,7 +102,9 @@ class ExecuteSubmission(Execute):  # type: ignore[misc]  # nbgrader is untyped
         return client
 
     def _run_unseen(self, source: str, cell: NotebookNode | None = None) -> None:
-        self.wait_for_reply(self.kc.execute(source, store_history=False), cell)
+        # Without the last option an error would make the kernel drop what is sent next.
+        request = self.kc.execute(source, store_history=False, stop_on_error=False)
+        self.wait_for_reply(request, cell)
 
     def _start_again(self) -> None:
         """Replace the kernel and bring it to where the old one was."""

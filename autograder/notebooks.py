@@ -274,9 +274,8 @@ def _defined_name(source: str) -> str:
     try:
         statements = ast.parse("\n".join(visible)).body
     except SyntaxError as error:
-        raise SourceError(
-            f"without its solution an answer cell is not Python: {error.text or error}"
-        ) from None
+        line = (error.text or str(error)).strip()
+        raise SourceError(f"without its solution an answer cell is not Python: {line}") from None
     names = [
         statement.name
         for statement in statements
