@@ -1,0 +1,197 @@
+"""The judge on a task small enough to see through."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograder.judge import FALSE_ALARM, judge
+from autograder.task import (
+    Aspect,
+    Case,
+    Misconception,
+    Observation,
+    Observations,
+    Probability,
+    Requirement,
+    Scaled,
+    Task,
+)
+
+
+def double(inputs, *, factor=2.0, shift=0.0):
+    return {
+        "out": inputs["x"] * factor + shift,
+        "total": np.asarray(inputs["x"].sum() * factor),
+    }
+
+
+TASK = Task(
+    name="double",
+    assignment="none",
+    aspects=(Aspect("output", 2.0, ("out",)), Aspect("total", 1.0, ("total",))),
+    draw=lambda rng: [Case("one", {"x": rng.standard_normal(3)})],
+    run=lambda student, inputs: {},
+    reference=double,
+    misconceptions=(
+        Misconception("tripled", "You triple.", "Doubling", {"factor": 3.0}),
+        Misconception("shifted", "You add one.", "Doubling", {"shift": 1.0}),
+    ),
+    requirements=(
+        Requirement("impolite", "says please", "Say please.", lambda student: True),
+        Requirement("hasty", "takes its time", "Wait.", lambda student: True),
+    ),
+)
+CASES = TASK.draw(np.random.default_rng(0))
+X = CASES[0].inputs["x"]
+RIGHT = {"out": 2 * X, "total": np.asarray(2 * X.sum())}
+
+
+def verdict(outputs, problems=(), **more):
+    observation = Observation(outputs, dict(problems))
+    return judge(TASK, CASES, Observations((observation,), **more))
+
+
+def message(outputs, problems=()):
+    return verdict({**RIGHT, **outputs}, problems).findings[0].message
+
+
+def test_right_numbers_earn_all_points():
+    """An answer that agrees everywhere passes, with nothing to say."""
+    report = verdict(RIGHT)
+    assert report.passed
+    assert report.points == 3
+    assert {finding.message for finding in report.findings} == {""}
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        (2 * X[:, None], "shape (3, 1); expected (3,)"),
+        ((2 * X).astype(np.float32), "dtype float32; expected float64"),
+        (np.array([1, 2, 3]), "dtype int64; expected float64"),
+        (np.array([2 * X[0], np.nan, 0]), "nan at [1]; it should be a finite number"),
+        (np.array([2 * X[0], 2 * X[1], np.inf]), "inf at [2]"),
+        (np.array([2 * X[0], 0.5, 2 * X[2]]), "differs in 1 of 3 places, first at [1]: got 0.5"),
+        (2 * X + 5, "differs in all 3 places, first at [0]"),
+        (2 * X * (1 + 3e-7), "of 3 places, first at ["),
+    ],
+)
+def test_shape_then_dtype_then_finiteness_then_values(out, words):
+    """The message names the first thing that is wrong, with index, got and expected."""
+    assert words in message({"out": out})
+
+
+def test_numbers_that_look_alike_are_written_out():
+    """Got and expected never read the same."""
+    text = message({"out": 2 * X * (1 + 3e-7)})
+    got, expected = text.split("got ")[1].rstrip(".").split(", expected ")
+    assert got != expected
+
+
+@given(st.floats(-1e-9, 1e-9))
+def test_rounding_is_forgiven(error):
+    """Errors of the size that another order of summation makes do not cost points."""
+    assert verdict({"out": 2 * X * (1 + error), "total": RIGHT["total"] * (1 + error)}).passed
+
+
+def test_a_scale_forgives_cancellation():
+    """Where large terms cancel, the error is measured against their size."""
+    task = Task(
+        name="difference",
+        assignment="none",
+        aspects=(Aspect("out", 1.0, ("out",)),),
+        draw=lambda rng: [],
+        run=lambda student, inputs: {},
+        reference=lambda inputs: {"out": Scaled(np.array([1e-9, 0.0]), 1e6)},
+    )
+    cases = [Case("one", {})]
+    near = Observations((Observation({"out": np.array([0.0, 1e-3])}),))
+    far = Observations((Observation({"out": np.array([0.0, 1.0])}),))
+    assert judge(task, cases, near).passed
+    assert not judge(task, cases, far).passed
+
+
+def test_the_mistake_that_explains_all_numbers_is_named():
+    """A known mistake is named in every aspect that it spoils, and its text is shown."""
+    report = verdict({"out": 3 * X, "total": np.asarray(3 * X.sum())})
+    assert [finding.misconception for finding in report.findings] == ["tripled", "tripled"]
+    assert "You triple." in report.findings[0].message
+    assert report.points == 0
+
+
+def test_two_mistakes_in_two_aspects_are_both_named():
+    """Mistakes that spoil different aspects are told one by one."""
+    report = verdict({"out": 2 * X + 1, "total": np.asarray(3 * X.sum())})
+    assert [finding.misconception for finding in report.findings] == ["shifted", "tripled"]
+
+
+def test_an_unknown_mistake_is_not_named():
+    """Numbers that no known mistake gives are described and not guessed at."""
+    report = verdict({**RIGHT, "out": 7 * X})
+    assert report.findings[0].misconception is None
+    assert "got" in report.findings[0].message
+    assert report.points == 1
+
+
+def test_a_missing_output_tells_why():
+    """The reason that was observed is what the student reads."""
+    report = verdict({"total": RIGHT["total"]}, {"out": "`out` is None."})
+    assert "`out` is None." in report.findings[0].message
+    assert report.points == 1
+    report = verdict({}, {"": "Your code raised ValueError."})
+    assert report.points == 0
+    assert "Your code raised ValueError." in report.findings[0].message
+
+
+def test_what_only_the_inside_sees_costs_and_never_earns():
+    """A broken requirement or a changed argument takes a quarter, never below zero."""
+    assert verdict(RIGHT, broken=("impolite",)).points == 3 - 0.75
+    assert verdict(RIGHT, broken=("impolite", "hasty"), mutated=("x",)).points == 0.75
+    nothing = verdict({}, {"": "nothing"}, broken=("impolite",), mutated=("x",))
+    assert nothing.points == 0
+    assert sum(finding.points for finding in nothing.findings) == 0
+
+
+def test_a_changed_argument_is_told_by_name():
+    """The finding names the argument and says what to do."""
+    report = verdict(RIGHT, mutated=("running_mean",))
+    assert "`running_mean`" in report.findings[-1].message
+    assert "copy" in report.findings[-1].message
+
+
+def coin(probability):
+    return Task(
+        name="coin",
+        assignment="none",
+        aspects=(Aspect("share of heads", 1.0, ("share",)),),
+        draw=lambda rng: [],
+        run=lambda student, inputs: {},
+        reference=lambda inputs: {"share": Probability(probability)},
+    )
+
+
+def tossed(probability, heads, tosses):
+    observations = Observations((Observation({"share": np.array([heads, tosses], dtype=float)}),))
+    return judge(coin(probability), [Case("one", {})], observations).passed
+
+
+def test_counts_are_compared_with_their_law():
+    """A count that chance explains passes, one that it does not fails."""
+    assert tossed(0.3, 30_000, 100_000)
+    assert tossed(0.3, 30_500, 100_000)
+    assert not tossed(0.3, 32_000, 100_000)
+    assert not tossed(0.3, 0, 100_000)
+    assert tossed(1.0, 50, 50)
+    assert not tossed(1.0, 49, 50)
+    assert not tossed(0.5, 0, 0)
+
+
+@pytest.mark.parametrize(("probability", "tosses"), [(0.5, 100), (0.1, 400), (0.9, 60)])
+def test_false_alarms_are_rarer_than_promised(probability, tosses):
+    """Summed exactly over the binomial law, a fair count fails with probability below 1e-9."""
+    from scipy.stats import binom
+
+    rejected = [heads for heads in range(tosses + 1) if not tossed(probability, heads, tosses)]
+    assert rejected
+    assert binom.pmf(rejected, tosses, probability).sum() < FALSE_ALARM

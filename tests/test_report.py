@@ -1,0 +1,58 @@
+"""The three forms of a report."""
+
+import json
+
+from autograder.report import Finding, Report
+
+REPORT = Report(
+    "dropout_forward",
+    (
+        Finding("share kept", True, points=2.0, max_points=2.0),
+        Finding("size", False, "It is `1`; expected `2`.", "dropout-no-rescale", 0.0, 1.5),
+        Finding("leaves <x> alone", False, "<script>alert(1)</script>", None, -0.5),
+    ),
+    printed="<img src=x onerror=alert(1)>",
+)
+
+
+def test_points_are_summed_and_never_negative():
+    """Points are the sum of the findings', and costs cannot push them below zero."""
+    assert REPORT.points == 1.5
+    assert REPORT.max_points == 3.5
+    assert not REPORT.passed
+    assert Report("f", (Finding("a", False, "no", None, -2.0),)).points == 0
+
+
+def test_json_says_what_the_text_says():
+    """The JSON form carries points and every finding and survives a round trip."""
+    data = json.loads(json.dumps(REPORT.to_dict()))
+    assert data["points"] == 1.5
+    assert data["findings"][1]["misconception"] == "dropout-no-rescale"
+    assert [finding["passed"] for finding in data["findings"]] == [True, False, False]
+
+
+def test_text_and_html_say_the_same():
+    """Headline, aspects, points and messages stand in both."""
+    text, html = str(REPORT), REPORT._repr_html_()
+    for words in ("dropout_forward: 1.5 of 3.5 points", "share kept", "2 of 2", "0 of 1.5", "-0.5"):
+        assert words in text
+        assert words in html
+    assert "It is `1`; expected `2`." in text
+    assert "It is <code>1</code>; expected <code>2</code>." in html
+
+
+def test_html_escapes_everything():
+    """Nothing that stands in names, messages or prints becomes live markup."""
+    html = REPORT._repr_html_()
+    assert "<script>" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
+    assert "leaves &lt;x&gt; alone" in html
+
+
+def test_a_message_is_told_once():
+    """When several aspects fail for one reason, the reason is not repeated."""
+    same = tuple(Finding(name, False, "Not written yet.", None, 0.0, 1.0) for name in "abc")
+    text = str(Report("f", same))
+    assert text.count("Not written yet.") == 1
+    assert text.count("As above.") == 2
