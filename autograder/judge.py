@@ -151,6 +151,14 @@ def _explain(
     A mistake that accounts for everything in all cases comes first; otherwise, as a student may
     have made two, one that accounts for all outputs of this aspect.
     """
+    if any(
+        name not in trial.got
+        for trial in trials
+        if aspect.covers(trial.case)
+        for name in aspect.outputs
+        if name in trial.expected()
+    ):
+        return None
     everywhere = [one for one in misconceptions if _agrees_everywhere(one, trials)]
     here = everywhere or [one for one in misconceptions if _agrees_on(aspect, one, trials)]
     return here[0] if len(here) == 1 else None
