@@ -361,7 +361,7 @@ EVALUATION_MISCONCEPTIONS = (
 def _unpack_dict(function: str, what: str, value: Any, names: Sequence[str]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise NotObserved(
-            f"The {what} that `{function}` returned is a {type(value).__name__}. "
+            f"The {what} that `{function}` returned is a single {type(value).__name__}. "
             f"Return a dict with the keys {', '.join(names)}."
         )
     missing = [name for name in names if name not in value]

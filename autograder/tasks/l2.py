@@ -673,8 +673,8 @@ def _run_adam(student: Functions, inputs: Inputs) -> dict[str, Any]:
         param, state = unpack("adam_step", returned, ("param", "state"))
         if not isinstance(state, dict):
             raise NotObserved(
-                f"The state that `adam_step` returned is a {type(state).__name__}. Return a dict "
-                'with the keys "step", "m" and "v".'
+                f"The state that `adam_step` returned is a single {type(state).__name__}. "
+                'Return a dict with the keys "step", "m" and "v".'
             )
         missing = [name for name in ("step", "m", "v") if name not in state]
         if missing:
@@ -1023,10 +1023,15 @@ def _run_parameter_groups(student: Functions, inputs: Inputs) -> dict[str, Any]:
     groups = student["parameter_groups"](model, weight_decay)
     if groups is None:
         raise NotObserved("`parameter_groups` returned None; is its `return` missing?")
-    if not isinstance(groups, list | tuple) or len(groups) != 2:
-        what = f"{len(groups)} groups" if isinstance(groups, list | tuple) else type(groups)
+    if not isinstance(groups, list | tuple):
         raise NotObserved(
-            f"`parameter_groups` should return a list of two groups; it returned {what}."
+            f"`parameter_groups` returned a single {type(groups).__name__}. "
+            "It should return a list of two groups."
+        )
+    if len(groups) != 2:
+        raise NotObserved(
+            f"`parameter_groups` returned {len(groups)} group{'' if len(groups) == 1 else 's'}. "
+            "It should return a list of two groups."
         )
     tensors: dict[float, list[Tensor]] = {}
     for group in groups:
