@@ -43,6 +43,38 @@ class Mistake:
 
 
 MISTAKES: dict[str, tuple[Mistake, ...]] = {
+    "l2": (
+        Mistake("l2-missing-half", "l2_penalty", (("0.5 * weight_decay", "weight_decay"),)),
+        Mistake("l2-sign", "l2_penalty_backward", (("[weight_decay", "[-weight_decay"),)),
+        Mistake(
+            "l2-decays-bias",
+            "softmax_regression",
+            (
+                ("l2_penalty([W], weight_decay)", "l2_penalty([W, b], weight_decay)"),
+                ("d_scores.sum(axis=0)", "d_scores.sum(axis=0) + weight_decay * b"),
+            ),
+        ),
+        Mistake(
+            "sgd-decay-without-lr",
+            "sgd_step",
+            (
+                (
+                    "param - lr * (grad + weight_decay * param)",
+                    "param * (1 - weight_decay) - lr * grad",
+                ),
+            ),
+        ),
+        Mistake(
+            "adam-no-bias-correction",
+            "adam_step",
+            ((" / (1 - beta1**step)", ""), (" / (1 - beta2**step)", "")),
+        ),
+        Mistake(
+            "groups-decay-everything",
+            "parameter_groups",
+            (("p.ndim >= 2", "p.ndim >= 0"), ("p.ndim < 2", "p.ndim < 0")),
+        ),
+    ),
     "dropout": (
         Mistake(
             "dropout-keep-drop-swapped", "dropout_forward", ((") < keep_prob", ") > keep_prob"),)
@@ -101,6 +133,35 @@ MISTAKES: dict[str, tuple[Mistake, ...]] = {
                 ("x.transpose(0, 2, 3, 1).reshape(-1, C)", "x.reshape(-1, C)"),
                 ("out.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "out.reshape(N, C, H, W)"),
             ),
+        ),
+    ),
+    "capstone": (
+        Mistake("dropout-keep-drop-swapped", "two_layer_net", (("< keep_prob", ">= keep_prob"),)),
+        Mistake(
+            "dropout-backward-no-mask",
+            "two_layer_net",
+            (("(d_scores @ W2.T) * mask", "d_scores @ W2.T"),),
+        ),
+        Mistake(
+            "bn-momentum-flipped",
+            "two_layer_net",
+            (
+                ('0.9 * running["mean"] + 0.1 *', '0.1 * running["mean"] + 0.9 *'),
+                ('0.9 * running["var"] + 0.1 *', '0.1 * running["var"] + 0.9 *'),
+            ),
+        ),
+        Mistake(
+            "relu-backward-no-mask", "two_layer_net", (("d_hidden * (normalized > 0)", "d_hidden"),)
+        ),
+        Mistake(
+            "bn-eval-batch-stats",
+            "predict",
+            (('running["mean"]', "z.mean(axis=0)"), ('running["var"]', "z.var(axis=0)")),
+        ),
+        Mistake(
+            "train-decays-twice",
+            "train",
+            (("lr * grads[name]", "lr * (grads[name] + weight_decay * params[name])"),),
         ),
     ),
 }

@@ -1,0 +1,125 @@
+"""The sample class."""
+
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from sample import ROOT
+
+from autograder import cli, demo, grade, notebooks, tasks
+from autograder.grading import CONFIG
+from autograder.tasks import ASSIGNMENTS
+
+pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
+
+EVERY_MISTAKE = [
+    pytest.param(assignment, number, id=f"{assignment}-{mistake.id}")
+    for assignment, mistakes in demo.MISTAKES.items()
+    for number, mistake in enumerate(mistakes, 1)
+]
+
+
+@cache
+def source(assignment):
+    return notebooks.source_notebook(ROOT / "exercises" / assignment / f"{assignment}.py")
+
+
+def functions(notebook):
+    """Run set-up and answers of a notebook and return what they define."""
+    module = ModuleType("submission")
+    sys.modules[module.__name__] = module
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and not cell.id.startswith(("check-", "demonstration-")):
+            exec(compile(cell.source, cell.id, "exec"), vars(module))
+    return vars(module)
+
+
+def test_every_assignment_has_a_class_of_twelve_and_of_every_kind():
+    """Full, untouched, half done, six mistakes, raising, hanging and broken."""
+    kinds = Counter(kind.split()[0] for kind in demo.STUDENTS.values())
+    assert kinds["mistake"] == 6
+    assert sum(kinds.values()) >= 12
+    assert {"full", "untouched", "half", "raises", "never", "broken"} < set(kinds)
+    assert {name: len(mistakes) for name, mistakes in demo.MISTAKES.items()} == dict.fromkeys(
+        ASSIGNMENTS, 6
+    )
+
+
+@pytest.mark.parametrize(("assignment", "number"), EVERY_MISTAKE)
+def test_each_mistake_is_named(assignment, number):
+    """The grader names the very mistake that was put in, and takes points for it."""
+    mistake = demo.MISTAKES[assignment][number - 1]
+    notebook = demo.submission(source(assignment), assignment, f"mistake {number}")
+    with np.errstate(all="ignore"):
+        report = grade(mistake.task, functions(notebook), 1)
+    assert report.points < report.max_points
+    assert mistake.id in {finding.misconception for finding in report.findings}
+
+
+def test_a_replacement_that_does_not_fit_fails_loudly(monkeypatch):
+    """When a solution is rewritten, its mistakes have to be rewritten with it."""
+    wrong = demo.Mistake("bn-no-eps", "batch_norm_forward", (("no such text", ""),))
+    monkeypatch.setitem(demo.MISTAKES, "batch_norm", (wrong,))
+    with pytest.raises(ValueError, match="no such text"):
+        demo.submission(source("batch_norm"), "batch_norm", "mistake 1")
+
+
+def test_making_it_again_touches_nothing(tmp_path):
+    """Files that are right keep their times, and nothing is made outside of the folder."""
+
+    def make():
+        return demo.make(tmp_path / "demo", ROOT / CONFIG, [ROOT / "exercises" / "l2" / "l2.py"])
+
+    def times():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.is_file()}
+
+    course = make()
+    assert course.root == tmp_path / "demo"
+    assert set(course.submissions("l2")) == set(demo.STUDENTS)
+    before = times()
+    make()
+    after = times()
+    gradebook = Path(tmp_path / "demo" / "gradebook.db")
+    assert {path for path in after if after[path] != before.get(path)} <= {gradebook}
+
+
+@pytest.mark.evidence
+def test_the_whole_class_gets_the_same_scores_from_stock_nbgrader(tmp_path):
+    """`nbgrader autograde` with its own preprocessors on every file that it can open."""
+    from test_grading import STOCK, nbgrader
+
+    sources = [ROOT / "exercises" / name / f"{name}.py" for name in ASSIGNMENTS]
+    ours = demo.make(tmp_path / "ours", ROOT / CONFIG, sources)
+    theirs = demo.make(tmp_path / "theirs", ROOT / CONFIG, sources)
+    cli.grade(ours, jobs=2)
+    theirs.config_file.write_text(theirs.config_file.read_text() + STOCK)
+    [broken] = [student for student, kind in demo.STUDENTS.items() if kind == "broken file"]
+    for name in ASSIGNMENTS:
+        (theirs.folder("submitted", broken, name) / f"{name}.ipynb").unlink()
+        nbgrader(theirs, "autograde", name, f"--CourseDirectory.student_id_exclude={broken}")
+        points = theirs.points(name)
+        assert len(points) == len(demo.STUDENTS) - 1
+        assert ours.points(name) == points
+        print(f"{name}: {len(points)} submissions, the same scores")
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_two_hundred_seeds(assignment):
+    """The solution is always worth everything and the untouched notebook nothing."""
+    kinds = ("full solution", "untouched")
+    with np.errstate(all="ignore"):
+        for kind in kinds:
+            notebook = demo.submission(source(assignment), assignment, kind)
+            share = 1 if kind == "full solution" else 0
+            for name, task in tasks.items():
+                if task.assignment != assignment:
+                    continue
+                defined = functions(notebook)
+                for seed in range(200):
+                    report = grade(name, defined, seed)
+                    assert report.points == share * task.max_points, (name, seed, str(report))
