@@ -184,7 +184,7 @@ def _agrees_on(aspect: Aspect, misconception: Misconception, trials: Sequence[_T
 
 def _explanation(misconception: Misconception) -> str:
     return (
-        f"{misconception.explanation} Read “{misconception.section}” in the chapter. "
+        f"{misconception.explanation} Read “{misconception.section}” in the book. "
         f"({misconception.id})"
     )
 

@@ -1,5 +1,7 @@
 """What holds for every task of the course."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from solutions import solution
@@ -150,3 +152,15 @@ def test_the_same_seed_gives_the_same_verdict(name):
     """Grading is repeatable: equal seeds draw equal cases and give equal reports."""
     functions = solution(tasks[name].assignment)
     assert grade(name, functions, 7).to_dict() == grade(name, functions, 7).to_dict()
+
+
+def test_every_mistake_points_to_a_section_of_the_book():
+    """The section that a finding sends a student to is a heading of a chapter."""
+    headings = {
+        line.lstrip("# ").strip()
+        for chapter in (Path(__file__).parent.parent / "book").glob("*.md")
+        for line in chapter.read_text(encoding="utf-8").splitlines()
+        if line.startswith("## ")
+    }
+    sections = {one.section for name in tasks for one in tasks[name].misconceptions}
+    assert sections <= headings, sections - headings
