@@ -121,7 +121,7 @@ def test_returning_nothing_earns_nothing(name):
 
 @pytest.mark.parametrize("name", DETERMINISTIC)
 def test_every_known_mistake_is_named_as_itself(name):
-    """A program that computes exactly a declared mistake loses points, and nothing else is named."""
+    """A program that computes exactly a declared mistake loses points and is told that one."""
     task = tasks[name]
     for seed in seeds_for(name, many=10):
         cases = task.draw(np.random.default_rng(seed))
