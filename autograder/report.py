@@ -95,7 +95,7 @@ class Report:
     def _repr_html_(self) -> str:
         rows = []
         for finding in self.findings:
-            mark, color = ("right", "#2e7d32") if finding.passed else ("wrong", "#c62828")
+            mark, color = ("right", "#2b8a3e") if finding.passed else ("wrong", "#e03131")
             messages = "".join(
                 f'<div style="margin-top:0.3em;white-space:pre-wrap">{_marked(message)}</div>'
                 for message in self._messages(finding)
