@@ -1,0 +1,671 @@
+"""The capstone's tasks against torch, finite differences, hand-computed values and real answers."""
+
+import doctest
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from solutions import solution
+from torch import nn
+
+from autograder import grade, tasks
+
+SEEDS = st.integers(0, 2**32 - 1)
+PARAMETERS = ("W1", "b1", "gamma", "beta", "W2", "b2")
+
+net = solution("capstone")["two_layer_net"]
+solved = {name: solution("capstone")[name] for name in ("two_layer_net", "predict", "train")}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Arrays this small only wait for one another on several threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def draw(name, seed):
+    return tasks[name].draw(np.random.default_rng(seed))
+
+
+# Independent witnesses of the references.
+
+
+def by_hand(training):
+    """Return a network of one hidden unit whose numbers can be followed on paper."""
+    return {
+        "x": np.array([[0.0], [2.0]]),
+        "y": np.array([0, 1]),
+        "params": {
+            "W1": np.array([[2.0]]),
+            "b1": np.array([1.0]),
+            "gamma": np.array([3.0]),
+            "beta": np.array([1.0]),
+            "W2": np.array([[1.0, 1.0]]),
+            "b2": np.array([0.0, 0.0]),
+        },
+        "running": {"mean": np.array([1.0]), "var": np.array([4.0])},
+        "weight_decay": 0.5,
+        "keep_prob": 1.0,
+        "training": training,
+        "seed": 0,
+    }
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_network_by_hand(training):
+    """Equal scores give log 2, and ½ · 0.5 · (2² + 1² + 1²) = 1.5 is added.
+
+    The pre-activations are 1 and 5. In training they have mean 3 and variance 4 (8 with N − 1), so
+    the normalized values are −1 and 1, ReLU gets −2 and 4, and the hidden units are 0 and 4. In
+    evaluation, with mean 1 and variance 4, the normalized values are 0 and 2, the hidden units 1
+    and 7. The gradients at the scores are ±¼, so those at the hidden units are ¼ − ¼ = 0.
+    """
+    got = tasks["two_layer_net"].reference(by_hand(training))
+    np.testing.assert_allclose(got["loss"], 0.69314718056 + 1.5)
+    np.testing.assert_allclose(got["grads['W1']"], [[1.0]])
+    np.testing.assert_allclose(got["grads['b1']"], [0.0], atol=1e-15)
+    np.testing.assert_allclose(got["grads['gamma']"], [0.0], atol=1e-15)
+    np.testing.assert_allclose(got["grads['b2']"], [0.0, 0.0], atol=1e-15)
+    # Row 1 has −¼ and ¼ at its scores, row 2 has ¼ and −¼.
+    slope = (0.0 * -0.25 + 4.0 * 0.25) if training else (1.0 * -0.25 + 7.0 * 0.25)
+    np.testing.assert_allclose(got["grads['W2']"], [[slope + 0.5, -slope + 0.5]], rtol=1e-5)
+    # 0.9 · 1 + 0.1 · 3 and 0.9 · 4 + 0.1 · 8.
+    np.testing.assert_allclose(got["running['mean']"], [1.2 if training else 1.0])
+    np.testing.assert_allclose(got["running['var']"], [4.4 if training else 4.0])
+
+
+def test_prediction_by_hand():
+    """The hidden units are 1 and 7 in evaluation, and both scores are the hidden unit."""
+    inputs = by_hand(training=False)
+    got = tasks["predict"].reference({name: inputs[name] for name in ("x", "params", "running")})
+    np.testing.assert_allclose(got["scores"], [[1.0, 1.0], [7.0, 7.0]], rtol=1e-5)
+
+
+def test_training_by_hand():
+    """One step with rate 0.1 takes W1 from 2 to 1.9 and W2 from (1, 1) to (0.85, 1.05)."""
+    inputs = {**by_hand(training=True), "batches": [np.array([0, 1])], "lr": 0.1}
+    got = tasks["train"].reference(inputs)
+    np.testing.assert_allclose(got["params['W1']"], [[1.9]])
+    np.testing.assert_allclose(got["params['W2']"], [[0.85, 1.05]], rtol=1e-5)
+    np.testing.assert_allclose(got["params['gamma']"], [3.0])
+    np.testing.assert_allclose(got["running['mean']"], [1.2])
+    np.testing.assert_allclose(got["losses"], [2.19314718056])
+
+
+class FixedDropout(nn.Module):
+    """Dropout by a mask that is known, since torch cannot be made to draw NumPy's."""
+
+    def forward(self, hidden):
+        if not self.training:
+            return hidden
+        mask = torch.tensor(self.rng.random(hidden.shape) < self.keep_prob)
+        return torch.where(mask, hidden / self.keep_prob, torch.zeros_like(hidden))
+
+
+def network_of_torch(inputs):
+    """Return nn.Sequential with the parameters of a case, and the settings of its dropout."""
+    params = {name: torch.tensor(w) for name, w in inputs["params"].items()}
+    d, hidden = params["W1"].shape
+    layers = nn.Sequential(
+        nn.Linear(d, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        FixedDropout(),
+        nn.Linear(hidden, len(params["b2"])),
+    ).double()
+    layers.load_state_dict(
+        {
+            "0.weight": params["W1"].T,
+            "0.bias": params["b1"],
+            "1.weight": params["gamma"],
+            "1.bias": params["beta"],
+            "1.running_mean": torch.tensor(inputs["running"]["mean"]),
+            "1.running_var": torch.tensor(inputs["running"]["var"]),
+            "1.num_batches_tracked": torch.tensor(0),
+            "4.weight": params["W2"].T,
+            "4.bias": params["b2"],
+        }
+    )
+    layers[3].keep_prob = inputs.get("keep_prob")
+    layers[3].rng = np.random.default_rng(inputs.get("seed"))
+    return layers
+
+
+def named_parameters(layers):
+    return {
+        "W1": layers[0].weight,
+        "b1": layers[0].bias,
+        "gamma": layers[1].weight,
+        "beta": layers[1].bias,
+        "W2": layers[4].weight,
+        "b2": layers[4].bias,
+    }
+
+
+def as_in_params(name, tensor):
+    return (tensor.T if name in ("W1", "W2") else tensor).detach().numpy()
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_network_against_layers_of_torch(seed):
+    """nn.Linear, nn.BatchNorm1d and SGD's weight decay give the same losses and gradients."""
+    for case in draw("two_layer_net", seed):
+        inputs = case.inputs
+        layers = network_of_torch(inputs).train(inputs["training"])
+        loss = nn.CrossEntropyLoss()(layers(torch.tensor(inputs["x"])), torch.tensor(inputs["y"]))
+        loss.backward()
+        decay = inputs["weight_decay"]
+        got = tasks["two_layer_net"].reference(inputs)
+        squares = sum(np.linalg.norm(inputs["params"][name]) ** 2 for name in ("W1", "W2"))
+        np.testing.assert_allclose(got["loss"], loss.item() + decay / 2 * squares, rtol=1e-12)
+        for name, parameter in named_parameters(layers).items():
+            d = as_in_params(name, parameter.grad)
+            if name in ("W1", "W2"):
+                d = d + decay * inputs["params"][name]
+            np.testing.assert_allclose(got[f"grads[{name!r}]"], d, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(got["running['mean']"], layers[1].running_mean.numpy())
+        np.testing.assert_allclose(got["running['var']"], layers[1].running_var.numpy())
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_prediction_against_layers_of_torch(seed):
+    """nn.Sequential in evaluation mode gives the same scores."""
+    for case in draw("predict", seed):
+        with torch.no_grad():
+            scores = network_of_torch(case.inputs).eval()(torch.tensor(case.inputs["x"]))
+        got = tasks["predict"].reference(case.inputs)["scores"]
+        np.testing.assert_allclose(got, scores.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@settings(max_examples=5, deadline=None)
+@given(SEEDS)
+def test_training_against_an_optimizer_of_torch(seed):
+    """torch.optim.SGD with weight decay on W1 and W2 ends at the same parameters."""
+    for case in draw("train", seed):
+        inputs = case.inputs
+        layers = network_of_torch(inputs).train()
+        parameters = named_parameters(layers)
+        weights = [parameters.pop("W1"), parameters.pop("W2")]
+        optimizer = torch.optim.SGD(
+            [
+                {"params": weights, "weight_decay": inputs["weight_decay"]},
+                {"params": list(parameters.values()), "weight_decay": 0.0},
+            ],
+            lr=inputs["lr"],
+        )
+        x, y = torch.tensor(inputs["x"]), torch.tensor(inputs["y"])
+        losses = []
+        for batch in inputs["batches"]:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(layers(x[batch]), y[batch])
+            loss.backward()
+            squares = sum(w.detach().square().sum() for w in weights)
+            losses.append(loss.item() + inputs["weight_decay"] / 2 * squares.item())
+            optimizer.step()
+        got = tasks["train"].reference(inputs)
+        for name, parameter in named_parameters(layers).items():
+            expected = as_in_params(name, parameter)
+            np.testing.assert_allclose(got[f"params[{name!r}]"], expected, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(got["running['var']"], layers[1].running_var.numpy(), rtol=1e-7)
+        np.testing.assert_allclose(got["losses"], losses, rtol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_against_finite_differences(seed):
+    """The gradients are the slopes of the loss in each parameter, in both modes."""
+    for case in draw("two_layer_net", seed):
+        inputs = case.inputs
+        got = tasks["two_layer_net"].reference(inputs)
+        for name in PARAMETERS:
+            w = inputs["params"][name]
+            slope = np.empty_like(w)
+            for index in np.ndindex(w.shape):
+                losses = []
+                for step in (1e-6, -1e-6):
+                    changed = w.copy()
+                    changed[index] += step
+                    params = {**inputs["params"], name: changed}
+                    result = tasks["two_layer_net"].reference({**inputs, "params": params})
+                    losses.append(float(result["loss"]))
+                slope[index] = (losses[0] - losses[1]) / 2e-6
+            np.testing.assert_allclose(got[f"grads[{name!r}]"], slope, rtol=1e-4, atol=1e-6)
+
+
+def test_examples_in_the_docstrings():
+    """The examples that students read are right."""
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(verbose=False)
+    for name, function in solved.items():
+        globs = dict(solution("capstone"))
+        for example in finder.find(function, name, globs=globs, module=False):
+            runner.run(example)
+    assert runner.summarize(verbose=False).failed == 0
+    assert runner.tries >= 15
+
+
+# Right answers in other styles.
+
+
+def net_in_stages(x, y, params, running, weight_decay, keep_prob, training, rng):
+    """Backward through batch norm step by step, a one-hot matrix, loops for the loss."""
+    n, classes = x.shape[0], params["b2"].size
+    eps, momentum = 1e-5, 0.1
+    new_running = {name: np.copy(value) for name, value in running.items()}
+    z = np.einsum("nd,dh->nh", x, params["W1"]) + params["b1"]
+    if training:
+        mu = sum(z) / n
+        centered = z - mu
+        variance = (centered**2).sum(0) / n
+        new_running["mean"] *= 1 - momentum
+        new_running["mean"] += momentum * mu
+        new_running["var"] += momentum * (np.var(z, axis=0, ddof=1) - new_running["var"])
+    else:
+        centered, variance = z - running["mean"], running["var"]
+    inverse = 1 / np.sqrt(variance + eps)
+    z_hat = centered * inverse
+    pre = params["gamma"] * z_hat + params["beta"]
+    hidden = np.where(pre > 0, pre, 0)
+    if training:
+        keep = rng.random(hidden.shape) < keep_prob
+        dropped = np.where(keep, hidden / keep_prob, 0)
+    else:
+        dropped = hidden
+    scores = dropped.dot(params["W2"]) + params["b2"]
+    log_p = scores - np.logaddexp.reduce(scores, axis=1)[:, None]
+    loss = 0.0
+    for i in range(n):
+        loss -= log_p[i, y[i]] / n
+    for name in ("W1", "W2"):
+        loss += weight_decay / 2 * np.linalg.norm(params[name]) ** 2
+
+    d_scores = (np.exp(log_p) - np.eye(classes)[y]) / n
+    grads = {"W2": dropped.T @ d_scores, "b2": d_scores.sum(0)}
+    d = d_scores @ params["W2"].T
+    if training:
+        d = np.where(keep, d / keep_prob, 0)
+    d = np.where(pre > 0, d, 0)
+    grads["gamma"], grads["beta"] = np.sum(d * z_hat, 0), np.sum(d, 0)
+    d_hat = d * params["gamma"]
+    d_centered = d_hat * inverse
+    if training:
+        d_variance = np.sum(d_hat * centered, 0) * -0.5 * inverse**3
+        d_centered += 2 / n * centered * d_variance
+        d_z = d_centered - d_centered.mean(0)
+    else:
+        d_z = d_centered
+    grads["W1"], grads["b1"] = x.T @ d_z, d_z.sum(0)
+    for name in ("W1", "W2"):
+        grads[name] += weight_decay * params[name]
+    return loss, grads, new_running
+
+
+def net_with_extras(*arguments):
+    """Prints, a warning of another library, a list of results and one key too many."""
+    print("a batch of", len(arguments[0]))
+    warnings.warn("some other library is deprecated", DeprecationWarning, stacklevel=1)
+    np.log(np.zeros(1))
+    loss, grads, running = net(*arguments)
+    return [float(loss), {**grads, "note": "mine"}, running]
+
+
+def predict_from_the_network_of_one(x, params, running):
+    scores = []
+    for row in x:
+        z = (row @ params["W1"] + params["b1"] - running["mean"]) / (running["var"] + 1e-5) ** 0.5
+        scores.append(np.clip(params["gamma"] * z + params["beta"], 0, None) @ params["W2"])
+    return np.array(scores) + params["b2"]
+
+
+def predict_folded(x, params, running):
+    scale = params["gamma"] / np.sqrt(running["var"] + 1e-5)
+    shift = (params["b1"] - running["mean"]) * scale + params["beta"]
+    h = x @ (params["W1"] * scale) + shift
+    h *= h > 0
+    return h @ params["W2"] + params["b2"]
+
+
+def train_in_place_on_copies(
+    x, y, params, running, batches, lr, weight_decay, keep_prob, rng, network=net
+):
+    params = {name: w.copy() for name, w in params.items()}
+    losses = np.zeros(len(batches))
+    for i, batch in enumerate(batches):
+        losses[i], grads, running = network(
+            x[batch], y[batch], params, running, weight_decay, keep_prob, True, rng
+        )
+        for name in grads:
+            params[name] -= lr * grads[name]
+    return params, running, losses
+
+
+def train_with_a_network_in_stages(*arguments):
+    return train_in_place_on_copies(*arguments, network=net_in_stages)
+
+
+RIGHT = [
+    ("two_layer_net", net_in_stages),
+    ("two_layer_net", net_with_extras),
+    ("predict", predict_from_the_network_of_one),
+    ("predict", predict_folded),
+    ("train", train_in_place_on_copies),
+    ("train", train_with_a_network_in_stages),
+]
+
+
+@pytest.mark.parametrize(("name", "function"), RIGHT, ids=[f.__name__ for _, f in RIGHT])
+def test_right_answers_in_other_styles(name, function):
+    """The style of a right answer costs nothing."""
+    for seed in range(30):
+        report = grade(name, {**solved, name: function}, seed)
+        assert report.passed, f"seed {seed}\n{report}"
+        assert report.points == report.max_points
+
+
+# Wrong answers as students write them.
+
+
+def wrong_network(
+    *,
+    scaled=True,
+    drops_in_evaluation=False,
+    ddof=1,
+    momentum=0.1,
+    penalizes_biases=False,
+    penalty_in_gradient=True,
+    averaged=True,
+    mask_in_backward=True,
+    constants=False,
+    relu_in_backward=True,
+    batch_statistics_in_evaluation=False,
+):
+    """Return a network in NumPy with one of the usual mistakes in its lines."""
+
+    def two_layer_net(x, y, params, running, weight_decay, keep_prob, training, rng):
+        n = len(x)
+        z = x @ params["W1"] + params["b1"]
+        if training:
+            mean, var = z.mean(0), z.var(0)
+            running = {
+                "mean": (1 - momentum) * running["mean"] + momentum * mean,
+                "var": (1 - momentum) * running["var"] + momentum * z.var(0, ddof=ddof),
+            }
+        elif batch_statistics_in_evaluation:
+            mean, var = z.mean(0), z.var(0)
+        else:
+            mean, var = running["mean"], running["var"]
+        std = np.sqrt(var + 1e-5)
+        z_hat = (z - mean) / std
+        normalized = params["gamma"] * z_hat + params["beta"]
+        mask = np.ones_like(z)
+        if training or drops_in_evaluation:
+            mask = (rng.random(z.shape) < keep_prob) / (keep_prob if scaled else 1.0)
+        hidden = np.maximum(normalized, 0) * mask
+        scores = hidden @ params["W2"] + params["b2"]
+        p = np.exp(scores - scores.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        count = n if averaged else 1
+        loss = -np.log(p[range(n), y]).sum() / count
+        charged = ("W1", "W2", "b1", "b2") if penalizes_biases else ("W1", "W2")
+        for name in charged:
+            loss += 0.5 * weight_decay * np.sum(params[name] ** 2)
+        p[range(n), y] -= 1
+        p /= count
+        d = p @ params["W2"].T
+        if mask_in_backward:
+            d = d * mask
+        if relu_in_backward:
+            d = d * (normalized > 0)
+        d_hat = d * params["gamma"]
+        d_z = d_hat / std
+        if (training or batch_statistics_in_evaluation) and not constants:
+            d_z = (d_hat - d_hat.mean(0) - z_hat * (d_hat * z_hat).mean(0)) / std
+        grads = {
+            "W1": x.T @ d_z,
+            "b1": d_z.sum(0),
+            "gamma": (d * z_hat).sum(0),
+            "beta": d.sum(0),
+            "W2": hidden.T @ p,
+            "b2": p.sum(0),
+        }
+        if penalty_in_gradient:
+            for name in charged:
+                grads[name] = grads[name] + weight_decay * params[name]
+        return loss, grads, running
+
+    return two_layer_net
+
+
+WRONG_NETWORKS = [
+    ({"scaled": False}, "dropout-no-rescale", 2),
+    ({"drops_in_evaluation": True}, "dropout-active-in-eval", 6),
+    ({"ddof": 0}, "bn-biased-running-var", 6),
+    ({"momentum": 0.9}, "bn-momentum-flipped", 6),
+    ({"penalizes_biases": True}, "l2-decays-bias", 2),
+    ({"penalty_in_gradient": False}, "l2-missing-from-gradient", 3.5),
+    ({"averaged": False}, "loss-sum-not-mean", 1),
+    ({"mask_in_backward": False}, "dropout-backward-no-mask", 4.5),
+    ({"constants": True}, "bn-backward-diagonal", 5.5),
+    ({"relu_in_backward": False}, "relu-backward-no-mask", 3.5),
+    ({"batch_statistics_in_evaluation": True}, "bn-eval-batch-stats", 6),
+]
+
+
+def names_of(report):
+    return {finding.misconception for finding in report.findings if not finding.passed}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "misconception", "points"), WRONG_NETWORKS, ids=[w[1] for w in WRONG_NETWORKS]
+)
+def test_wrong_networks_are_named(mistake, misconception, points):
+    """A mistake loses its points and is called by its name, and by no other."""
+    for seed in range(8):
+        report = grade("two_layer_net", {"two_layer_net": wrong_network(**mistake)}, seed)
+        assert names_of(report) == {misconception}, f"seed {seed}\n{report}"
+        assert report.points == points
+
+
+def test_the_unspoilt_network_of_these_tests_is_right():
+    """Without a mistake the network that the mistakes are written into earns all points."""
+    assert grade("two_layer_net", {"two_layer_net": wrong_network()}, 0).passed
+
+
+def predict_with_the_batch(x, params, running):
+    z = x @ params["W1"] + params["b1"]
+    z = (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5)
+    return np.maximum(params["gamma"] * z + params["beta"], 0) @ params["W2"] + params["b2"]
+
+
+def predict_labels(x, params, running):
+    return np.argmax(solved["predict"](x, params, running), axis=1)
+
+
+def predict_probabilities(x, params, running):
+    p = np.exp(solved["predict"](x, params, running))
+    return p / p.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "misconception"),
+    [
+        (predict_with_the_batch, "bn-eval-batch-stats"),
+        (predict_labels, "predict-labels"),
+        (predict_probabilities, "predict-probabilities"),
+    ],
+)
+def test_wrong_predictions_are_named(function, misconception):
+    """A wrong prediction earns nothing and is told why."""
+    for seed in range(8):
+        report = grade("predict", {"predict": function}, seed)
+        assert names_of(report) == {misconception}, f"seed {seed}\n{report}"
+        assert report.points == 0
+
+
+def train_decaying_twice(x, y, params, running, batches, lr, weight_decay, keep_prob, rng):
+    losses = []
+    for batch in batches:
+        loss, grads, running = net(
+            x[batch], y[batch], params, running, weight_decay, keep_prob, True, rng
+        )
+        params = {k: (1 - lr * weight_decay) * params[k] - lr * grads[k] for k in params}
+        losses.append(loss)
+    return params, running, losses
+
+
+def train_losing_statistics(x, y, params, running, batches, lr, weight_decay, keep_prob, rng):
+    losses = []
+    for batch in batches:
+        loss, grads, _ = net(
+            x[batch], y[batch], params, running, weight_decay, keep_prob, True, rng
+        )
+        params = {k: params[k] - lr * grads[k] for k in params}
+        losses.append(loss)
+    return params, running, losses
+
+
+def train_restarting_statistics(x, y, params, running, batches, lr, weight_decay, keep_prob, rng):
+    losses = []
+    for batch in batches:
+        loss, grads, new_running = net(
+            x[batch], y[batch], params, running, weight_decay, keep_prob, True, rng
+        )
+        params = {k: params[k] - lr * grads[k] for k in params}
+        losses.append(loss)
+    return params, new_running, losses
+
+
+def train_in_reverse(x, y, params, running, batches, *rest):
+    return solved["train"](x, y, params, running, batches[::-1], *rest)
+
+
+def train_on_everything(x, y, params, running, batches, *rest):
+    return solved["train"](x, y, params, running, [np.arange(len(x))] * len(batches), *rest)
+
+
+WRONG_TRAININGS = [
+    (train_decaying_twice, "train-decays-twice", 0),
+    (train_losing_statistics, "train-running-untouched", 4.5),
+    (train_restarting_statistics, "train-running-not-carried", 4.5),
+    (train_in_reverse, "train-reversed", 0),
+    (train_on_everything, "train-full-batch", 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "misconception", "points"),
+    WRONG_TRAININGS,
+    ids=[function.__name__ for function, _, _ in WRONG_TRAININGS],
+)
+def test_wrong_trainings_are_named(function, misconception, points):
+    """A mistake in the loop loses its points and is called by its name."""
+    for seed in range(2):
+        report = grade("train", {**solved, "train": function}, seed)
+        assert names_of(report) == {misconception}, f"seed {seed}\n{report}"
+        assert report.points == points
+
+
+@pytest.mark.parametrize(
+    ("mistake", "misconception"),
+    [({"ddof": 0}, "bn-biased-running-var"), ({"scaled": False}, "dropout-no-rescale")],
+)
+def test_training_a_wrong_network_names_the_mistake_of_the_network(mistake, misconception):
+    """A right loop around a wrong network is told what is wrong with the network."""
+
+    def train(*arguments):
+        return train_in_place_on_copies(*arguments, network=wrong_network(**mistake))
+
+    report = grade("train", {**solved, "train": train}, 0)
+    assert names_of(report) == {misconception}
+
+
+# What earns nothing, what is said about it, and how long it takes.
+
+
+def zeros_like(arrays):
+    return {name: 0 * array for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("two_layer_net", lambda x, y, params, running, *rest: (0.0, zeros_like(params), running)),
+        ("two_layer_net", lambda x, y, params, running, *rest: (1.0, params, running)),
+        ("predict", lambda x, params, running: np.zeros((len(x), len(params["b2"])))),
+        ("predict", lambda x, params, running: x),
+        (
+            "train",
+            lambda x, y, params, running, batches, *rest: (params, running, [0.0] * len(batches)),
+        ),
+    ],
+)
+def test_trivial_answers_earn_nothing(name, function):
+    """Zeros, or what came in, are worth no points."""
+    for seed in range(4):
+        assert grade(name, {**solved, name: function}, seed).points == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "message"),
+    [
+        ("two_layer_net", lambda *arguments: None, "3 values: loss, grads, running"),
+        ("two_layer_net", lambda *arguments: (0.0, [], {}), "grads that `two_layer_net` returned"),
+        ("two_layer_net", lambda *arguments: (0.0, {"W1": 0}, {}), "has no 'b1', 'gamma'"),
+        ("predict", lambda *arguments: None, "`scores` is None"),
+        ("train", lambda *arguments: 1.0, "3 values: params, running, losses"),
+        (
+            "train",
+            lambda x, y, params, running, *rest: (params, running, ["low"]),
+            "one number for each step",
+        ),
+    ],
+)
+def test_answers_of_a_wrong_form_are_told_so(name, function, message):
+    """Where nothing can be compared, the report says what form was expected."""
+    report = grade(name, {**solved, name: function}, 0)
+    assert report.points == 0
+    assert message in " ".join(str(report).split())
+
+
+def test_changing_arguments_costs_a_quarter():
+    """Training in place gives right numbers and spoils the parameters it was given."""
+
+    def train(x, y, params, running, batches, lr, weight_decay, keep_prob, rng):
+        losses = []
+        for batch in batches:
+            loss, grads, running = net(
+                x[batch], y[batch], params, running, weight_decay, keep_prob, True, rng
+            )
+            for name in params:
+                params[name] -= lr * grads[name]
+            losses.append(loss)
+        return params, running, losses
+
+    report = grade("train", {**solved, "train": train}, 0)
+    assert report.points == 4.5
+    assert "in place" in str(report)
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("two_layer_net", 1.0), ("train", 3.0)])
+def test_a_wrong_answer_is_judged_quickly(name, seconds):
+    """Looking for the mistake takes no longer than a student wants to wait.
+
+    It takes 0.1 s for the network and 0.8 s for training on an idle machine; the limit leaves room
+    for a busy one.
+    """
+
+    def train(*arguments):
+        return train_in_place_on_copies(*arguments, network=wrong_network(scaled=False))
+
+    wrong = {"two_layer_net": wrong_network(scaled=False), "train": train}
+    grade(name, wrong, 0)
+    start = time.perf_counter()
+    grade(name, wrong, 1)
+    assert time.perf_counter() - start < seconds
