@@ -40,6 +40,10 @@ def cache_key():
 def configure(app, config):
     """Fill in the settings that depend on this machine or on other settings."""
     sphinxcontrib.katex.NODEJS_BINARY = find_node()
+    # Its default, a socket in the file system, is there a moment before the server listens; a build
+    # that asks in that moment fails. The way over the loopback interface tries again.
+    server = sphinxcontrib.katex.KaTeXServer
+    server.start_server_process = server.start_network_socket
     # On a busy machine Node.js may need longer than the five seconds that are allowed by default.
     sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120
     cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()
@@ -49,7 +53,21 @@ def configure(app, config):
         config.html_theme_options["use_issues_button"] = True
 
 
+def drop_thebe(app, pagename, templatename, context, doctree):
+    """Leave out the scripts of sphinx-thebe, which Jupyter Book loads even where it is not used.
+
+    They name a program on another host, and no page of the book is run in the browser.
+    """
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in f"{script} {getattr(script, 'attributes', {})}".lower()
+    ]
+
+
 def setup(app):
     """Register the extension with Sphinx."""
     app.connect("config-inited", configure)
+    # Last, after sphinx-thebe has added its scripts to the page.
+    app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,6 +7,15 @@ import torch
 from torch import nn
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Keep tiny computations from waiting for each other, as in the chapters."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def data():
     return ex.noisy_digits(np.random.default_rng(7), n_train=200, wrong=0.25)

@@ -40,6 +40,8 @@ CHAPTERS = {
     ],
 }
 
+EXERCISES = ["l2", "dropout", "batch_norm", "capstone"]
+
 # Attributes by which a page makes a browser fetch something, as opposed to a link to click on.
 FETCHING = {
     ("script", "src"),
@@ -200,7 +202,7 @@ def test_figures_say_what_they_show(pages):
     """Each figure of a chapter is a drawing (SVG) with a text for those who cannot see it."""
     for chapter in CHAPTERS:
         figures = [image for image in Page(pages[chapter]).images if "_images" in image["src"]]
-        assert len(figures) >= 2, chapter
+        assert figures, chapter
         for image in figures:
             assert image["src"].endswith(".svg"), image
             assert len(image.get("alt", "").split()) > 10, image
@@ -236,12 +238,12 @@ def test_pages_fit_the_window(width, pages, address, browser):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_code_of_a_chapter_can_be_read_without_scrolling(chapter, address, browser):
-    """On a usual screen no line of code is cut off."""
+def test_code_and_formulas_can_be_read_without_scrolling(chapter, address, browser):
+    """On a usual screen no line of code and no formula is cut off."""
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(f"{address}/{chapter}.html", wait_until="load")
     cut = page.evaluate(
-        "[...document.querySelectorAll('.cell pre')]"
+        "[...document.querySelectorAll('.cell pre, .katex-display .katex-html')]"
         ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 60))"
     )
     page.close()
@@ -294,3 +296,40 @@ def test_every_reference_is_cited(root, pages):
     )
     text = "".join((root / f"{chapter}.md").read_text(encoding="utf-8") for chapter in CHAPTERS)
     assert [entry for entry in entries if entry not in text] == []
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_exercise_is_shown_as_the_student_gets_it(name, pages):
+    """The notebook's tasks are on the page, and nothing was run."""
+    source = pages[f"exercises/{name}/{name}"].read_text(encoding="utf-8")
+    assert "NotImplementedError" in source
+    assert "check" in source
+    assert 'class="cell_output' not in source
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_exercise_can_be_downloaded(name, root, pages, address, browser):
+    """The button at the top of the page and the chapter's link give the notebook itself."""
+    notebook = (root / f"exercises/{name}/{name}.ipynb").read_bytes()
+    page = browser.new_page()
+    page.goto(f"{address}/exercises/{name}/{name}.html", wait_until="load")
+    page.get_by_label("Download this page").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name=".ipynb", exact=True).click()
+    assert download.value.suggested_filename == f"{name}.ipynb"
+    assert download.value.path().read_bytes() == notebook
+    page.close()
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_pages_that_speak_of_an_exercise_hand_it_out(name, root, pages):
+    """A download link outside the exercise's own page leads to the same file."""
+    linked = [
+        (path.parent / link).resolve()
+        for path in pages.values()
+        for link in Page(path).links
+        if "_downloads/" in link and link.endswith(f"/{name}.ipynb")
+    ]
+    assert linked
+    notebook = (root / f"exercises/{name}/{name}.ipynb").read_bytes()
+    assert all(path.read_bytes() == notebook for path in linked)
