@@ -31,5 +31,6 @@ c.Autograde.autograde_preprocessors = [
 # How `nbgrader zip_collect` reads the names of downloaded files: STUDENT_NAME.ipynb, with
 # anything a learning platform puts between the two or behind them (ann_4711_l2-1.ipynb).
 c.FileNameCollectorPlugin.named_regexp = (
-    r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?(?P<file_id>l2|dropout|batch_norm|capstone)(?:-\d+)?$"
+    r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?"
+    r"(?P<file_id>l2|dropout|batch_norm|capstone)(?:-\d+)?$"
 )

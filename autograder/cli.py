@@ -235,7 +235,7 @@ def _graded(
 
 
 def _grade_in_worker(config_file: Path, name: str, student: str, feedback: bool) -> Result:
-    _ignore_third_party_warnings()
+    ignore_third_party_warnings()
     return _worker_course(config_file).grade(name, student, feedback)
 
 
@@ -278,7 +278,7 @@ def _course() -> Iterator[Course]:
         from autograder.grading import Course, CourseError
     except ImportError as error:
         raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
-    _ignore_third_party_warnings()
+    ignore_third_party_warnings()
     try:
         yield Course.nearest(Path.cwd())
     except CourseError as error:
@@ -286,8 +286,8 @@ def _course() -> Iterator[Course]:
         raise typer.Exit(2) from None
 
 
-def _ignore_third_party_warnings() -> None:
-    # nbgrader's use of SQLAlchemy; nothing that a teacher could do anything about.
+def ignore_third_party_warnings() -> None:
+    """Silence nbgrader's use of SQLAlchemy, which a teacher can do nothing about."""
     warnings.filterwarnings("ignore", module=r"nbgrader\.")
 
 

@@ -168,7 +168,7 @@ MISTAKES: dict[str, tuple[Mistake, ...]] = {
 """The mistakes made in each assignment, by as many students in turn."""
 
 STUDENTS = {
-    "ada": "full solution",
+    "ada": "complete",
     "bruno": "untouched",
     "chen": "half done",
     "dalia": "mistake 1",
@@ -178,8 +178,8 @@ STUDENTS = {
     "hana": "mistake 5",
     "ivan": "mistake 6",
     "jun": "raises",
-    "kofi": "never returns",
-    "lena": "broken file",
+    "kofi": "hangs",
+    "lena": "broken",
 }
 """Who they are and what they hand in."""
 
@@ -205,7 +205,7 @@ def submission(source: NotebookNode, assignment: str, kind: str) -> str | Notebo
     release = notebooks.student_notebook(source)
     answers = [cell for cell in solution.cells if notebooks.is_answer(cell)]
     stubs = [cell for cell in release.cells if notebooks.is_answer(cell)]
-    if kind == "broken file":
+    if kind == "broken":
         return _BROKEN
     if kind == "untouched":
         return release
@@ -214,7 +214,7 @@ def submission(source: NotebookNode, assignment: str, kind: str) -> str | Notebo
             answer.source = stub.source
     elif kind == "raises":
         answers[0].source = _replaced(stubs[0].source, _STUB, "return [][0]")
-    elif kind == "never returns":
+    elif kind == "hangs":
         answers[-1].source = _replaced(stubs[-1].source, _STUB, "while True: pass")
     elif kind.startswith("mistake"):
         mistake = MISTAKES[assignment][int(kind.split()[1]) - 1]
@@ -278,7 +278,7 @@ def _write(path: Path, text: str) -> None:
 def table(course: Course, names: Sequence[str]) -> Table:
     """Return a table of students and assignments."""
     points = {name: course.points(name) for name in names}
-    result = Table("student", "hands in", *names)
+    result = Table("student", "handed in", *names)
     for student, kind in STUDENTS.items():
         result.add_row(student, kind, *_row(student, [points[name] for name in names]))
     return result
@@ -296,6 +296,7 @@ def _row(student: str, points: Sequence[dict[str, tuple[float, float]]]) -> Iter
 def main() -> int:
     """Make and grade the sample class in `demo/`, and show it."""
     console = cli.console
+    cli.ignore_third_party_warnings()
     try:
         root = Course.nearest(Path.cwd()).config_file.parent
         if root.name == "demo" and (root.parent / CONFIG).exists():
@@ -314,8 +315,6 @@ def main() -> int:
         print(f"autograder: {error}", file=sys.stderr)
         return 2
     console.print(table(course, names))
-    for result in failed:
-        console.print(f"{result.student}, {result.assignment}: {result.problem}", markup=False)
     places = {
         "Site": root / "_build" / "html" / "index.html",
         "Gradebook": course.root / "gradebook.db",
@@ -324,7 +323,7 @@ def main() -> int:
     for name, path in places.items():
         if path.exists():
             console.print(f"{name:<10}{path.relative_to(root)}", markup=False)
-    unexpected = [one for one in failed if STUDENTS.get(one.student) != "broken file"]
+    unexpected = [one for one in failed if STUDENTS.get(one.student) != "broken"]
     return 1 if unexpected else 0
 
 

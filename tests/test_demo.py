@@ -39,11 +39,11 @@ def functions(notebook):
 
 
 def test_every_assignment_has_a_class_of_twelve_and_of_every_kind():
-    """Full, untouched, half done, six mistakes, raising, hanging and broken."""
+    """Complete, untouched, half done, six mistakes, raising, hanging and broken."""
     kinds = Counter(kind.split()[0] for kind in demo.STUDENTS.values())
     assert kinds["mistake"] == 6
     assert sum(kinds.values()) >= 12
-    assert {"full", "untouched", "half", "raises", "never", "broken"} < set(kinds)
+    assert {"complete", "untouched", "half", "raises", "hangs", "broken"} < set(kinds)
     assert {name: len(mistakes) for name, mistakes in demo.MISTAKES.items()} == dict.fromkeys(
         ASSIGNMENTS, 6
     )
@@ -97,7 +97,7 @@ def test_the_whole_class_gets_the_same_scores_from_stock_nbgrader(tmp_path):
     theirs = demo.make(tmp_path / "theirs", ROOT / CONFIG, sources)
     cli.grade(ours, jobs=2)
     theirs.config_file.write_text(theirs.config_file.read_text() + STOCK)
-    [broken] = [student for student, kind in demo.STUDENTS.items() if kind == "broken file"]
+    [broken] = [student for student, kind in demo.STUDENTS.items() if kind == "broken"]
     for name in ASSIGNMENTS:
         (theirs.folder("submitted", broken, name) / f"{name}.ipynb").unlink()
         nbgrader(theirs, "autograde", name, f"--CourseDirectory.student_id_exclude={broken}")
@@ -111,11 +111,11 @@ def test_the_whole_class_gets_the_same_scores_from_stock_nbgrader(tmp_path):
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_two_hundred_seeds(assignment):
     """The solution is always worth everything and the untouched notebook nothing."""
-    kinds = ("full solution", "untouched")
+    kinds = ("complete", "untouched")
     with np.errstate(all="ignore"):
         for kind in kinds:
             notebook = demo.submission(source(assignment), assignment, kind)
-            share = 1 if kind == "full solution" else 0
+            share = 1 if kind == "complete" else 0
             for name, task in tasks.items():
                 if task.assignment != assignment:
                     continue
