@@ -21,7 +21,7 @@ demo: $(SETUP) $(BOOK) ## build the site, then fill demo/ with a sample class an
 	@$(RUN) .venv/bin/python -m autograder.demo
 
 test: $(SETUP) ## run the tests
-	@for browser in chromium chromium-browser google-chrome; do \
+	@for browser in chromium chromium-browser google-chrome google-chrome-stable; do \
 		command -v $$browser >/dev/null && exit 0; done; scripts/system_packages.sh chromium
 	@$(RUN) .venv/bin/python -m pytest -m "not evidence"
 
