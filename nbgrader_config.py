@@ -32,5 +32,5 @@ c.Autograde.autograde_preprocessors = [
 # anything a learning platform puts between the two or behind them (ann_4711_l2-1.ipynb).
 c.FileNameCollectorPlugin.named_regexp = (
     r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?"
-    r"(?P<file_id>l2|dropout|batch_norm|capstone)(?:-\d+)?$"
+    r"(?P<file_id>l2|dropout|batch_norm|capstone)(?:-\d+)?\.ipynb$"
 )
