@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autograder.task import (
     Aspect,
@@ -38,14 +38,47 @@ Tensors = Mapping[str, Tensor]
 # The steps of the network.
 
 
-def _batch_norm(
-    z: Tensor, params: Tensors, running: Tensors, training: bool
-) -> tuple[Tensor, Tensors]:
-    mean, var = running["mean"].clone(), running["var"].clone()
-    out = nn.functional.batch_norm(
-        z, mean, var, params["gamma"], params["beta"], training, MOMENTUM, EPS
-    )
-    return out, {"mean": mean, "var": var}
+def _batch_norm_with(
+    *,
+    mean: Callable[[Tensor], Tensor] = lambda z: z.mean(0),
+    variance: Callable[[Tensor], Tensor] = lambda z: z.var(0, correction=0),
+    running_variance: Callable[[Tensor], Tensor] = lambda z: z.var(0),
+    blend: Callable[[Tensor, Tensor], Tensor] = lambda old, batch: old + MOMENTUM * (batch - old),
+    batch_statistics_in_evaluation: bool = False,
+    updates_in_evaluation: bool = False,
+    affine_in_evaluation: bool = True,
+) -> Callable[..., tuple[Tensor, Tensors]]:
+    """Return batch norm in PyTorch's convention, right unless a part is replaced.
+
+    Not nn.functional.batch_norm, which waits for all threads to work on a few numbers: on a busy
+    machine that takes a hundred times as long.
+    """
+
+    def batch_norm(
+        z: Tensor, params: Tensors, running: Tensors, training: bool
+    ) -> tuple[Tensor, Tensors]:
+        if training or batch_statistics_in_evaluation:
+            used_mean, used_variance = mean(z), variance(z)
+        else:
+            used_mean, used_variance = running["mean"], running["var"]
+        out = (z - used_mean) / torch.sqrt(used_variance + EPS)
+        if training or affine_in_evaluation:
+            out = params["gamma"] * out + params["beta"]
+        else:
+            out = out + 0 * (params["gamma"] + params["beta"])
+        # One row has no unbiased variance.
+        if (training or updates_in_evaluation) and len(z) > 1:
+            rows = z.detach()
+            running = {
+                "mean": blend(running["mean"], rows.mean(0)),
+                "var": blend(running["var"], running_variance(rows)),
+            }
+        return out, running
+
+    return batch_norm
+
+
+_batch_norm = _batch_norm_with()
 
 
 def _dropout(hidden: Tensor, keep_prob: float, training: bool, uniform: Tensor) -> Tensor:
@@ -107,42 +140,6 @@ def _two_layer_net(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
 
 
 # The known mistakes of the network.
-
-
-def _by_hand(
-    *,
-    mean: Callable[[Tensor], Tensor] = lambda z: z.mean(0),
-    variance: Callable[[Tensor], Tensor] = lambda z: z.var(0, correction=0),
-    running_variance: Callable[[Tensor], Tensor] = lambda z: z.var(0),
-    blend: Callable[[Tensor, Tensor], Tensor] = lambda old, batch: old + MOMENTUM * (batch - old),
-    batch_statistics_in_evaluation: bool = False,
-    updates_in_evaluation: bool = False,
-    affine_in_evaluation: bool = True,
-) -> Callable[..., tuple[Tensor, Tensors]]:
-    """Return a batch norm whose parts can be wrong."""
-
-    def batch_norm(
-        z: Tensor, params: Tensors, running: Tensors, training: bool
-    ) -> tuple[Tensor, Tensors]:
-        if training or batch_statistics_in_evaluation:
-            used_mean, used_variance = mean(z), variance(z)
-        else:
-            used_mean, used_variance = running["mean"], running["var"]
-        out = (z - used_mean) / torch.sqrt(used_variance + EPS)
-        if training or affine_in_evaluation:
-            out = params["gamma"] * out + params["beta"]
-        else:
-            out = out + 0 * (params["gamma"] + params["beta"])
-        # One row has no unbiased variance.
-        if (training or updates_in_evaluation) and len(z) > 1:
-            rows = z.detach()
-            running = {
-                "mean": blend(running["mean"], rows.mean(0)),
-                "var": blend(running["var"], running_variance(rows)),
-            }
-        return out, running
-
-    return batch_norm
 
 
 def _wrong_dropout(
@@ -230,35 +227,39 @@ _BATCH_NORM_MISCONCEPTIONS = (
         "Your running variance averages the variance that divides by N. The one to store divides "
         "by N − 1, as in PyTorch.",
         "Running statistics",
-        {"batch_norm": _by_hand(running_variance=lambda z: z.var(0, correction=0))},
+        {"batch_norm": _batch_norm_with(running_variance=lambda z: z.var(0, correction=0))},
     ),
     Misconception(
         "bn-unbiased-normalization",
         "You normalize the batch with the variance that divides by N − 1. That one belongs into "
         "the running variance only.",
         "The forward pass",
-        {"batch_norm": _by_hand(variance=lambda z: z.var(0))},
+        {"batch_norm": _batch_norm_with(variance=lambda z: z.var(0))},
     ),
     Misconception(
         "bn-momentum-flipped",
         "Old and new value have changed places in your running average: it should be 0.9 times "
         "the old value plus 0.1 times that of the batch.",
         "Running statistics",
-        {"batch_norm": _by_hand(blend=lambda old, batch: MOMENTUM * old + (1 - MOMENTUM) * batch)},
+        {
+            "batch_norm": _batch_norm_with(
+                blend=lambda old, batch: MOMENTUM * old + (1 - MOMENTUM) * batch
+            )
+        },
     ),
     Misconception(
         "bn-stats-never-updated",
         "You return the running statistics as they came in. In training they move towards those "
         "of the batch, or evaluation mode has nothing to work with.",
         "Running statistics",
-        {"batch_norm": _by_hand(blend=lambda old, batch: old)},
+        {"batch_norm": _batch_norm_with(blend=lambda old, batch: old)},
     ),
     Misconception(
         "bn-running-var-not-started",
         "Your running statistics are those of the last batch alone. They should move a little "
         "towards each batch and remember the earlier ones.",
         "Running statistics",
-        {"batch_norm": _by_hand(blend=lambda old, batch: batch)},
+        {"batch_norm": _batch_norm_with(blend=lambda old, batch: batch)},
     ),
     Misconception(
         "bn-backward-diagonal",
@@ -266,7 +267,7 @@ _BATCH_NORM_MISCONCEPTIONS = (
         "every row.",
         "The backward pass",
         {
-            "batch_norm": _by_hand(
+            "batch_norm": _batch_norm_with(
                 mean=lambda z: z.mean(0).detach(),
                 variance=lambda z: z.var(0, correction=0).detach(),
             )
@@ -330,27 +331,31 @@ EVALUATION_MISCONCEPTIONS = (
         "In evaluation you normalize with the statistics of the batch. Use the running "
         "statistics: the answer for one example must not depend on its neighbors.",
         "Evaluation mode",
-        {"batch_norm": _by_hand(batch_statistics_in_evaluation=True)},
+        {"batch_norm": _batch_norm_with(batch_statistics_in_evaluation=True)},
     ),
     Misconception(
         "bn-eval-updates-stats",
         "Your running statistics change in evaluation. Evaluating a network must not change it.",
         "Evaluation mode",
-        {"batch_norm": _by_hand(updates_in_evaluation=True)},
+        {"batch_norm": _batch_norm_with(updates_in_evaluation=True)},
     ),
     Misconception(
         "bn-ignores-training",
         "Batch norm does the same in both modes: in evaluation it uses and updates the statistics "
         "of the batch.",
         "Evaluation mode",
-        {"batch_norm": _by_hand(batch_statistics_in_evaluation=True, updates_in_evaluation=True)},
+        {
+            "batch_norm": _batch_norm_with(
+                batch_statistics_in_evaluation=True, updates_in_evaluation=True
+            )
+        },
     ),
     Misconception(
         "bn-eval-no-affine",
         "In evaluation you normalize but leave out γ and β. They are part of the layer in both "
         "modes.",
         "Evaluation mode",
-        {"batch_norm": _by_hand(affine_in_evaluation=False)},
+        {"batch_norm": _batch_norm_with(affine_in_evaluation=False)},
     ),
 )
 
@@ -505,13 +510,13 @@ PREDICT = Task(
             "You normalize with the statistics of the batch. Use the running statistics: the "
             "answer for one example must not depend on its neighbors.",
             "Evaluation mode",
-            {"batch_norm": _by_hand(batch_statistics_in_evaluation=True)},
+            {"batch_norm": _batch_norm_with(batch_statistics_in_evaluation=True)},
         ),
         Misconception(
             "bn-eval-no-affine",
             "You normalize but leave out γ and β. They are part of the layer in both modes.",
             "Evaluation mode",
-            {"batch_norm": _by_hand(affine_in_evaluation=False)},
+            {"batch_norm": _batch_norm_with(affine_in_evaluation=False)},
         ),
         Misconception(
             "predict-no-batch-norm",
