@@ -116,6 +116,10 @@ def test_no_page_names_a_file_of_another_host(pages):
         for address in Page(path).fetched
         if elsewhere(address)
     ]
+    # Nor does a script on the page hold an address to fetch later.
+    for name, path in pages.items():
+        for script in re.findall(r"<script>(.*?)</script>", Page(path).source, re.DOTALL):
+            foreign += [(name, address) for address in re.findall(r"https?://[^\"']+", script)]
     assert foreign == []
 
 
