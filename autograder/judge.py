@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,45 +48,47 @@ def judge(task: Task, cases: Sequence[Case], observations: Observations) -> Repo
     observations
         What came back, one for each case.
     """
-    trials = [
-        _Trial(task, case, observation)
-        for case, observation in zip(cases, observations.cases, strict=True)
-    ]
-    failures = {aspect.name: _first_failure(aspect, trials) for aspect in task.aspects}
-    findings = []
-    for aspect in task.aspects:
-        failure = failures[aspect.name]
-        if failure is None:
-            findings.append(
-                Finding(aspect.name, True, points=aspect.points, max_points=aspect.points)
-            )
-            continue
-        known = _explain(task.misconceptions, aspect, trials)
-        points = 0.0
-        message = failure
-        if known is not None:
-            message = f"{failure}\n{_explanation(known)}"
-        elif task.forward is not None:
-            carried = _explain(task.forward.misconceptions, aspect, trials)
-            if carried is not None and _agrees_everywhere(carried, trials):
-                points = _quarters(aspect.points / 2)
-                message = (
-                    f"{failure}\nThis is the right gradient of a wrong `{task.forward.name}`, "
-                    "so it earns half. Mend the forward pass and this comes right by itself.\n"
-                    f"{_explanation(carried)}"
-                )
-        findings.append(
-            Finding(
-                aspect.name,
-                False,
-                message,
-                known.id if known else None,
-                points,
-                aspect.points,
-            )
-        )
+    with _one_thread():
+        trials = [
+            _Trial(task, case, observation)
+            for case, observation in zip(cases, observations.cases, strict=True)
+        ]
+        findings = [_judge_aspect(task, aspect, trials) for aspect in task.aspects]
     findings += _costs(task, observations, earned=sum(finding.points for finding in findings))
     return Report(task.name, tuple(findings), observations.printed)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch from waiting for threads, which on a busy machine takes longer than the work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _judge_aspect(task: Task, aspect: Aspect, trials: Sequence[_Trial]) -> Finding:
+    failure = _first_failure(aspect, trials)
+    if failure is None:
+        return Finding(aspect.name, True, points=aspect.points, max_points=aspect.points)
+    points = 0.0
+    known = _explain(task.misconceptions, aspect, trials)
+    if known is not None:
+        failure = f"{failure}\n{_explanation(known)}"
+    elif task.forward is not None:
+        carried = _explain(task.forward.misconceptions, aspect, trials)
+        if carried is not None and _agrees_everywhere(carried, trials):
+            points = _quarters(aspect.points / 2)
+            failure = (
+                f"{failure}\nThis is the right gradient of a wrong `{task.forward.name}`, so it "
+                "earns half. Mend the forward pass and this comes right by itself.\n"
+                f"{_explanation(carried)}"
+            )
+    return Finding(aspect.name, False, failure, known.id if known else None, points, aspect.points)
 
 
 class _Trial:
