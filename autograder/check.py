@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ from autograder.report import Report
 from autograder.tasks import tasks
 
 PUBLIC_SEED = 20150206
-"""The seed of the cases in a student's notebook; submissions are graded on others."""
+"""The seed of the cases in a student's notebook."""
+
+GRADING_SEED = 20140614
+"""The seed of the cases that submissions are graded on: other numbers, though no secret."""
 
 
 def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
@@ -47,20 +51,28 @@ def check(function: Callable[..., Any]) -> Report:
     from where it was defined.
 
     Under nbgrader the report takes the form that nbgrader reads: a number of points while a
-    submission is graded, an exception while one is validated.
+    submission is graded, on other inputs than in the notebook, and an exception while one is
+    validated.
 
     Raises
     ------
     TypeError
         When `function` is not one of the course's functions.
     """
-    name = str(getattr(function, "__name__", type(function).__name__))
+    if not isinstance(function, type | FunctionType):
+        raise _WrongCall(
+            f"check() was given a {type(function).__name__}. Pass it one of your functions or "
+            "classes by its name, as in check(dropout_forward), without calling it."
+        )
+    name = function.__name__
     if name not in tasks:
         raise _WrongCall(
-            f"check() does not know `{name}`. Pass it one of your functions: {', '.join(tasks)}."
+            f"check() does not know `{name}`. Keep the name that the exercise gives: "
+            f"{', '.join(tasks)}."
         )
-    report = grade(name, {**_defined_beside(function), name: function}, PUBLIC_SEED)
     execution = os.environ.get("NBGRADER_EXECUTION")
+    seed = GRADING_SEED if execution == "autograde" else PUBLIC_SEED
+    report = grade(name, {**_defined_beside(function), name: function}, seed)
     if execution == "autograde":
         return _Points(report.task, report.findings, report.printed)
     if execution == "validate" and not report.passed:

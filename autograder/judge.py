@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,19 +75,25 @@ def _judge_aspect(task: Task, aspect: Aspect, trials: Sequence[_Trial]) -> Findi
     failure = _first_failure(aspect, trials)
     if failure is None:
         return Finding(aspect.name, True, points=aspect.points, max_points=aspect.points)
-    points = 0.0
-    known = _explain(task.misconceptions, aspect, trials)
+    known, points = None, 0.0
+    if _was_observed(aspect, trials):
+        carried = task.forward.misconceptions if task.forward is not None else ()
+        # What accounts for all numbers of all cases comes first; a student may have made two
+        # mistakes, so after that what accounts for this aspect.
+        known = _only(one for one in task.misconceptions if _agrees_everywhere(one, trials))
+        if known is None:
+            cause = _only(one for one in carried if _agrees_everywhere(one, trials))
+            if cause is not None and task.forward is not None:
+                points = _quarters(aspect.points / 2)
+                failure = (
+                    f"{failure}\nThis is the right gradient of a wrong `{task.forward.name}`, so "
+                    "it earns half. Mend the forward pass and this comes right by itself.\n"
+                    f"{_explanation(cause)}"
+                )
+            else:
+                known = _explains_most(task, aspect, trials)
     if known is not None:
         failure = f"{failure}\n{_explanation(known)}"
-    elif task.forward is not None:
-        carried = _explain(task.forward.misconceptions, aspect, trials)
-        if carried is not None and _agrees_everywhere(carried, trials):
-            points = _quarters(aspect.points / 2)
-            failure = (
-                f"{failure}\nThis is the right gradient of a wrong `{task.forward.name}`, so it "
-                "earns half. Mend the forward pass and this comes right by itself.\n"
-                f"{_explanation(carried)}"
-            )
     return Finding(aspect.name, False, failure, known.id if known else None, points, aspect.points)
 
 
@@ -146,25 +152,30 @@ def _first_failure(aspect: Aspect, trials: Sequence[_Trial]) -> str | None:
     return None
 
 
-def _explain(
-    misconceptions: Sequence[Misconception], aspect: Aspect, trials: Sequence[_Trial]
-) -> Misconception | None:
-    """Return the one known mistake whose numbers these are, if there is exactly one.
-
-    A mistake that accounts for everything in all cases comes first; otherwise, as a student may
-    have made two, one that accounts for all outputs of this aspect.
-    """
-    if any(
-        name not in trial.got
+def _was_observed(aspect: Aspect, trials: Sequence[_Trial]) -> bool:
+    """Say whether there is an output wherever the aspect wants one."""
+    return all(
+        name in trial.got
         for trial in trials
         if aspect.covers(trial.case)
         for name in aspect.outputs
         if name in trial.expected()
-    ):
-        return None
-    everywhere = [one for one in misconceptions if _agrees_everywhere(one, trials)]
-    here = everywhere or [one for one in misconceptions if _agrees_on(aspect, one, trials)]
-    return here[0] if len(here) == 1 else None
+    )
+
+
+def _only(misconceptions: Iterable[Misconception]) -> Misconception | None:
+    """Return the one misconception that there is; None if there are none or several."""
+    found = list(misconceptions)
+    return found[0] if len(found) == 1 else None
+
+
+def _explains_most(task: Task, aspect: Aspect, trials: Sequence[_Trial]) -> Misconception | None:
+    """Return the known mistake that accounts for this aspect, and for most of the others."""
+    here = [one for one in task.misconceptions if _agrees_on(aspect, one, trials)]
+    if len(here) < 2:
+        return _only(here)
+    explained = [sum(_agrees_on(other, one, trials) for other in task.aspects) for one in here]
+    return _only(one for one, count in zip(here, explained, strict=True) if count == max(explained))
 
 
 def _agrees_everywhere(misconception: Misconception, trials: Sequence[_Trial]) -> bool:
@@ -203,7 +214,7 @@ def _costs(task: Task, observations: Observations, earned: float) -> list[Findin
                 "leaves its arguments as they are",
                 False,
                 f"Your code changes {names} in place, which whoever called it still needs. "
-                "Work on a copy, or write `a = a * b` for `a *= b`.",
+                "Make a new array or dict, or work on a copy.",
             )
         )
     costs = []
@@ -241,7 +252,8 @@ def _different_numbers(
         return f"`{name}` has dtype {got.dtype}; expected {expected.dtype}."
     bad = ~np.isfinite(got)
     if bad.any() and np.isfinite(expected).all():
-        return f"`{name}` is {got[bad][0]} at {_where(bad)}; it should be a finite number."
+        where = f" at {_where(bad)}" if got.ndim else ""
+        return f"`{name}` is {got[bad][0]}{where}; it should be a finite number."
     with np.errstate(invalid="ignore"):
         close = np.abs(got - expected) <= ABSOLUTE_TOLERANCE + tolerance
         wrong = ~(close | (got == expected) | (np.isnan(got) & np.isnan(expected)))

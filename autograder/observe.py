@@ -86,7 +86,7 @@ def _array(task: Task, name: str, value: Any) -> NDArray[Any]:
     """Turn a returned value into an array of its own, or say why it is none."""
     torch = sys.modules.get("torch")
     if value is None:
-        raise NotObserved(f"`{name}` is None.")
+        raise NotObserved(f"`{name}` is None; is a `return` missing?")
     if torch is not None and isinstance(value, torch.Tensor):
         if task.framework == "numpy":
             raise NotObserved(f"`{name}` is a torch tensor. Return a NumPy array.")
@@ -108,10 +108,10 @@ def _array(task: Task, name: str, value: Any) -> NDArray[Any]:
 
 def _changed(before: Any, after: Any, name: str = "") -> Iterator[str]:
     """Yield the names of inputs that are not what they were."""
-    if isinstance(before, Mapping):
-        for key in before:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in {**before, **after}:
             inner = f"{name}[{key!r}]" if name else str(key)
-            if key in after:
+            if key in before and key in after:
                 yield from _changed(before[key], after[key], inner)
             else:
                 yield inner
@@ -119,11 +119,7 @@ def _changed(before: Any, after: Any, name: str = "") -> Iterator[str]:
         items = zip(before, after, strict=False)
         if len(before) != len(after) or any(any(_changed(*pair, "item")) for pair in items):
             yield name
-    elif isinstance(before, np.ndarray) and not (
-        isinstance(after, np.ndarray)
-        and before.shape == after.shape
-        and np.array_equal(before, after)
-    ):
+    elif type(before) is not type(after) or not np.array_equal(before, after):
         yield name
 
 

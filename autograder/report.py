@@ -46,7 +46,7 @@ class Report:
     findings
         One for each aspect, then one for each requirement that was broken.
     printed
-        What the student's code printed while it was tried, cut off.
+        What the student's code printed while it was tried, cut off; shown when something is wrong.
     """
 
     task: str
@@ -86,7 +86,7 @@ class Report:
             mark = "right" if finding.passed else "wrong"
             lines.append(f"  {mark}  {finding.aspect:<{width}}  {_points(finding)}")
             lines += _wrapped(message for message in self._messages(finding))
-        if self.printed:
+        if self.printed and not self.passed:
             lines += ["", "  Your code printed:", textwrap.indent(self.printed, "    ")]
         return "\n".join(lines)
 
@@ -112,7 +112,7 @@ class Report:
         printed = (
             f"<details><summary>Your code printed</summary><pre>{html.escape(self.printed)}</pre>"
             "</details>"
-            if self.printed
+            if self.printed and not self.passed
             else ""
         )
         return (

@@ -31,12 +31,18 @@ def test_companions_come_from_where_the_function_was_defined():
     assert check(solution("batch_norm")["batch_norm_backward"]).passed
 
 
+def renamed(weights, weight_decay):
+    return 0.0
+
+
 def test_something_else_is_refused_with_the_names_that_are_known():
     """Passing anything but one of the course's functions says which ones there are."""
-    with pytest.raises(TypeError, match=r"does not know `sum`.*l2_penalty"):
-        check(sum)
-    with pytest.raises(TypeError, match="does not know `int`"):
+    with pytest.raises(TypeError, match=r"does not know `renamed`.*l2_penalty"):
+        check(renamed)
+    with pytest.raises(TypeError, match=r"given a int.*without calling it"):
         check(3)
+    with pytest.raises(TypeError, match=r"given a Dropout.*without calling it"):
+        check(solution("dropout")["Dropout"](0.5))
 
 
 def test_check_and_grade_say_the_same():

@@ -45,7 +45,7 @@ def forward(change):
         (lambda o, m, v, c: (o.astype(np.float32), m, v, c), "dtype float32; expected float64"),
         (lambda o, m, v, c: (o[:, :2], m, v, c), "has shape (7, 2); expected (7, 4)"),
         (lambda o, m, v, c: (o * np.nan, m, v, c), "is nan at [0, 0]"),
-        (lambda o, m, v, c: (None, m, v, c), "`out` is None."),
+        (lambda o, m, v, c: (None, m, v, c), "`out` is None; is a `return` missing?"),
         (lambda o, m, v, c: (o.astype(object), m, v, c), "array of object"),
         (lambda o, m, v, c: (np.broadcast_to(o[0, 0], (10**6, 10**6)), m, v, c), "far too large"),
         (lambda o, m, v, c: ("text", m, v, c), "`out` is a str."),
@@ -88,6 +88,20 @@ def test_changed_arguments_are_told_by_name():
     report = grade("batch_norm_forward", {"batch_norm_forward": batch_norm_forward}, 0)
     assert report.points == 7.5
     assert "`running_mean` in place" in str(report)
+
+
+def test_changed_numbers_and_new_keys_of_a_dict_are_told():
+    """Counting the step in the caller's dict changes an argument as much as an array does."""
+
+    def counts_in_place(param, grad, state, *arguments):
+        result = solution("l2")["adam_step"](param, grad, dict(state), *arguments)
+        state["step"] += 1
+        state["seen"] = True
+        return result
+
+    report = grade("adam_step", {"adam_step": counts_in_place}, 0)
+    assert report.points == 4.5
+    assert "`state['step']`, `state['seen']` in place" in report.findings[-1].message
 
 
 def test_an_exception_shows_the_students_own_lines():

@@ -713,6 +713,15 @@ def _refuses_one_value(student: Functions) -> bool:
     return False
 
 
+def _keeps_plain_buffers(student: Functions) -> bool:
+    module: nn.Module = student["BatchNorm1d"](3)
+    buffers = {"running_mean", "running_var", "num_batches_tracked"}
+    for _ in range(2):
+        module(torch.ones(4, 3, requires_grad=True))
+    kept = dict(module.named_buffers())
+    return buffers <= kept.keys() and not any(buffer.requires_grad for buffer in kept.values())
+
+
 MODULE = Task(
     name="BatchNorm1d",
     assignment="batch_norm",
@@ -745,6 +754,14 @@ MODULE = Task(
             "Raise a ValueError in training, as nn.BatchNorm1d does.",
             _refuses_one_value,
         ),
+        Requirement(
+            "bnmodule-momentum-buffer",
+            "keeps running statistics as plain buffers",
+            "Running statistics are neither trained nor differentiated: register them with "
+            "`register_buffer`, and update them outside of autograd, or every batch's graph hangs "
+            "on to the next.",
+            _keeps_plain_buffers,
+        ),
     ),
 )
 
@@ -768,7 +785,7 @@ def _fold(
 
 
 def _run_fold(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    returned = student["fold_batch_norm"](**inputs)
+    returned = student["fold_batch_norm"](*inputs.values())
     W_folded, b_folded = unpack("fold_batch_norm", returned, ("W_folded", "b_folded"))
     return {"W_folded": W_folded, "b_folded": b_folded}
 

@@ -182,6 +182,18 @@ _DROPOUT_MISCONCEPTIONS = (
         },
     ),
     Misconception(
+        "dropout-other-comparison",
+        "You keep the units where the random number is at least 1 − keep_prob. That is as likely, "
+        "but it is another mask: to give the same numbers as everybody, compare "
+        "rng.random(H.shape) < keep_prob.",
+        "The mask",
+        {
+            "dropout": _wrong_dropout(
+                lambda hidden, uniform, keep_prob: hidden * (uniform >= 1 - keep_prob) / keep_prob
+            )
+        },
+    ),
+    Misconception(
         "dropout-vanilla",
         "You do not scale in training and multiply by keep_prob in evaluation. That is "
         "consistent, but it is not inverted dropout, which leaves evaluation alone.",
@@ -296,6 +308,16 @@ TRAINING_MISCONCEPTIONS = (
     *_BATCH_NORM_MISCONCEPTIONS,
     *_ACTIVATION_MISCONCEPTIONS,
     *LOSS_MISCONCEPTIONS,
+    Misconception(
+        "l2-skips-first",
+        "Your penalty leaves out W1.",
+        "The penalty",
+        {
+            "penalty": lambda weights, biases, weight_decay: half_sum_of_squares(
+                weights[1:], biases, weight_decay
+            )
+        },
+    ),
     Misconception(
         "l2-skips-last",
         "Your penalty leaves out W2.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from autograder.task import (
     Probability,
     Randomness,
     Requirement,
+    Scaled,
     Task,
     unpack,
 )
@@ -74,6 +76,7 @@ def _dropout(
     passed_at_zero: Callable[[float], float] = _same,
     masks_in_evaluation: bool = False,
     apply_in_evaluation: Callable[[Tensor, float], Tensor] = _apply_in_evaluation,
+    neighbors_alike: bool = False,
     rows_alike: bool = False,
     calls_alike: bool = False,
     replays: bool = True,
@@ -85,6 +88,9 @@ def _dropout(
     keep_prob = inputs["keep_prob"]
     x = torch.tensor(inputs["x"], requires_grad=True)
     mask, redrawn = torch.tensor(inputs["mask"]), torch.tensor(inputs["redrawn"])
+    if rate(keep_prob) > 0 and not mask[x != 0].any():
+        # An output of zeros must not agree with a mask of zeros.
+        mask = torch.ones_like(mask)
     if inputs["training"] or masks_in_evaluation:
         probability = rate(keep_prob)
         out = apply(x, mask, redrawn, scale(keep_prob))
@@ -101,11 +107,12 @@ def _dropout(
         PASSED: passed(probability),
         PASSED_AT_ZERO: passed_at_zero(probability),
     }
-    if calls_alike if inputs.get("row_by_row") else rows_alike:
+    one_row_only = calls_alike if inputs.get("row_by_row") else rows_alike
+    if one_row_only or neighbors_alike:
         if x.ndim == 1:
             return {}
-        # One row repeated is too small a sample for any law but this one.
-        laws = {ROWS: 1.0}
+        # One row or column repeated is too small a sample for any law but this one.
+        laws = {ROWS: 1.0} if one_row_only else {NEIGHBORS: 1.0}
     expected: dict[str, Expected] = {
         name: Probability(laws[name]) for name in inputs["laws"] if name in laws
     }
@@ -159,9 +166,6 @@ def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
         counts |= {PASSED: _count(redrawn[visible]), PASSED_AT_ZERO: _count(redrawn[~visible])}
     # Where x is 0 the output does not show the mask, but the gradient does.
     mask = np.where(visible, mask, redrawn)
-    if inputs["keep_prob"] > 0 and not mask[visible].any():
-        # An output of zeros must not agree with a mask of zeros.
-        mask = everything
     return Randomness({"mask": mask, "redrawn": redrawn}, counts)
 
 
@@ -252,6 +256,13 @@ FORWARD_MISCONCEPTIONS = (
         "All rows of the batch share one mask. Each element is kept or dropped on its own.",
         "The mask",
         {"rows_alike": True},
+    ),
+    Misconception(
+        "dropout-row-mask",
+        "All values of a row share one fate: a row is kept or dropped as a whole. Each element is "
+        "kept or dropped on its own.",
+        "The mask",
+        {"neighbors_alike": True},
     ),
     Misconception(
         "dropout-fixed-seed",
@@ -379,7 +390,11 @@ def _refuses(function: Callable[..., object], *arguments: object) -> bool:
 def _refuses_bad_keep_prob(student: Functions) -> bool:
     rng = np.random.default_rng(0)
     forward = student["dropout_forward"]
-    return all(_refuses(forward, np.ones((2, 3)), bad, True, rng) for bad in (0.0, -0.2, 1.2))
+    return all(
+        _refuses(forward, np.ones((2, 3)), bad, training, rng)
+        for bad in (0.0, -0.2, 1.2)
+        for training in (True, False)
+    )
 
 
 # The cases.
@@ -547,6 +562,32 @@ def _refuses_bad_p(student: Functions) -> bool:
     return all(_refuses(student["Dropout"], p) for p in (-0.1, 1.1))
 
 
+# The mistakes of the forward pass in the words of a module, which has p and no rng.
+MODULE_EXPLANATIONS = {
+    "dropout-keep-drop-swapped": "Your mask keeps a value with probability p. In PyTorch p is the "
+    "probability to drop it.",
+    "dropout-scale-swapped": "You divide the survivors by p. Which number makes up for the share "
+    "that is lost on average?",
+    "dropout-no-rescale": "You mask, but leave the survivors at their size. The next layer then "
+    "gets less on average in training than in evaluation.",
+    "dropout-vanilla": "You scale in evaluation instead of in training. PyTorch's dropout is "
+    "inverted: evaluation returns its input unchanged.",
+    "dropout-scaled-twice": "The survivors are divided by 1 − p twice. Is the mask scaled already "
+    "when you apply it?",
+    "dropout-scaled-in-eval": "In evaluation mode you multiply by 1 − p. All scaling is done in "
+    "training; evaluation returns its input unchanged.",
+    "dropout-divided-in-eval": "In evaluation mode you divide by 1 − p. Nothing was dropped there, "
+    "so nothing needs to be made up for.",
+    "dropout-normal-noise": "Your mask compares normally distributed numbers with a probability. "
+    "The comparison keeps the right share only for numbers that are uniform between 0 and 1.",
+    "dropout-shared-mask": "All rows of the batch share one mask. Each element is kept or dropped "
+    "on its own.",
+    "dropout-row-mask": "All values of a row share one fate: a row is kept or dropped as a whole. "
+    "Each element is kept or dropped on its own.",
+    "dropout-fixed-seed": "Every call draws the same mask, so the same units are dropped for ever. "
+    "Draw a new mask in every forward pass, and do not seed in it.",
+}
+
 MODULE = Task(
     name="Dropout",
     assignment="dropout",
@@ -577,9 +618,9 @@ MODULE = Task(
             {"masks_in_evaluation": True},
         ),
         *(
-            one
+            replace(one, explanation=MODULE_EXPLANATIONS[one.id])
             for one in FORWARD_MISCONCEPTIONS
-            if one.id not in ("dropout-active-in-eval", "dropout-ignores-rng")
+            if one.id in MODULE_EXPLANATIONS
         ),
     ),
     framework="torch",
@@ -677,7 +718,10 @@ def _monte_carlo(
     constant = keep_prob**n_samples + (1 - keep_prob) ** n_samples
     return {
         "mean": mean,
-        "std": np.sqrt(variance) * np.abs(kept - dropped),
+        # Through E[x²] − E[x]² the root makes 1e-8 out of a rounding error of 1e-16.
+        "std": Scaled(
+            np.sqrt(variance) * np.abs(kept - dropped), 10 * np.maximum(abs(kept), abs(dropped))
+        ),
         SAMPLES_KEPT: Probability(keep_prob),
         CONSTANT_ROWS: Probability(1.0 if single_pass or not stochastic else constant),
     }

@@ -462,7 +462,7 @@ def _softmax_regression(
 
 def _run_softmax_regression(student: Functions, inputs: Inputs) -> dict[str, Any]:
     names = ("loss", "d_W", "d_b")
-    returned = unpack("softmax_regression", student["softmax_regression"](**inputs), names)
+    returned = unpack("softmax_regression", student["softmax_regression"](*inputs.values()), names)
     return dict(zip(names, returned, strict=True))
 
 
@@ -484,6 +484,9 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
     negative = inputs(5, 3, 4)
     negative["W"] *= 300.0
     negative["b"] -= rng.uniform(5e3, 9e3)
+    apart = inputs(4, 3, 4)
+    apart["W"] = np.abs(apart["W"]) * 300.0
+    apart["x"] = np.abs(apart["x"]) * np.array([[30.0], [-30.0], [1.0], [-1.0]])
     return [
         Case("more rows than classes", inputs(8, 5, 3)),
         Case("no weight decay", inputs(5, 3, 4, weight_decay=0.0)),
@@ -491,6 +494,7 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
         Case("two classes that no row belongs to", inputs(6, 3, 5, present=3)),
         Case("scores in the thousands", large, "large scores"),
         Case("scores far below zero", negative, "large scores"),
+        Case("one row far above, another far below zero", apart, "large scores"),
     ]
 
 
@@ -536,7 +540,7 @@ def _sgd(
 
 
 def _run_sgd(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    return {"param": student["sgd_step"](**inputs)}
+    return {"param": student["sgd_step"](*inputs.values())}
 
 
 def _draw_sgd(rng: np.random.Generator) -> list[Case]:

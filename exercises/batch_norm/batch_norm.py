@@ -5,13 +5,15 @@
 # the same for images, the layer as a PyTorch module, and the trick that makes it cost nothing
 # at inference. It belongs to the chapter *Batch normalization*; have its formulas beside you.
 #
-# **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the
-# `check(...)` cell below it. It answers at once: what is right, what is not, and often which
-# mistake it was. Check as often as you like. Cells marked *Locked* are the course's own; you may
-# run them, but grading uses its own copy of them. You may add cells of your own anywhere.
+# **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
+# below it, `check(batch_norm_forward)`. It answers at once: what is right, what is not and, if it
+# knows the mistake, which one it is. Check as often as you like; your work is graded in the same
+# way on other numbers. Cells marked *Locked* are the course's own: you may run them, and grading
+# uses its own copy. You may add cells of your own anywhere. After a restart of the kernel run
+# everything from the top.
 #
-# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and
-# hand in this file under its name, `batch_norm.ipynb`.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
+# in this file under its name, `batch_norm.ipynb`, as your instructor says.
 
 # %%
 import matplotlib.pyplot as plt
@@ -38,12 +40,13 @@ from autograder import check
 # moved a little, with the variance divided by $N - 1$ this time:
 #
 # $$
-# r_\mu \leftarrow (1 - m)\, r_\mu + m\, \mu, \qquad
-# r_{\sigma^2} \leftarrow (1 - m)\, r_{\sigma^2} + m\, \frac{N}{N - 1}\, \sigma^2 .
+# r_\mu \leftarrow (1 - \alpha)\, r_\mu + \alpha\, \mu, \qquad
+# r_{\sigma^2} \leftarrow (1 - \alpha)\, r_{\sigma^2} + \alpha\, \frac{N}{N - 1}\, \sigma^2 .
 # $$
 #
-# In evaluation, $r_\mu$ and $r_{\sigma^2}$ take the place of $\mu$ and $\sigma^2$ and stay as
-# they are. These are PyTorch's conventions, $m$ is its `momentum`.
+# In evaluation, $r_\mu$ and $r_{\sigma^2}$ take the place of $\mu$ and $\sigma^2$ and stay as they
+# are. These are PyTorch's conventions, $\alpha$ is its `momentum`. (The chapter calls the number of
+# rows $m$; here it is $N$, as in the shapes.)
 #
 # <details><summary>Hint</summary>
 #
@@ -342,7 +345,7 @@ print(f"  of gamma     {np.abs(d_gamma - layer.weight.grad.numpy()).max():.1e}")
 # what is a buffer, and which mode is the module in? Write `BatchNorm1d` without using PyTorch's
 # own. Its `state_dict` must be interchangeable with that of `nn.BatchNorm1d`: parameters `weight`
 # and `bias` (that is $\gamma$ and $\beta$), and buffers `running_mean`, `running_var` and
-# `num_batches_tracked`, an integer tensor that counts the batches seen in training.
+# `num_batches_tracked`, which counts the batches seen in training and starts as `torch.tensor(0)`.
 #
 # <details><summary>Hint</summary>
 #
@@ -496,7 +499,7 @@ digits = load_digits()
 
 
 def noisy_split(rng):
-    """Return training and test set, a fifth of the training labels replaced by random ones."""
+    """Return training and test set, a fifth of the training labels replaced by wrong ones."""
     order = rng.permutation(len(digits.target))
     train, test = order[:600], order[600:]
     labels = digits.target[train].copy()

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Capstone: a regularized network
 #
@@ -19,15 +7,18 @@
 #
 # This exercise belongs to the chapters *L2 regularization and weight decay*, *Dropout* and *Batch
 # normalization*. Your functions from their exercises may be copied here, in a cell of your own
-# above the first task.
+# above the first task. But there is one mask here that everybody has to draw alike, by
+# `rng.random(H.shape) < keep_prob`, so that the numbers can be compared.
 #
-# **Checking.** Below each of your functions is a cell such as `check(two_layer_net)`. Run it: it
-# answers at once and says what is right, what is not and, if it knows the mistake, which one it is.
-# You can run it as often as you like. Your work is graded the same way, on other numbers.
+# **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
+# below it, `check(two_layer_net)`. It answers at once: what is right, what is not and, if it knows
+# the mistake, which one it is. Check as often as you like; your work is graded in the same way on
+# other numbers. Cells marked *Locked* are the course's own: you may run them, and grading uses its
+# own copy. You may add cells of your own anywhere. After a restart of the kernel run everything
+# from the top.
 #
-# **Handing in.** Save the notebook and hand in the `.ipynb` file as your instructor says. Keep the
-# file's name. Write in the cells that say `# YOUR CODE HERE`; cells of your own are welcome, the
-# locked ones should stay as they are.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
+# in this file under its name, `capstone.ipynb`, as your instructor says.
 
 # %%
 import matplotlib.pyplot as plt

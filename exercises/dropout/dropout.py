@@ -5,14 +5,15 @@
 # module, and at last a prediction that says how sure it is by leaving dropout on. It belongs to
 # the chapter *Dropout*; have its formulas beside you.
 #
-# **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the
-# `check(...)` cell below it. It answers at once: what is right, what is not, and often which
-# mistake it was. Your masks are your own: the check does not compare them with anybody's, it
-# counts. Cells marked *Locked* are the course's own; you may run them, but grading uses its own
-# copy of them. You may add cells of your own anywhere.
+# **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
+# below it, `check(dropout_forward)`. It answers at once: what is right, what is not and, if it
+# knows the mistake, which one it is. Check as often as you like; your work is graded in the same
+# way on other numbers. Cells marked *Locked* are the course's own: you may run them, and grading
+# uses its own copy. You may add cells of your own anywhere. After a restart of the kernel run
+# everything from the top.
 #
-# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and
-# hand in this file under its name, `dropout.ipynb`.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
+# in this file under its name, `dropout.ipynb`, as your instructor says.
 
 # %%
 import matplotlib.pyplot as plt
@@ -185,7 +186,7 @@ class Dropout(nn.Module):
 
     Notes
     -----
-    `forward` takes a tensor of any shape and returns one of the same shape.
+    `forward` takes a tensor of any shape and returns one of the same shape and dtype.
 
     Examples
     --------
@@ -295,7 +296,8 @@ def monte_carlo_predict(model, x, n_samples):
 check(monte_carlo_predict)
 
 # %% [markdown]
-# A small network learns three hundred digits and then predicts the others a hundred times each.
+# A small network learns three hundred digits, all labels right this time, and then predicts the
+# others a hundred times each.
 # Sort the test images by the spread of the winning class's probability: the errors gather where
 # the spread is large. Images of pure noise get a large spread too, and still some of them are
 # called a digit with confidence. Take the spread for a warning and not for a probability of

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Exercise: L2 regularization and weight decay
 #
@@ -20,13 +8,15 @@
 #
 # This exercise belongs to the chapter *L2 regularization and weight decay*.
 #
-# **Checking.** Below each of your functions is a cell such as `check(l2_penalty)`. Run it: it
-# answers at once and says what is right, what is not and, if it knows the mistake, which one it is.
-# You can run it as often as you like. Your work is graded the same way, on other numbers.
+# **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
+# below it, `check(l2_penalty)`. It answers at once: what is right, what is not and, if it knows the
+# mistake, which one it is. Check as often as you like; your work is graded in the same way on other
+# numbers. Cells marked *Locked* are the course's own: you may run them, and grading uses its own
+# copy. You may add cells of your own anywhere. After a restart of the kernel run everything from
+# the top.
 #
-# **Handing in.** Save the notebook and hand in the `.ipynb` file as your instructor says. Keep the
-# file's name. Write in the cells that say `# YOUR CODE HERE`; cells of your own are welcome, the
-# locked ones should stay as they are.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
+# in this file under its name, `l2.ipynb`, as your instructor says.
 
 # %%
 import matplotlib.pyplot as plt
@@ -597,10 +587,10 @@ plt.show()
 
 # %% [markdown]
 # Without weight decay the classifier agrees with more than the 80 % of training labels that are
-# right: it has learned wrong ones, and pays for it on the test images. As λ grows, agreement with the training labels falls
-# while test accuracy rises, up to a point; after it the weights are too small even for what is
-# right. The small dots are the single runs: compare how far they scatter with how far the curve
-# rises before you believe a difference.
+# right: it has learned wrong ones, and pays for it on the test images. As λ grows, agreement with
+# the training labels falls while test accuracy rises, up to a point; after it the weights are too
+# small even for what is right. The small dots are the single runs: compare how far they scatter
+# with how far the curve rises before you believe a difference.
 #
 # We looked for the best λ on the test images, which is fine for a picture. To choose λ for a real
 # problem, keep some training images aside and look at those.

@@ -600,6 +600,29 @@ def test_training_on_one_row_costs_a_quarter():
     assert report.findings[-1].misconception == "bn-accepts-one-row"
 
 
+def test_running_statistics_that_keep_their_graph_cost_points():
+    """A module whose running statistics are differentiated or trained loses a quarter."""
+    right = solution("batch_norm")["BatchNorm1d"]
+
+    class KeepsGraph(right):
+        def forward(self, x):
+            out = super().forward(x)
+            if self.training and x.requires_grad:
+                self.running_mean = self.running_mean + 0 * x.mean(0)
+            return out
+
+    class Trained(right):
+        def __init__(self, num_features, **options):
+            super().__init__(num_features, **options)
+            del self.running_mean
+            self.running_mean = nn.Parameter(torch.zeros(num_features), requires_grad=False)
+
+    for module in (KeepsGraph, Trained):
+        report = grade("BatchNorm1d", {"BatchNorm1d": module}, 0)
+        assert report.points == 4.5, str(report)
+        assert report.findings[-1].misconception == "bnmodule-momentum-buffer"
+
+
 def test_module_mistakes_are_named_or_explained():
     """Ignoring evaluation mode is named; a missing buffer is told as torch tells it."""
 
