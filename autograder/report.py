@@ -85,7 +85,7 @@ class Report:
         for finding in self.findings:
             mark = "right" if finding.passed else "wrong"
             lines.append(f"  {mark}  {finding.aspect:<{width}}  {_points(finding)}")
-            lines += _wrapped(message for message in self._messages(finding))
+            lines += _wrapped(self._message(finding))
         if self.printed and not self.passed:
             lines += ["", "  Your code printed:", textwrap.indent(self.printed, "    ")]
         return "\n".join(lines)
@@ -96,16 +96,18 @@ class Report:
         rows = []
         for finding in self.findings:
             mark, color = ("right", "#2b8a3e") if finding.passed else ("wrong", "#e03131")
-            messages = "".join(
-                f'<div style="margin-top:0.3em;white-space:pre-wrap">{_marked(message)}</div>'
-                for message in self._messages(finding)
+            message = (
+                '<div style="margin-top:0.3em;white-space:pre-wrap">'
+                f"{_marked(self._message(finding))}</div>"
+                if finding.message
+                else ""
             )
             rows.append(
                 "<tr>"
-                f'<td style="text-align:left;vertical-align:top;color:{color}"><b>{mark}</b></td>'
-                '<td style="text-align:left;vertical-align:top;max-width:46em">'
-                f"{html.escape(finding.aspect)}{messages}</td>"
-                '<td style="text-align:right;vertical-align:top;white-space:nowrap">'
+                f'<td style="text-align:left;vertical-align:top;padding:0.2em 0.7em;color:{color}"><b>{mark}</b></td>'
+                '<td style="text-align:left;vertical-align:top;padding:0.2em 0.7em;max-width:46em">'
+                f"{html.escape(finding.aspect)}{message}</td>"
+                '<td style="text-align:right;vertical-align:top;padding:0.2em 0.7em;white-space:nowrap">'
                 f"{_points(finding)}</td>"
                 "</tr>"
             )
@@ -123,16 +125,12 @@ class Report:
     def _headline(self) -> str:
         return f"{self.task}: {self.points:g} of {self.max_points:g} points"
 
-    def _messages(self, finding: Finding) -> list[str]:
-        """Return what to say below a finding, each sentence only once in a report."""
-        if not finding.message:
-            return []
-        for earlier in self.findings:
-            if earlier is finding:
-                return [finding.message]
-            if earlier.message == finding.message:
-                return ["As above."]
-        return [finding.message]
+    def _message(self, finding: Finding) -> str:
+        """Return what to say below a finding, each line only once in a report."""
+        position = next(i for i, other in enumerate(self.findings) if other is finding)
+        said = {line for other in self.findings[:position] for line in other.message.splitlines()}
+        new = [line for line in finding.message.splitlines() if line not in said]
+        return "\n".join(new) if new or not finding.message else "As above."
 
 
 def _points(finding: Finding) -> str:
@@ -141,14 +139,13 @@ def _points(finding: Finding) -> str:
     return f"{finding.points:g}" if finding.points else ""
 
 
-def _wrapped(messages: Any) -> list[str]:
+def _wrapped(message: str) -> list[str]:
     lines: list[str] = []
-    for message in messages:
-        for line in message.splitlines():
-            indent = " " * (9 + len(line) - len(line.lstrip()))
-            lines += textwrap.wrap(
-                line.strip(), width=96, initial_indent=indent, subsequent_indent=indent
-            ) or [""]
+    for line in message.splitlines():
+        indent = " " * (9 + len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(
+            line.strip(), width=96, initial_indent=indent, subsequent_indent=indent
+        )
     return lines
 
 

@@ -56,3 +56,16 @@ def test_a_message_is_told_once():
     text = str(Report("f", same))
     assert text.count("Not written yet.") == 1
     assert text.count("As above.") == 2
+
+
+def test_an_explanation_is_told_once():
+    """When a mistake spoils two aspects, each tells its numbers and the first the explanation."""
+    findings = tuple(
+        Finding(name, False, f"`{name}` differs.\nYou forgot the scale.", "x", 0.0, 1.0)
+        for name in "ab"
+    )
+    report = Report("f", findings)
+    for text in (str(report), report._repr_html_()):
+        assert text.count("You forgot the scale.") == 1
+        assert "As above." not in text
+    assert "`b` differs." in str(report)
