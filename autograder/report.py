@@ -8,6 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
+# Inline, because neither notebooks nor feedback pages have a style sheet of ours.
+_CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
+
+
 @dataclass(frozen=True)
 class Finding:
     """What was found about one aspect of a task.
@@ -104,11 +108,9 @@ class Report:
             )
             rows.append(
                 "<tr>"
-                f'<td style="text-align:left;vertical-align:top;padding:0.2em 0.7em;color:{color}"><b>{mark}</b></td>'
-                '<td style="text-align:left;vertical-align:top;padding:0.2em 0.7em;max-width:46em">'
-                f"{html.escape(finding.aspect)}{message}</td>"
-                '<td style="text-align:right;vertical-align:top;padding:0.2em 0.7em;white-space:nowrap">'
-                f"{_points(finding)}</td>"
+                f'<td style="{_CELL};color:{color}"><b>{mark}</b></td>'
+                f'<td style="{_CELL};max-width:46em">{html.escape(finding.aspect)}{message}</td>'
+                f'<td style="{_CELL};text-align:right;white-space:nowrap">{_points(finding)}</td>'
                 "</tr>"
             )
         printed = (
