@@ -7,7 +7,6 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
-
 # Inline, because neither notebooks nor feedback pages have a style sheet of ours.
 _CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
 
