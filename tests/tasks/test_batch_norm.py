@@ -642,3 +642,10 @@ def test_module_mistakes_are_named_or_explained():
     report = grade("BatchNorm1d", {"BatchNorm1d": NoBuffers}, 0)
     assert report.points == 0
     assert "running_mean" in str(report)
+
+
+def test_torchs_own_layer_earns_all_points():
+    """The task asks for what nn.BatchNorm1d does, so nn.BatchNorm1d passes it."""
+    for seed in range(5):
+        report = grade("BatchNorm1d", {"BatchNorm1d": nn.BatchNorm1d}, seed)
+        assert report.passed, str(report)

@@ -559,3 +559,10 @@ def test_the_sample_standard_deviation_fails():
     functions = {"monte_carlo_predict": predict_with(only_dropout, correction=1)}
     report = grade("monte_carlo_predict", functions, 0)
     assert named(report) == {"mc-sample-std"}, str(report)
+
+
+def test_torchs_own_layer_earns_all_points():
+    """The task asks for what nn.Dropout does, so nn.Dropout passes it."""
+    for seed in range(5):
+        report = grade("Dropout", {"Dropout": nn.Dropout}, seed)
+        assert report.passed, str(report)
