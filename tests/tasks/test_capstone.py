@@ -1,6 +1,5 @@
 """The capstone's tasks against torch, finite differences, hand-computed values and real answers."""
 
-import doctest
 import time
 import warnings
 
@@ -238,17 +237,6 @@ def test_gradients_against_finite_differences(seed):
                     losses.append(float(result["loss"]))
                 slope[index] = (losses[0] - losses[1]) / 2e-6
             np.testing.assert_allclose(got[f"grads[{name!r}]"], slope, rtol=1e-4, atol=1e-6)
-
-
-def test_examples_in_the_docstrings():
-    """The examples that students read are right."""
-    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(verbose=False)
-    for name, function in solved.items():
-        globs = dict(solution("capstone"))
-        for example in finder.find(function, name, globs=globs, module=False):
-            runner.run(example)
-    assert runner.summarize(verbose=False).failed == 0
-    assert runner.tries >= 15
 
 
 # Right answers in other styles.
