@@ -72,7 +72,7 @@ def dropout_forward(x, keep_prob, training, rng):
     Raises
     ------
     ValueError
-        When keep_prob is not in (0, 1].
+        When keep_prob is not in (0, 1], whatever the mode.
 
     Examples
     --------
@@ -241,7 +241,8 @@ with torch.random.fork_rng():
 # you the model wants it back as it was.
 #
 # There are several kinds of dropout layers in PyTorch: `nn.Dropout`, `nn.Dropout1d`,
-# `nn.Dropout2d` and so on. All of them derive from `nn.modules.dropout._DropoutNd`.
+# `nn.Dropout2d` and so on. All of them derive from `nn.modules.dropout._DropoutNd`; these are the
+# ones to find (your own `Dropout` of Task 3 is none of them).
 #
 # <details><summary>Hint</summary>
 #
@@ -301,7 +302,7 @@ check(monte_carlo_predict)
 # Sort the test images by the spread of the winning class's probability: the errors gather where
 # the spread is large. Images of pure noise get a large spread too, and still some of them are
 # called a digit with confidence. Take the spread for a warning and not for a probability of
-# error: it depends on p and on the architecture, and it does not shrink with more data.
+# error: it depends on p and on the architecture, and it need not shrink with more data.
 
 # %% tags=["demonstration"]
 torch.set_num_threads(1)  # Matrices this small are slower on several threads.

@@ -30,7 +30,7 @@ from autograder import check
 # %% [markdown]
 # ## Task 1: the penalty ({{points:l2_penalty}} points)
 #
-# Large weights let a model bend sharply around single examples. L2 regularization charges for them
+# To fit single odd examples closely a model needs large weights. L2 regularization charges for them
 # by adding half the sum of all squared weights, times a strength $\lambda$, to the loss:
 #
 # $$
@@ -269,8 +269,8 @@ print(f"largest difference in d_b: {np.abs(d_b - b_torch.grad.numpy()).max():.1e
 # %% [markdown]
 # ## Task 4: a step of SGD ({{points:sgd_step}} points)
 #
-# Instead of adding the penalty to the loss, PyTorch's optimizers add its gradient to the gradient
-# they are given. For plain gradient descent that is the same as multiplying each weight by a number
+# Instead of adding the penalty to the loss, PyTorch's SGD adds its gradient to the gradient
+# it is given. For plain gradient descent that is the same as multiplying each weight by a number
 # slightly below 1 and then stepping as usual, hence *weight decay*:
 #
 # $$
