@@ -40,13 +40,14 @@ from autograder import check
 # moved a little, with the variance divided by $N - 1$ this time:
 #
 # $$
-# r_\mu \leftarrow (1 - \alpha)\, r_\mu + \alpha\, \mu, \qquad
-# r_{\sigma^2} \leftarrow (1 - \alpha)\, r_{\sigma^2} + \alpha\, \frac{N}{N - 1}\, \sigma^2 .
+# \mu_{\text{run}} \leftarrow (1 - \alpha)\, \mu_{\text{run}} + \alpha\, \mu, \qquad
+# \sigma^2_{\text{run}} \leftarrow (1 - \alpha)\, \sigma^2_{\text{run}}
+#     + \alpha\, \frac{N}{N - 1}\, \sigma^2 .
 # $$
 #
-# In evaluation, $r_\mu$ and $r_{\sigma^2}$ take the place of $\mu$ and $\sigma^2$ and stay as they
-# are. These are PyTorch's conventions, $\alpha$ is its `momentum`. (The chapter calls the number of
-# rows $m$; here it is $N$, as in the shapes.)
+# In evaluation, $\mu_{\text{run}}$ and $\sigma^2_{\text{run}}$ take the place of $\mu$ and
+# $\sigma^2$ and stay as they are. These are PyTorch's conventions, $\alpha$ is its `momentum`. (The
+# chapter calls the number of rows $m$; here it is $N$, as in the shapes.)
 #
 # <details><summary>Hint</summary>
 #
@@ -151,8 +152,8 @@ fig.tight_layout()
 #
 # $$
 # \frac{\partial L}{\partial x_i} = \frac{1}{\sqrt{\sigma^2 + \epsilon}} \Bigl(
-#     g_i - \frac{1}{N} \sum_j g_j - \hat{x}_i \frac{1}{N} \sum_j g_j \hat{x}_j
-# \Bigr), \qquad g_i = \gamma \frac{\partial L}{\partial y_i} .
+#     \hat{g}_i - \frac{1}{N} \sum_j \hat{g}_j - \hat{x}_i \frac{1}{N} \sum_j \hat{g}_j \hat{x}_j
+# \Bigr), \qquad \hat{g}_i = \gamma \frac{\partial L}{\partial y_i} .
 # $$
 #
 # The gradients of $\gamma$ and $\beta$ you find yourself. And after a forward pass in *evaluation*
@@ -436,7 +437,7 @@ print(f"largest difference in evaluation mode: {difference:.1e}")
 #
 # $$
 # x W_{\text{folded}} + b_{\text{folded}}
-#   = \gamma \odot \frac{(x W + b) - r_\mu}{\sqrt{r_{\sigma^2} + \epsilon}} + \beta
+#   = \gamma \odot \frac{(x W + b) - \mu_{\text{run}}}{\sqrt{\sigma^2_{\text{run}} + \epsilon}} + \beta
 # \quad \text{for every } x .
 # $$
 #
@@ -491,8 +492,9 @@ check(fold_batch_norm)
 # This part is not graded. A small network learns scikit-learn's digits, a fifth of its training
 # labels wrong, once with your `BatchNorm1d` and once without, at learning rates from timid to
 # reckless. Look first at how wide the range of learning rates is that works at all. Then compare
-# the best accuracies, and the two curves at a learning rate of 1: batch norm helps to *train*, and
-# it trains towards the wrong labels as eagerly as towards the right ones.
+# the best accuracies, and the two curves at a learning rate of 1, where batch norm is behind: it
+# helps to *train*, and that includes training on wrong labels (the chapter measures how many of
+# them it learns).
 
 # %% tags=["demonstration"]
 digits = load_digits()

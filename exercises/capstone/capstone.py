@@ -64,8 +64,10 @@ from autograder import check
 #
 # Write the forward pass first and keep what the backward pass will need: the normalized values, the
 # mask with its scale, the sign of what went into ReLU. Then walk back from the loss, one line of
-# the forward pass at a time. In evaluation μ and σ² are constants, and two terms of the gradient
-# disappear.
+# the forward pass at a time. What reaches S reaches its input through the transposed weights,
+# and ReLU passes a gradient where its input was positive. In evaluation μ and σ² are constants, and
+# two terms of the gradient disappear. Do not be surprised that the gradient of b1 is zero in
+# training (why?) and not in evaluation.
 #
 # </details>
 
