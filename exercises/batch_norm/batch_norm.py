@@ -437,7 +437,8 @@ print(f"largest difference in evaluation mode: {difference:.1e}")
 #
 # $$
 # x W_{\text{folded}} + b_{\text{folded}}
-#   = \gamma \odot \frac{(x W + b) - \mu_{\text{run}}}{\sqrt{\sigma^2_{\text{run}} + \epsilon}} + \beta
+#   = \gamma \odot \frac{(x W + b) - \mu_{\text{run}}}{\sqrt{\sigma^2_{\text{run}} + \epsilon}}
+#   + \beta
 # \quad \text{for every } x .
 # $$
 #
