@@ -92,8 +92,8 @@ def wrong_labels(seeds, *, hidden=64, epochs=40, wrong=0.2):
     test = {setting: values[:, 1].mean() for setting, values in result.items()}
     fit = {setting: values[:, 0].mean() for setting, values in result.items()}
     for setting in ("weight decay", "dropout", "early stopping"):
-        assert test[setting] > test["none"] + 1, f"On average {setting} helps by itself."
-        assert fit[setting] < fit["none"], f"With {setting} the fit to the training labels is worse."
+        assert test[setting] > test["none"] + 0.5, f"On average {setting} helps by itself."
+        assert fit[setting] < fit["none"], f"With {setting} training labels are fitted less well."
     assert test["batch norm"] < test["none"] - 1, "Batch norm alone makes it worse."
     assert fit["batch norm"] > 95, "It fits nearly all training labels, wrong ones included."
     assert test["decay + norm"] < test["none"], "Weight decay does not mend that."

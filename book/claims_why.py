@@ -299,4 +299,3 @@ def double_descent(
     assert ridge[threshold:].min() > first, "A penalty removes the peak."
     assert abs(ridge[threshold] - ridge[-1]) < 0.02, "With it, width hardly matters any more."
     return {**result, "widths": widths, "threshold": threshold}
-
