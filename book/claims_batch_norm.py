@@ -85,6 +85,34 @@ def fit(model, data, rate, seed, epochs, batch_size=50, record_every=None):
     )
 
 
+def momentum_direction(seeds, batches=60):
+    """With a weight of 0.1 the running mean needs 30 batches and is steady; with 0.9 it is neither.
+
+    Batches of eight numbers are drawn from a normal distribution with mean 3 and deviation 2.
+
+    Returns
+    -------
+    dict
+        Maps the weight of the new batch to an array of running means, a row per seed.
+    """
+    paths = {0.1: [], 0.9: []}
+    for seed in seeds:
+        for momentum, rows in paths.items():
+            generator = torch.Generator().manual_seed(seed)
+            layer = nn.BatchNorm1d(1, momentum=momentum)
+            row = []
+            for _ in range(batches):
+                layer(3 + 2 * torch.randn(8, 1, generator=generator))
+                row.append(layer.running_mean.item())
+            rows.append(row)
+    slow, fast = (np.array(rows) for rows in paths.values())
+    assert slow[:, 9].max() < 2.6, "after ten batches the slow one is still on its way"
+    assert abs(slow[:, 30:].mean(0) - 3).max() < 0.7, "after 30 it has arrived"
+    assert fast[:, :5].mean() > 2, "the fast one is there at once"
+    assert fast[:, 30:].std(1).mean() > 2 * slow[:, 30:].std(1).mean(), "and does not rest"
+    return {0.1: slow, 0.9: fast}
+
+
 def learning_rates(seeds, rates=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0), epochs=15):
     """Batch norm learns at more learning rates, and at 0.3 fits wrong labels and suffers for it.
 

@@ -8,6 +8,7 @@ import torch
 # The chapter itself uses seeds from 0.
 SEEDS = ([100, 101, 102], [210, 211, 212], [320, 321, 322])
 SMALLER = {
+    claims.momentum_direction: {},
     claims.learning_rates: {"rates": (0.003, 0.3, 1.0, 3.0)},
     claims.deep_signal: {},
     claims.initial_scales: {"scales": (0.1, 0.3, 10.0)},
