@@ -72,7 +72,7 @@ def decay_keeps_wrong_labels_out(seeds, strength=0.01, epochs=60):
     result = {}
     for name, weight_decay in (("plain", 0.0), ("decayed", strength)):
         runs = [
-            train_digits(seed, epochs=epochs, record_every=1, weight_decay=weight_decay)
+            train_digits(seed, epochs=epochs, record_every=2, weight_decay=weight_decay)
             for seed in seeds
         ]
         result["epoch"] = runs[0][2]["epoch"]
