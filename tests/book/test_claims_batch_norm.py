@@ -20,7 +20,7 @@ SMALLER = {
     claims.dropout_with_batch_norm: {},
 }
 # Those that compare means over runs which differ a lot need all three seeds, the others two.
-NOISY = {claims.placement, claims.group_sizes, claims.smoothness}
+NOISY = {claims.placement, claims.smoothness}
 
 
 @pytest.fixture(autouse=True)
