@@ -43,11 +43,11 @@ def test_expectation_and_variance(p):
 
 @pytest.mark.parametrize("p", [0.5, 0.8])
 def test_linear_model_pays_an_l2_penalty(p):
-    """E[(t − w·y)²] = (t − w·a)² + (1 − p)/p Σ w²a²."""
-    a, w, t = random(UNITS), random(UNITS, seed=1), 0.7
+    """E[(r − w·y)²] = (r − w·a)² + (1 − p)/p Σ w²a²."""
+    a, w, r = random(UNITS), random(UNITS, seed=1), 0.7
     masks, chance = all_masks(p)
-    expected = chance @ (t - (masks * a / p) @ w) ** 2
-    assert close(expected, (t - w @ a) ** 2 + (1 - p) / p * (w**2 * a**2).sum())
+    expected = chance @ (r - (masks * a / p) @ w) ** 2
+    assert close(expected, (r - w @ a) ** 2 + (1 - p) / p * (w**2 * a**2).sum())
 
 
 @pytest.mark.parametrize("p", [0.5, 0.8])

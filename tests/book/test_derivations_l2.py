@@ -89,6 +89,11 @@ def test_gradient_of_softmax_regression(lam):
     difference = probabilities(s) - nn.functional.one_hot(y, c)
     assert close(numerical_gradient(loss_of_scores, s), difference / n)
     by_weight = x.T @ difference / n + lam * weight
+    # Without the penalty, entry by entry: the sum over rows of X_id times (∂L₀/∂S)_ic.
+    for k in range(d):
+        for m in range(c):
+            entry = sum(x[i, k] * difference[i, m] / n for i in range(n))
+            assert close(entry, by_weight[k, m] - lam * weight[k, m])
     assert close(numerical_gradient(lambda v: loss(v, b), weight), by_weight)
     assert close(numerical_gradient(lambda a: loss(weight, a), b), difference.sum(0) / n)
     # All weights zero: the loss is log C.
@@ -133,7 +138,9 @@ def test_shrinkage_along_the_axes_of_curvature():
 
     assert close(numerical_gradient(bowl, w), torch.zeros(4, dtype=torch.float64), 1e-6)
     h, axes = torch.linalg.eigh(hessian)
+    assert (h >= 0).all()
     assert close(axes.T @ w, h / (h + lam) * (axes.T @ w_star))
+    assert close(w, sum(h[k] / (h[k] + lam) * (axes[:, k] @ w_star) * axes[:, k] for k in range(4)))
 
 
 def test_worked_quadratic():
@@ -159,14 +166,18 @@ def test_prior_and_penalty_are_the_same():
 
     w = torch.tensor([4 / 3], dtype=torch.float64)
     assert close(numerical_gradient(negative_log_posterior, w), [0.0], 1e-6)
-    # λ = 1/τ²: both differ by a constant only.
+    # For a sum λ = 1/τ², for a mean 1/(nτ²): both differ by a constant only.
     other = torch.tensor([0.3], dtype=torch.float64)
 
     def penalized(v):
         return (0.5 * (measured - v).square().sum() + 1 / (2 * 0.5) * v.square().sum()).sum()
 
+    def penalized_mean(v):
+        return (0.5 * (measured - v).square().mean() + 1 / (2 * 4 * 0.5) * v.square().sum()).sum()
+
     change = negative_log_posterior(w) - negative_log_posterior(other)
     assert close(change, penalized(w) - penalized(other))
+    assert close(change / 4, penalized_mean(w) - penalized_mean(other))
 
 
 def test_stopped_descent_shrinks_along_the_axes():
@@ -207,11 +218,11 @@ def scale_free_loss(w):
 
 
 def test_gradient_of_a_scale_free_loss():
-    """w·∇L₀ = 0, ∇L₀(cw) = ∇L₀(w)/c, and the angle of a step as displayed."""
-    w, c, eta = random(4), 2.5, 1e-4
+    """w·∇L₀ = 0, ∇L₀(κw) = ∇L₀(w)/κ, and the angle of a step as displayed."""
+    w, kappa, eta = random(4), 2.5, 1e-4
     gradient = numerical_gradient(scale_free_loss, w)
     assert abs(w @ gradient) < 1e-8
-    assert close(numerical_gradient(scale_free_loss, c * w), gradient / c)
+    assert close(numerical_gradient(scale_free_loss, kappa * w), gradient / kappa)
     moved = w - eta * gradient
     angle = torch.arctan2(eta * gradient.norm(), w.norm())
     cosine = nn.functional.cosine_similarity(w, moved, dim=0)

@@ -61,3 +61,23 @@ def test_standard_error_of_a_share():
     share, images = 0.9, 1197
     draws = np.random.default_rng(0).binomial(images, share, 200_000) / images
     assert draws.std() == pytest.approx((share * (1 - share) / images) ** 0.5, rel=0.01)
+
+
+def test_standard_error_of_a_difference():
+    """Of two scores on images of their own it is √2 times as large."""
+    first, second = np.random.default_rng(1).binomial(1197, 0.9, (2, 100_000)) / 1197
+    assert (first - second).std() == pytest.approx((2 * 0.9 * 0.1 / 1197) ** 0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("a", [0.5, 0.9, 1.0])
+def test_agreement_with_labels_of_which_some_are_wrong(a):
+    """A share 0.8a + 0.2(1 − a)/9, when wrong labels are drawn independently."""
+    generator, n = np.random.default_rng(2), 200_000
+    truth = generator.integers(0, 10, n)
+
+    def spoiled(share):
+        shift = generator.integers(1, 10, n) * (generator.random(n) < share)
+        return (truth + shift) % 10
+
+    agreement = (spoiled(1 - a) == spoiled(0.2)).mean()
+    assert agreement == pytest.approx(0.8 * a + 0.2 * (1 - a) / 9, abs=0.005)
