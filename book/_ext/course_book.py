@@ -6,8 +6,8 @@ from pathlib import Path
 
 import sphinxcontrib.katex
 
-# What the chapters' results depend on besides their own code.
-SHARED_MODULE = Path(__file__).parents[1] / "experiments.py"
+# What the chapters' results depend on besides their own code: the modules beside them, and these.
+BOOK = Path(__file__).parents[1]
 LIBRARIES = ("matplotlib", "numpy", "scikit-learn", "torch")
 
 
@@ -26,12 +26,14 @@ def find_node():
 
 
 def cache_key():
-    """Return a short hash of the shared module and of the versions of the libraries.
+    """Return a short hash of the chapters' modules and of the versions of the libraries.
 
     The execution cache only looks at the cells of a chapter; a change elsewhere would leave old
     figures beside new prose.
     """
-    digest = hashlib.sha256(SHARED_MODULE.read_bytes())
+    digest = hashlib.sha256()
+    for module in sorted(BOOK.glob("*.py")):
+        digest.update(module.read_bytes())
     for library in LIBRARIES:
         digest.update(f"{library}=={metadata.version(library)}".encode())
     return digest.hexdigest()[:12]

@@ -10,6 +10,7 @@ import pytest
 import sphinxcontrib.katex
 
 CHAPTERS = {
+    "book/why": ["Why regularize", "Validation sets", "Early stopping", "Double descent"],
     "book/l2": [
         "L2 regularization and weight decay",
         "The penalty",
@@ -37,6 +38,11 @@ CHAPTERS = {
         "Images: one statistic per channel",
         "In PyTorch",
         "Folding at inference",
+    ],
+    "book/practice": [
+        "Regularization in practice",
+        "A decision guide",
+        "A checklist for a run that overfits",
     ],
 }
 
@@ -272,13 +278,16 @@ def test_the_address_alone_brings_the_buttons(url, shown, tmp_path):
     assert options["use_issues_button"] is shown
 
 
-def test_results_are_computed_anew_when_the_shared_module_changes(tmp_path, monkeypatch):
-    """The execution cache of one version of the module is not used for another."""
+@pytest.mark.parametrize("name", ["experiments.py", "claims_why.py"])
+def test_results_are_computed_anew_when_a_module_changes(name, tmp_path, monkeypatch):
+    """The execution cache of one version of the chapters' modules is not used for another."""
     before = course_book.cache_key()
+    for module in course_book.BOOK.glob("*.py"):
+        (tmp_path / module.name).write_bytes(module.read_bytes())
+    monkeypatch.setattr(course_book, "BOOK", tmp_path)
     assert course_book.cache_key() == before
-    changed = tmp_path / "experiments.py"
-    changed.write_bytes(course_book.SHARED_MODULE.read_bytes() + b"\n# changed\n")
-    monkeypatch.setattr(course_book, "SHARED_MODULE", changed)
+    with (tmp_path / name).open("a") as stream:
+        stream.write("# changed\n")
     assert course_book.cache_key() != before
 
 
