@@ -246,7 +246,6 @@ def make(folder: Path, config_file: Path, sources: Sequence[Path]) -> Course:
     _write(
         folder / CONFIG,
         '"""The sample class: the project\'s settings, another folder, shorter limits."""\n\n'
-        "# ruff: noqa: F821\n\n"
         "from pathlib import Path\n\n"
         "here = Path(__file__).resolve().parent\n"
         f"load_subconfig({os.path.relpath(config_file, folder)!r}, path=str(here))\n"

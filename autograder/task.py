@@ -252,10 +252,10 @@ class Functions(Mapping[str, Callable[..., Any]]):
         self._functions = functions
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
-        function = self._functions.get(name)
+        function: Callable[..., Any] | None = self._functions.get(name)
         if not callable(function):
             raise NotObserved(f"`{name}` is not defined. Run the cell that defines it first.")
-        return function  # type: ignore[no-any-return]
+        return function
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._functions)

@@ -322,9 +322,9 @@ def neighbors_give_dropped_values_away(seeds, n_images=300, drop=0.5):
             generator = torch.Generator().manual_seed(seed)
             kept = (torch.rand(shape, generator=generator) >= drop).float().expand_as(maps)
 
-            def total(values):
+            def total(values, window=window):
                 flat = values.reshape(-1, 1, 8, 8)
-                return nn.functional.conv2d(flat, window, padding=1).view_as(values)  # noqa: B023
+                return nn.functional.conv2d(flat, window, padding=1).view_as(values)
 
             guess = total(maps * kept) / total(kept).clamp_min(1.0)
             gone = kept == 0
