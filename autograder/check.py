@@ -59,17 +59,7 @@ def check(function: Callable[..., Any]) -> Report:
     TypeError
         When `function` is not one of the course's functions.
     """
-    if not isinstance(function, type | FunctionType):
-        raise _WrongCall(
-            f"check() was given a {type(function).__name__}. Pass it one of your functions or "
-            "classes by its name, as in check(dropout_forward), without calling it."
-        )
-    name = function.__name__
-    if name not in tasks:
-        raise _WrongCall(
-            f"check() does not know `{name}`. Keep the name that the exercise gives: "
-            f"{', '.join(tasks)}."
-        )
+    name = name_of(function, "check")
     execution = os.environ.get("NBGRADER_EXECUTION")
     seed = GRADING_SEED if execution == "autograde" else PUBLIC_SEED
     report = grade(name, {**_defined_beside(function), name: function}, seed)
@@ -78,6 +68,31 @@ def check(function: Callable[..., Any]) -> Report:
     if execution == "validate" and not report.passed:
         raise _NotPassed(str(report))
     return report
+
+
+def name_of(function: object, caller: str) -> str:
+    """Return the name of the task that a function or class answers.
+
+    Parameters
+    ----------
+    function
+        What a student passed.
+    caller
+        The name of what it was passed to, for the message.
+
+    Raises
+    ------
+    WrongCall
+        When it is neither a function nor a class, or is not one of the course's.
+    """
+    if not isinstance(function, type | FunctionType):
+        raise WrongCall(
+            f"{caller}() was given a {type(function).__name__}. Pass it one of your functions or "
+            f"classes by its name, as in {caller}(dropout_forward), without calling it."
+        )
+    if function.__name__ not in tasks:
+        raise WrongCall.unknown(function.__name__, caller)
+    return function.__name__
 
 
 def _defined_beside(function: Callable[..., Any]) -> dict[str, Any]:
@@ -101,8 +116,16 @@ class _Short:
         return [str(self)]
 
 
-class _WrongCall(_Short, TypeError):
-    pass
+class WrongCall(_Short, TypeError):
+    """What a student passed is nothing of the course's; the message says what to pass."""
+
+    @classmethod
+    def unknown(cls, name: str, caller: str) -> WrongCall:
+        """Return the exception for a name that no task has."""
+        return cls(
+            f"{caller}() does not know `{name}`. Keep the name that the exercise gives: "
+            f"{', '.join(tasks)}."
+        )
 
 
 class _NotPassed(_Short, AssertionError):

@@ -101,7 +101,7 @@ class Report:
             mark, color = ("right", "#2b8a3e") if finding.passed else ("wrong", "#e03131")
             message = (
                 '<div style="margin-top:0.3em;white-space:pre-wrap">'
-                f"{_marked(self._message(finding))}</div>"
+                f"{marked(self._message(finding))}</div>"
                 if finding.message
                 else ""
             )
@@ -150,7 +150,7 @@ def _wrapped(message: str) -> list[str]:
     return lines
 
 
-def _marked(message: str) -> str:
+def marked(message: str) -> str:
     """Escape a message and set what stands between backquotes in code type."""
     parts = html.escape(message).split("`")
     if len(parts) % 2 == 0:

@@ -179,6 +179,10 @@ class Task:
         For tasks that draw random numbers: what the answer says about its own draws.
     forward
         For a backward pass, the task of the forward pass whose mistakes are carried forward.
+    section
+        Heading of the chapter section that explains it.
+    hints
+        Three to five, from what to ask yourself to nearly the answer and never the answer.
     tolerance
         Largest accepted error relative to the scale of an output.
     """
@@ -195,6 +199,8 @@ class Task:
     requirements: tuple[Requirement, ...] = ()
     randomness: Callable[[Inputs, Outputs], Randomness] | None = None
     forward: Task | None = None
+    section: str = ""
+    hints: tuple[str, ...] = ()
     tolerance: float = 1e-7
 
     @property

@@ -16,7 +16,7 @@ from autograder.check import PUBLIC_SEED
 
 def test_the_public_names_are_these():
     """What others may rely on is one explicit list."""
-    assert set(autograder.__all__) == {"Finding", "Report", "check", "grade", "tasks"}
+    assert set(autograder.__all__) == {"Finding", "Report", "check", "grade", "hint", "tasks"}
     assert autograder.tasks["l2_penalty"].name == "l2_penalty"
 
 

@@ -548,6 +548,19 @@ def _draw_images_backward(rng: np.random.Generator) -> list[Case]:
 FORWARD = Task(
     name="batch_norm_forward",
     assignment="batch_norm",
+    section="The forward pass",
+    hints=(
+        "Write down the shape of every quantity before you write code: which of them are (N, D), "
+        "which are (D,)?",
+        "Each feature has one mean and one variance, over the rows. Which axis is that? `x.var` "
+        "divides by N unless `ddof` tells it otherwise.",
+        "Two variances are needed, one to normalize and one to remember. Which of them divides by "
+        "N − 1? And on which side of the root is ε?",
+        "With `momentum=0` the running statistics must stay, with 1 they must be those of the "
+        "batch. Does your formula do that? Make new arrays.",
+        "In evaluation the running statistics stand where those of the batch stood; γ and β act as"
+        " before. Of one row alone no variance can be taken, so training on it is an error.",
+    ),
     aspects=(
         Aspect("output in training", 3.5, ("out",), ("training",)),
         Aspect("running mean", 1.5, ("running_mean",), ("training",)),
@@ -572,6 +585,18 @@ FORWARD = Task(
 BACKWARD = Task(
     name="batch_norm_backward",
     assignment="batch_norm",
+    section="The backward pass",
+    hints=(
+        "Which quantities of the forward pass depend on x: in training, and in evaluation?",
+        "Decide in the forward pass what you will need here, the mode included, and put it into "
+        "the cache. Going step by step through the graph is as good as the closed form.",
+        "γ multiplied every row and β was added to every row. What does one row contribute to "
+        "their gradients, and how do the contributions come together?",
+        "Start from what reaches x̂, the upstream gradient times γ; call it ĝ. In training two "
+        "averages over the batch are taken away from it: that of ĝ, and x̂ times that of ĝ · x̂.",
+        "At the end divide by what the forward pass divided by, ε included. After an evaluation "
+        "forward μ and σ² are constants: no average is taken away, and the rest stays.",
+    ),
     aspects=(
         Aspect("d_x in training", 4.0, ("d_x",), ("training",)),
         Aspect("d_gamma in training", 1.5, ("d_gamma",), ("training",)),
@@ -595,6 +620,16 @@ BACKWARD = Task(
 IMAGES_FORWARD = Task(
     name="batch_norm_2d_forward",
     assignment="batch_norm",
+    section="Images: one statistic per channel",
+    hints=(
+        "Which values share one mean? How many of them does a channel have?",
+        "A channel has to become a column. `reshape` never moves a value past another one, so "
+        "something has to happen before it. Try it on `np.arange(24).reshape(2, 3, 2, 2)`.",
+        "`transpose` puts axes into another order. Which axis has to be the last one, so that a "
+        "reshape can make rows of all the others?",
+        "`batch_norm_forward` does the rest; hand on `momentum` and `eps` too. Then walk back the "
+        "same way, the last step first.",
+    ),
     aspects=(
         Aspect("output in training", 1.0, ("out",), ("training",)),
         Aspect("running statistics", 1.0, ("running_mean", "running_var"), ("training",)),
@@ -610,6 +645,14 @@ IMAGES_FORWARD = Task(
 IMAGES_BACKWARD = Task(
     name="batch_norm_2d_backward",
     assignment="batch_norm",
+    section="Images: one statistic per channel",
+    hints=(
+        "Besides calling `batch_norm_forward`, your forward pass only moved values to other "
+        "places. What becomes of a gradient there?",
+        "`d_out` has the shape of the output. Make columns of it, as you did of x.",
+        "`batch_norm_backward` does the rest. Which of its three results are already in shape, and"
+        " which has to walk back to (N, C, H, W)?",
+    ),
     aspects=(
         Aspect("d_x in training", 1.5, ("d_x",), ("training",)),
         Aspect("d_gamma and d_beta in training", 0.75, ("d_gamma", "d_beta"), ("training",)),
@@ -725,6 +768,18 @@ def _keeps_plain_buffers(student: Functions) -> bool:
 MODULE = Task(
     name="BatchNorm1d",
     assignment="batch_norm",
+    section="In PyTorch",
+    hints=(
+        "Which quantities are trained, which are only remembered, and which are plain numbers? "
+        "PyTorch has a place for each.",
+        "A tensor that has to be saved but not trained is a buffer: `self.register_buffer(name, "
+        "tensor)`. The running statistics must not drag the graph of every batch along with them.",
+        "`forward` is Task 1 again, with `self.training` for the mode. Mind that torch's `var` "
+        "divides by N − 1 unless it is told `correction=0`.",
+        "Update the buffers inside `torch.no_grad()`, in training only, and count the batch. The "
+        "mean and variance you normalize with stay outside of it: gradients have to go through "
+        "them.",
+    ),
     aspects=(
         Aspect("output in training", 1.5, ("out",), ("training",)),
         Aspect("running statistics", 1.5, ("running_mean", "running_var"), ("training",)),
@@ -812,6 +867,14 @@ def _draw_fold(rng: np.random.Generator) -> list[Case]:
 FOLD = Task(
     name="fold_batch_norm",
     assignment="batch_norm",
+    section="Folding at inference",
+    hints=(
+        "What is a constant in evaluation mode, and what is not?",
+        "Multiply out the right side and collect what stands with x and what does not.",
+        "γ/√(σ² + ε) is one number for each output. Do the outputs of W lie along its rows or its "
+        "columns?",
+        "The folded bias is what comes out at x = 0. Send b through batch norm, step by step.",
+    ),
     aspects=(
         Aspect("folded weight", 1.5, ("W_folded",)),
         Aspect("folded bias", 1.5, ("b_folded",)),

@@ -458,6 +458,22 @@ def _draw_two_layer_net(rng: np.random.Generator) -> list[Case]:
 NET = Task(
     name="two_layer_net",
     assignment="capstone",
+    section="The backward pass",
+    hints=(
+        "Write the forward pass first and keep what the backward pass will need: the normalized "
+        "values, the mask with its scale, the sign of what went into ReLU.",
+        "Training and evaluation differ in two lines only: where μ and σ² come from, and what the "
+        "mask is. What about the running statistics?",
+        "Then walk back from the loss, one line of the forward pass at a time. What reaches S "
+        "reaches its input through the transposed weights, and ReLU passes a gradient where its "
+        "input was positive.",
+        "On the way back the hidden units meet the mask first, with its scale, then ReLU, then γ, "
+        "then batch norm. In evaluation μ and σ² are constants, and two terms of the gradient "
+        "disappear.",
+        "The penalty adds λ times the weight to the gradients of W1 and W2, and to no other. Do "
+        "not be surprised that the gradient of b1 is zero in training (why?) and not in "
+        "evaluation.",
+    ),
     aspects=(
         Aspect("loss in training", 1.5, ("loss",), ("training",)),
         Aspect("gradients of the second layer", 1.0, ("grads['W2']", "grads['b2']"), ("training",)),
@@ -522,6 +538,13 @@ def _draw_predict(rng: np.random.Generator) -> list[Case]:
 PREDICT = Task(
     name="predict",
     assignment="capstone",
+    section="Evaluation mode",
+    hints=(
+        "It has to work for a single row as well. Which statistics make that possible?",
+        "Go through the network: affine, batch norm with γ and β, ReLU, dropout, affine, softmax. "
+        "Which of these are there in evaluation, and where do the scores come out?",
+        "It is what your `two_layer_net` computes in evaluation before it comes to the loss.",
+    ),
     aspects=(Aspect("scores", 2.0, ("scores",)),),
     draw=_draw_predict,
     run=_run_predict,
@@ -677,6 +700,16 @@ _ALIKE_IN_TRAINING = ("bn-stats-never-updated", "dropout-vanilla")
 TRAIN = Task(
     name="train",
     assignment="capstone",
+    section="The update",
+    hints=(
+        "What does a step need, and what of that did the step before it change?",
+        "`x[batch]` picks the rows. Make a new dict of parameters in each step, so that the one "
+        "you were given stays as it is.",
+        "`two_layer_net` returns three things: one to write down, one to step with, one to hand on"
+        " to the next step. It has to be in training mode, and gets the same `rng` each time.",
+        "All six parameters take a plain step of gradient descent. The gradients know of weight "
+        "decay already.",
+    ),
     aspects=(
         Aspect("parameters", 3.0, tuple(f"params[{name!r}]" for name in PARAMETERS)),
         Aspect("running statistics", 1.5, tuple(f"running[{name!r}]" for name in STATISTICS)),

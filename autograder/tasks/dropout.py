@@ -480,6 +480,20 @@ def _draw_backward(rng: np.random.Generator) -> list[Case]:
 FORWARD = Task(
     name="dropout_forward",
     assignment="dropout",
+    section="Inverted scaling",
+    hints=(
+        "A value is kept with probability `keep_prob`. What is the mean of the output over many "
+        "masks, and what should it be?",
+        "`rng.random(shape)` is uniform between 0 and 1. Which comparison is true with probability"
+        " `keep_prob`? Try it on a million numbers before you build on it, and not at 0.5.",
+        "Every element has a draw of its own, however many axes x has. What shape do you ask `rng`"
+        " for?",
+        "Put the scale into the mask, so that its mean is 1; then the output is one product, and "
+        "the backward pass will want the same mask.",
+        "Look at `keep_prob` before anything else: an impossible one is an error in both modes. In"
+        " evaluation nothing is drawn, but the backward pass still has to learn from the cache "
+        "what happened.",
+    ),
     aspects=(
         Aspect("share of values kept", 2.0, (KEPT,), ("training",)),
         Aspect("size of the survivors", 2.0, ("out",), ("training",)),
@@ -505,6 +519,18 @@ FORWARD = Task(
 BACKWARD = Task(
     name="dropout_backward",
     assignment="dropout",
+    section="The backward pass",
+    hints=(
+        "Once the mask is drawn, by which number is each element multiplied? What is the "
+        "derivative of such a product?",
+        "What must the forward pass remember? The output alone is not enough: after a ReLU many "
+        "inputs are 0 already, and a kept 0 looks like a dropped one.",
+        "An element that was dropped did not reach the output, so no gradient reaches it. One that"
+        " was kept was scaled, and so is its gradient. Draw nothing again.",
+        "After evaluation the gradient passes as it is. With which mask would that come out by "
+        "itself? If the forward pass puts it into the cache, the two modes need no distinction "
+        "here.",
+    ),
     aspects=(
         Aspect("d_x in training", 4.5, ("d_x", PASSED, PASSED_AT_ZERO), ("training",)),
         Aspect("d_x after an evaluation forward", 1.5, ("d_x",), ("evaluation",)),
@@ -591,6 +617,16 @@ MODULE_EXPLANATIONS = {
 MODULE = Task(
     name="Dropout",
     assignment="dropout",
+    section="In PyTorch",
+    hints=(
+        "What is known once the layer is made, and what is new in each forward pass?",
+        "Every module has an attribute `self.training`. `torch.rand_like(x)` is uniform between 0 "
+        "and 1.",
+        "PyTorch's p is the probability to drop. What is the probability to keep, and by which of "
+        "the two do you divide?",
+        "What happens to your scale when p is 1? Nothing survives then, so nothing has to be "
+        "scaled. An impossible p is an error in `__init__` already.",
+    ),
     aspects=(
         Aspect("share of values kept", 1.5, (KEPT,), ("training",)),
         Aspect("size of the survivors", 1.0, ("out",), ("training",)),
@@ -811,6 +847,19 @@ def _keeps_buffers(student: Functions) -> bool:
 MONTE_CARLO = Task(
     name="monte_carlo_predict",
     assignment="dropout",
+    section="Monte Carlo dropout",
+    hints=(
+        "Which layers have to be in training mode here? What would batch norm in training mode do "
+        "to the predictions, and to the model you were lent?",
+        "`model.modules()` walks through all layers, nested ones included, and each has its own "
+        "`training`. Note them all before you touch any.",
+        "`isinstance` tells the dropout layers from the rest, all kinds at once. `module.training "
+        "= ...` changes one module; `module.train()` changes all that are inside it as well.",
+        "Every sample is a forward pass of its own, and no graph is needed for it. `torch.stack` "
+        "makes one tensor of a list of them; mean and `std` are taken over its first axis.",
+        "Put every mode back at the end, from your notes; in a `finally`, so that it happens even "
+        "if the model raises. The standard deviation of a population has `correction=0`.",
+    ),
     aspects=(
         Aspect("mean", 2.0, ("mean",), ("training",)),
         Aspect("standard deviation", 2.0, ("std",), ("training",)),

@@ -251,6 +251,17 @@ def _draw_penalty(rng: np.random.Generator) -> list[Case]:
 PENALTY = Task(
     name="l2_penalty",
     assignment="l2",
+    section="The penalty",
+    hints=(
+        "Which numbers does the penalty depend on? Does it matter in which weight, or where in a "
+        "weight, a number stands?",
+        "Arithmetic on an array acts on all entries at once, whatever the shape, and `np.sum` "
+        "without an axis adds up all of them.",
+        "Each weight of the list gives one number, and these add up. What is the sum before the "
+        "first weight?",
+        "What all terms have in common, the strength and the ½, can wait until everything is added"
+        " up.",
+    ),
     aspects=(
         Aspect("one weight", 1.5, ("penalty",), ("one weight",)),
         Aspect("several weights", 1.5, ("penalty",), ("several weights",)),
@@ -264,6 +275,16 @@ PENALTY = Task(
 PENALTY_BACKWARD = Task(
     name="l2_penalty_backward",
     assignment="l2",
+    section="The gradient",
+    hints=(
+        "Change one entry of one weight a little. Which terms of the penalty notice?",
+        "One array for each weight, in the same order. What shape does the gradient of a matrix "
+        "have?",
+        "Only one square notices. Its derivative brings a factor that meets the ½; what is left of"
+        " λ/2 · w²?",
+        "So nothing is added up here: every array of the list is multiplied by the same number. "
+        "Make new arrays.",
+    ),
     aspects=(
         Aspect("one weight", 1.5, GRADIENTS, ("one weight",)),
         Aspect("several weights", 1.5, GRADIENTS, ("several weights",)),
@@ -501,6 +522,20 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
 SOFTMAX_REGRESSION = Task(
     name="softmax_regression",
     assignment="l2",
+    section="With a classifier: softmax regression",
+    hints=(
+        "Write down the shape of every quantity: scores, probabilities, loss, `d_W`, `d_b`. Which "
+        "of them have a row for each example?",
+        "If the largest score of a row is 0, no exponential exceeds 1. `keepdims=True` keeps one "
+        "number per row in a shape that can be subtracted from (N, C).",
+        "log P needs no division that could give 0: it is the score minus the logarithm of a sum. "
+        "`log_p[np.arange(N), y]` picks the right class of each row.",
+        "P − Y is P with one entry of each row changed. Divide it by N before you go on, and both "
+        "gradients are averages.",
+        "`d_W` is a product of P − Y with x; the shapes say which is transposed and stands first. "
+        "Then comes the gradient of the penalty. The bias was added to every row, so `d_b` "
+        "collects all rows.",
+    ),
     aspects=(
         Aspect("loss", 2.0, ("loss",), ("training",)),
         Aspect("d_W", 2.0, ("d_W",), ("training",)),
@@ -564,6 +599,14 @@ def _draw_sgd(rng: np.random.Generator) -> list[Case]:
 SGD = Task(
     name="sgd_step",
     assignment="l2",
+    section="The update",
+    hints=(
+        "Two things pull at the parameter, the loss and the penalty. What is the gradient of each?",
+        "The step goes against both of them at once. Is either spared the learning rate?",
+        "Put the two gradients together first; from there on it is a step of plain gradient "
+        "descent.",
+        "Return a new array. `param -= ...` would change the array of whoever called you.",
+    ),
     aspects=(
         Aspect("without weight decay", 1.0, ("param",), ("no decay",)),
         Aspect("with weight decay", 2.0, ("param",), ("decay",)),
@@ -746,6 +789,18 @@ def _draw_adam(rng: np.random.Generator) -> list[Case]:
 ADAM = Task(
     name="adam_step",
     assignment="l2",
+    section="Adam and AdamW",
+    hints=(
+        "Follow λw through the formulas: in which of the two kinds is it divided by the root of "
+        "v̂, and in which not?",
+        "Decide first what the gradient is and what the weight is that Adam's step starts from; "
+        "from there on both kinds are the same.",
+        '`state["step"]` counts the steps taken so far. Which t does the first step have?',
+        "The state keeps m and v, not m̂ and v̂: the correction is for this step only. Return a "
+        "new dict and leave the old one as it is.",
+        "Coupled: change the gradient, before anything else. Decoupled: change the weight, before "
+        "anything else. And ε comes after the root.",
+    ),
     aspects=(
         Aspect("parameter without weight decay", 1.5, ("param",), ("no decay",)),
         Aspect("parameter with weight decay as in Adam", 1.5, ("param",), ("Adam",)),
@@ -1118,6 +1173,17 @@ def _draw_parameter_groups(rng: np.random.Generator) -> list[Case]:
 PARAMETER_GROUPS = Task(
     name="parameter_groups",
     assignment="l2",
+    section="What not to decay",
+    hints=(
+        "What tells a weight matrix from a bias, whatever layer they belong to?",
+        "`model.parameters()` goes through all parameters of all layers and names a shared one "
+        "only once. Each of them knows its `ndim`.",
+        "Sort out the frozen ones first, by `requires_grad`. Each of the others is in exactly one "
+        "of two lists.",
+        "A bias has one dimension, and so have γ and β; a kernel of a convolution has four. On "
+        "which side is two? The second group needs a `weight_decay` as well, or the optimizer "
+        "takes its default.",
+    ),
     aspects=(
         Aspect("linear layers and convolutions", 1.0, _PLACES, ("layers",)),
         Aspect("normalization, embeddings, own parameters", 1.5, _PLACES, ("normalization",)),
