@@ -17,7 +17,7 @@ c.Execute.kernel_name = "python3"
 c.Execute.timeout = 30
 
 # nbgrader's own list with the first entry replaced: ours skips demonstrations and goes on in a
-# new kernel when one hangs or dies.
+# new kernel when one hangs or dies.  The last makes sure that nothing a student wrote is live.
 c.Autograde.autograde_preprocessors = [
     "autograder.grading.ExecuteSubmission",
     "nbgrader.preprocessors.IgnorePattern",
@@ -26,6 +26,7 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
+    "autograder.harmless.Harmless",
 ]
 
 # How `nbgrader zip_collect` reads the names of downloaded files: STUDENT_NAME.ipynb, with
