@@ -124,3 +124,10 @@ def test_the_section_of_every_task_is_a_heading_of_the_book():
         if line.startswith("##")
     }
     assert {tasks[name].section for name in NAMES} <= headings
+
+
+@pytest.mark.parametrize("execution", ["autograde", "validate"])
+def test_a_cell_that_asks_for_a_hint_does_the_same_when_graded(monkeypatch, execution):
+    """Whoever leaves such a cell in the notebook loses nothing by it."""
+    monkeypatch.setenv("NBGRADER_EXECUTION", execution)
+    assert "hint 1 of" in repr(hint("l2_penalty"))

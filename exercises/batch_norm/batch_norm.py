@@ -8,9 +8,10 @@
 # **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
 # below it, `check(batch_norm_forward)`. It answers at once: what is right, what is not and, if it
 # knows the mistake, which one it is. Check as often as you like; your work is graded in the same
-# way on other numbers. Cells marked *Locked* are the course's own: you may run them, and grading
-# uses its own copy. You may add cells of your own anywhere. After a restart of the kernel run
-# everything from the top.
+# way on other numbers. If you are stuck, run `hint(batch_norm_forward)` in a cell of your own: it
+# gives a hint, and another one each time you run it, at no cost. Cells marked *Locked* are the
+# course's own: you may run them, and grading uses its own copy. You may add cells of your own
+# anywhere. After a restart of the kernel run everything from the top.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `batch_norm.ipynb`, as your instructor says.
@@ -22,7 +23,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from autograder import check
+from autograder import check, hint
 
 # %% [markdown]
 # ## Task 1: the forward pass ({{points:batch_norm_forward}} points)
@@ -48,13 +49,6 @@ from autograder import check
 # In evaluation, $\mu_{\text{run}}$ and $\sigma^2_{\text{run}}$ take the place of $\mu$ and
 # $\sigma^2$ and stay as they are. These are PyTorch's conventions, $\alpha$ is its `momentum`. (The
 # chapter calls the number of rows $m$; here it is $N$, as in the shapes.)
-#
-# <details><summary>Hint</summary>
-#
-# Write down the shape of every quantity before you write code: which of them are `(N, D)`, which
-# are `(D,)`? Of one row alone no variance can be taken, so training on it is an error.
-#
-# </details>
 
 
 # %%
@@ -158,13 +152,6 @@ fig.tight_layout()
 #
 # The gradients of $\gamma$ and $\beta$ you find yourself. And after a forward pass in *evaluation*
 # mode, $\mu$ and $\sigma^2$ do not depend on $x$ at all: what is left of the formula?
-#
-# <details><summary>Hint</summary>
-#
-# Decide in the forward pass what you will need here, the mode included, and put it into the
-# cache. Going step by step through the graph is as good as the closed form.
-#
-# </details>
 
 
 # %%
@@ -231,13 +218,6 @@ for factor in (1.0, 10.0, 100.0):
 # On a batch of images of shape `(N, C, H, W)` a channel plays the role of a feature: all $N H W$
 # values of a channel share one mean, one variance, one $\gamma$ and one $\beta$. You have written
 # everything already; it only has to be handed the values in the right order.
-#
-# <details><summary>Hint</summary>
-#
-# A channel has to become a column. `reshape` never moves a value past another one, so something
-# has to happen before it. Try it on `np.arange(24).reshape(2, 3, 2, 2)`.
-#
-# </details>
 
 
 # %%
@@ -347,13 +327,6 @@ print(f"  of gamma     {np.abs(d_gamma - layer.weight.grad.numpy()).max():.1e}")
 # own. Its `state_dict` must be interchangeable with that of `nn.BatchNorm1d`: parameters `weight`
 # and `bias` (that is $\gamma$ and $\beta$), and buffers `running_mean`, `running_var` and
 # `num_batches_tracked`, which counts the batches seen in training and starts as `torch.tensor(0)`.
-#
-# <details><summary>Hint</summary>
-#
-# A tensor that has to be saved but not trained is a buffer: `self.register_buffer(name, tensor)`.
-# The running statistics must not drag the graph of every batch along with them.
-#
-# </details>
 
 
 # %%
@@ -443,12 +416,6 @@ print(f"largest difference in evaluation mode: {difference:.1e}")
 # $$
 #
 # A network that has been trained can so get rid of its batch norm layers.
-#
-# <details><summary>Hint</summary>
-#
-# Multiply out the right side and collect what stands with x and what does not.
-#
-# </details>
 
 
 # %%

@@ -13,9 +13,10 @@
 # **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
 # below it, `check(two_layer_net)`. It answers at once: what is right, what is not and, if it knows
 # the mistake, which one it is. Check as often as you like; your work is graded in the same way on
-# other numbers. Cells marked *Locked* are the course's own: you may run them, and grading uses its
-# own copy. You may add cells of your own anywhere. After a restart of the kernel run everything
-# from the top.
+# other numbers. If you are stuck, run `hint(two_layer_net)` in a cell of your own: it gives a hint,
+# and another one each time you run it, at no cost. Cells marked *Locked* are the course's own: you
+# may run them, and grading uses its own copy. You may add cells of your own anywhere. After a
+# restart of the kernel run everything from the top.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `capstone.ipynb`, as your instructor says.
@@ -27,7 +28,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from autograder import check
+from autograder import check, hint
 
 # %% [markdown]
 # ## Task 1: the network ({{points:two_layer_net}} points)
@@ -59,17 +60,6 @@ from autograder import check
 # that is returned, in both modes.
 #
 # Write `two_layer_net(x, y, params, running, weight_decay, keep_prob, training, rng)`.
-#
-# <details><summary>Hint</summary>
-#
-# Write the forward pass first and keep what the backward pass will need: the normalized values, the
-# mask with its scale, the sign of what went into ReLU. Then walk back from the loss, one line of
-# the forward pass at a time. What reaches S reaches its input through the transposed weights,
-# and ReLU passes a gradient where its input was positive. In evaluation μ and σ² are constants, and
-# two terms of the gradient disappear. Do not be surprised that the gradient of b1 is zero in
-# training (why?) and not in evaluation.
-#
-# </details>
 
 
 # %%
@@ -219,12 +209,6 @@ print(f"largest difference in the running variance: {difference:.1e}")
 # $\hat Z$ and without dropout.
 #
 # Write `predict(x, params, running)`.
-#
-# <details><summary>Hint</summary>
-#
-# It has to work for a single row as well. Which statistics make that possible?
-#
-# </details>
 
 
 # %%
@@ -271,13 +255,6 @@ check(predict)
 #
 # Write `train(x, y, params, running, batches, lr, weight_decay, keep_prob, rng)`. Each element of
 # `batches` is an array of row numbers; take one step for each, in order.
-#
-# <details><summary>Hint</summary>
-#
-# `x[batch]` picks the rows. Make a new dict of parameters in each step, so that the one you were
-# given stays as it is.
-#
-# </details>
 
 
 # %%

@@ -8,9 +8,10 @@
 # **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
 # below it, `check(dropout_forward)`. It answers at once: what is right, what is not and, if it
 # knows the mistake, which one it is. Check as often as you like; your work is graded in the same
-# way on other numbers. Cells marked *Locked* are the course's own: you may run them, and grading
-# uses its own copy. You may add cells of your own anywhere. After a restart of the kernel run
-# everything from the top.
+# way on other numbers. If you are stuck, run `hint(dropout_forward)` in a cell of your own: it
+# gives a hint, and another one each time you run it, at no cost. Cells marked *Locked* are the
+# course's own: you may run them, and grading uses its own copy. You may add cells of your own
+# anywhere. After a restart of the kernel run everything from the top.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `dropout.ipynb`, as your instructor says.
@@ -22,7 +23,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from autograder import check
+from autograder import check, hint
 
 # %% [markdown]
 # ## Task 1: the forward pass ({{points:dropout_forward}} points)
@@ -39,13 +40,6 @@ from autograder import check
 #
 # The random numbers come from `rng`, a `np.random.Generator` that the caller passes in, so that a
 # run can be repeated. Do not seed anything inside the function.
-#
-# <details><summary>Hint</summary>
-#
-# `rng.random(shape)` is uniform between 0 and 1. Which comparison is true with probability
-# `keep_prob`? Try it on a million numbers before you build on it, and not at 0.5.
-#
-# </details>
 
 
 # %%
@@ -120,13 +114,6 @@ fig.tight_layout()
 # Once the mask is drawn, dropout is a multiplication by a constant for every element, and its
 # gradient is a multiplication by the same constant. After a forward pass in evaluation mode the
 # output was the input, and the gradient passes as it is.
-#
-# <details><summary>Hint</summary>
-#
-# What must the forward pass remember? The output alone is not enough: after a ReLU many inputs
-# are 0 already, and a kept 0 looks like a dropped one.
-#
-# </details>
 
 
 # %%
@@ -166,13 +153,6 @@ check(dropout_backward)
 # formula above. Write `Dropout` with PyTorch's meaning, and without using PyTorch's own dropout.
 # Whether it drops depends on the mode that `model.train()` and `model.eval()` set. Both ends are
 # allowed: `Dropout(0)` returns its input and `Dropout(1)` zeros.
-#
-# <details><summary>Hint</summary>
-#
-# Every module has an attribute `self.training`. `torch.rand_like(x)` is uniform between 0 and 1.
-# What happens to your scale when p is 1?
-#
-# </details>
 
 
 # %%
@@ -243,13 +223,6 @@ with torch.random.fork_rng():
 # There are several kinds of dropout layers in PyTorch: `nn.Dropout`, `nn.Dropout1d`,
 # `nn.Dropout2d` and so on. All of them derive from `nn.modules.dropout._DropoutNd`; these are the
 # ones to find (your own `Dropout` of Task 3 is none of them).
-#
-# <details><summary>Hint</summary>
-#
-# `model.modules()` walks through all layers, nested ones included, and each has its own
-# `training`. Note them all before you touch any.
-#
-# </details>
 
 
 # %%

@@ -11,9 +11,10 @@
 # **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
 # below it, `check(l2_penalty)`. It answers at once: what is right, what is not and, if it knows the
 # mistake, which one it is. Check as often as you like; your work is graded in the same way on other
-# numbers. Cells marked *Locked* are the course's own: you may run them, and grading uses its own
-# copy. You may add cells of your own anywhere. After a restart of the kernel run everything from
-# the top.
+# numbers. If you are stuck, run `hint(l2_penalty)` in a cell of your own: it gives a hint, and
+# another one each time you run it, at no cost. Cells marked *Locked* are the course's own: you may
+# run them, and grading uses its own copy. You may add cells of your own anywhere. After a restart
+# of the kernel run everything from the top.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `l2.ipynb`, as your instructor says.
@@ -25,7 +26,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from autograder import check
+from autograder import check, hint
 
 # %% [markdown]
 # ## Task 1: the penalty ({{points:l2_penalty}} points)
@@ -40,13 +41,6 @@ from autograder import check
 #
 # Write `l2_penalty(weights, weight_decay)`. The strength $\lambda$ is called `weight_decay`, as in
 # PyTorch.
-#
-# <details><summary>Hint</summary>
-#
-# Arithmetic on an array acts on all entries at once, whatever the shape, and `np.sum` without an
-# axis adds up all of them.
-#
-# </details>
 
 
 # %%
@@ -92,12 +86,6 @@ check(l2_penalty)
 # $$
 #
 # Write `l2_penalty_backward(weights, weight_decay)`.
-#
-# <details><summary>Hint</summary>
-#
-# One array for each weight, in the same order. What shape does the gradient of a matrix have?
-#
-# </details>
 
 
 # %%
@@ -178,14 +166,6 @@ plt.show()
 # number from all scores of a row leaves its probabilities as they are; use that.
 #
 # Write `softmax_regression(x, y, W, b, weight_decay)`.
-#
-# <details><summary>Hint</summary>
-#
-# If the largest score of a row is 0, no exponential exceeds 1. And $\log P$ needs no division that
-# could give 0: it is the score minus the logarithm of a sum. `keepdims=True` keeps one number per
-# row in a shape that can be subtracted from (N, C).
-#
-# </details>
 
 
 # %%
@@ -280,12 +260,6 @@ print(f"largest difference in d_b: {np.abs(d_b - b_torch.grad.numpy()).max():.1e
 #
 # Write `sgd_step(param, grad, lr, weight_decay)`, a step of `torch.optim.SGD(lr=lr,
 # weight_decay=weight_decay)`.
-#
-# <details><summary>Hint</summary>
-#
-# Return a new array. `param -= ...` would change the array of whoever called you.
-#
-# </details>
 
 
 # %%
@@ -362,14 +336,6 @@ plt.show()
 # Write `adam_step(param, grad, state, lr, betas, eps, weight_decay, decoupled)`. The state goes in
 # and comes out as a dict with the keys `"step"`, `"m"` and `"v"`; before the first step it is
 # `{"step": 0, "m": zeros, "v": zeros}`.
-#
-# <details><summary>Hint</summary>
-#
-# Decide first what the gradient is and what the weight is that Adam's step starts from; from there
-# on both kinds are the same. The state keeps $m$ and $v$, not $\hat m$ and $\hat v$. Return a new
-# dict and leave the old one as it is.
-#
-# </details>
 
 
 # %%
@@ -467,13 +433,6 @@ for decoupled, optimizer_class in ((False, torch.optim.Adam), (True, torch.optim
 # Write `parameter_groups(model, weight_decay)`, which returns two groups that can be handed to any
 # optimizer: `torch.optim.AdamW(parameter_groups(model, 0.01), lr=1e-3)`. Parameters that are frozen
 # (`requires_grad` is False) are in no group, and one that several layers share is there once.
-#
-# <details><summary>Hint</summary>
-#
-# `model.parameters()` goes through all parameters of all layers and names a shared one only once.
-# Each of them knows its `ndim`.
-#
-# </details>
 
 
 # %%
