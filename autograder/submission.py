@@ -529,12 +529,7 @@ def _defined(source: str, names: Iterable[str]) -> set[str]:
 
 def _new(cell: _Cell) -> NotebookNode:
     """Return a cell of the student's own, without an id."""
-    node = NotebookNode(cell_type="markdown", metadata=NotebookNode(), source=cell.source)
+    node = NotebookNode(cell_type=cell.kind, metadata=NotebookNode(), source=cell.source)
     if cell.kind == "code":
-        node.update(cell_type="code", outputs=[], execution_count=None)
-    elif cell.kind == "raw":
-        # nbconvert copies raw cells into the page as they are; this shows them as text.
-        longest = max(map(len, re.findall("`+", cell.source)), default=0)
-        fence = "`" * max(3, longest + 1)
-        node.source = f"{fence}\n{cell.source}\n{fence}"
+        node.update(outputs=[], execution_count=None)
     return node
