@@ -12,14 +12,18 @@ c = get_config()
 # Sources, submissions, grades and feedback: the instructor's own, never committed.
 c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
 
-c.Execute.kernel_name = "python3"
-# Seconds for each cell of a student and for each check.
-c.Execute.timeout = 30
+# Submissions are read as notebooks of ours with the student's answers in them; other files that
+# lie beside a submission are not looked at, since they could be links to anywhere.
+c.Autograde.exporter_class = "autograder.grading.SubmissionExporter"
+c.CourseDirectory.ignore = ["*"]
 
-# nbgrader's own list with the first entry replaced: ours skips demonstrations and goes on in a
-# new kernel when one hangs or dies.  The last makes sure that nothing a student wrote is live.
+# What student code may use; `autograder/grading.py` lists the settings.
+c.GradeSubmission.cell_seconds = 30
+
+# nbgrader's own list with the first entry replaced: ours runs the code in a sandbox and judges
+# what comes out of it.  The last makes sure that nothing a student wrote is live.
 c.Autograde.autograde_preprocessors = [
-    "autograder.grading.ExecuteSubmission",
+    "autograder.grading.GradeSubmission",
     "nbgrader.preprocessors.IgnorePattern",
     "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.LimitOutput",

@@ -29,9 +29,9 @@ except ImportError as error:
     raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
 
 if TYPE_CHECKING:
-    from autograder.grading import Course, Result
+    from autograder.course import Course, Result
 
-# autograder.grading brings nbgrader, which takes seconds; --help and wrong usage do without.
+# autograder.course brings nbgrader, which takes seconds; --help and wrong usage do without.
 
 app = typer.Typer(
     name="autograder",
@@ -108,7 +108,7 @@ def release(course: Course, names: Sequence[str] | None = None) -> None:
     CourseError
         When one of them cannot be released.
     """
-    from autograder.grading import CourseError
+    from autograder.course import CourseError
     from autograder.notebooks import sources
 
     found = {path.stem: path for path in sources(course.exercises)}
@@ -142,7 +142,7 @@ def grade(
     jobs
         How many processes.
     """
-    from autograder.grading import LOG, CourseError
+    from autograder.course import LOG, CourseError
 
     released = course.released()
     if not released:
@@ -185,7 +185,7 @@ def export(course: Course, names: Sequence[str] | None = None, to: Path | None =
     """Write the grades as nbgrader's CSV; return the file."""
     from nbgrader.plugins import CsvExportPlugin
 
-    from autograder.grading import CourseError
+    from autograder.course import CourseError
 
     released = course.released()
     if not released:
@@ -206,7 +206,7 @@ def _graded(
     course: Course, todo: list[tuple[str, str]], feedback: bool, jobs: int
 ) -> Iterator[Result]:
     """Grade submissions and yield what became of them as they are done."""
-    from autograder.grading import Result
+    from autograder.course import Result
 
     # A new process takes as long to import nbgrader as to grade a submission.
     if jobs < 2 or len(todo) < 5:
@@ -241,7 +241,7 @@ def _grade_in_worker(config_file: Path, name: str, student: str, feedback: bool)
 
 @cache
 def _worker_course(config_file: Path) -> Course:
-    from autograder.grading import Course
+    from autograder.course import Course
 
     return Course(config_file)
 
@@ -275,7 +275,7 @@ def _progress(total: int) -> Iterator[Callable[[Result], None]]:
 def _course() -> Iterator[Course]:
     """Find the course, and turn what has to be put right first into one line and status 2."""
     try:
-        from autograder.grading import Course, CourseError
+        from autograder.course import Course, CourseError
     except ImportError as error:
         raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
     ignore_third_party_warnings()
@@ -292,7 +292,7 @@ def ignore_third_party_warnings() -> None:
 
 
 def _check_names(names: Sequence[str] | None, known: Iterable[str], where: str) -> None:
-    from autograder.grading import CourseError
+    from autograder.course import CourseError
 
     for name in names or ():
         if name not in known:

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from rich.table import Table
 
 from autograder import cli, notebooks
-from autograder.grading import CONFIG, Course, CourseError
+from autograder.course import CONFIG, Course, CourseError
 from autograder.tasks import ASSIGNMENTS
 
 _STUB = "raise NotImplementedError()"

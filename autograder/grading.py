@@ -1,445 +1,308 @@
-"""A course's folder, and one submission in it to a graded notebook, all through nbgrader.
+"""One submission to a graded notebook: the plug-ins that `nbgrader_config.py` names.
 
-`ExecuteSubmission` is the plug-in that `nbgrader_config.py` names; `Course` releases assignments
-and grades submissions through nbgrader's own API, so that `nbgrader autograde`, formgrader and
-`autograder grade` do the same thing.
+`SubmissionExporter` makes a notebook of ours out of the file that was handed in; `GradeSubmission`
+runs the student's code in a sandbox, judges what comes back in this process, and puts a report and
+one number into the output of each check, where nbgrader reads it.
 """
 
 from __future__ import annotations
 
+import atexit
+import base64
+import contextlib
 import hashlib
-import json
+import hmac
 import os
-import re
-import shutil
-import sys
+import secrets
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from subprocess import DEVNULL
 from typing import Any
 
 import nbformat
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+import numpy as np
+from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.apps import NbGraderAPI
-from nbgrader.preprocessors import Execute
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_locked
-from traitlets import Bool, Integer
-from traitlets.config.loader import Config, PyFileConfigLoader
+from traitlets import Enum, Float, Integer
 
-from autograder import notebooks
+from autograder import notebooks, submission
+from autograder.forbidden import forbidden_use
+from autograder.judge import judge
+from autograder.report import Finding, Report
+from autograder.sandbox import Ended, Limits, Sandbox, Session
+from autograder.sandbox.pipe import Output
+from autograder.task import Task
+from autograder.tasks import tasks
 
-CONFIG = "nbgrader_config.py"
-LOG = "grading.log"
+SECRET = ".secret"
+"""The file of a course, in its root, that inputs are drawn with."""
 
-# What every notebook needs anyway; a slow disk must not count as the student's time.
-_WARM_UP = "len(__import__('autograder').tasks);"
+WITHOUT_SANDBOX = "Graded without a sandbox: this code could have changed its own points.\n"
 
-
-class CourseError(Exception):
-    """Something that has to be put right first; the message is one line that says what to do."""
+_KEY = "autograder"
+_LOCAL = "none"
 
 
-class ExecuteSubmission(Execute):  # type: ignore[misc]  # nbgrader is untyped
-    """Run a submission cell by cell, each within a time limit.
+# What nbgrader calls.
 
-    Demonstrations are skipped.  A cell that does not finish in time, or that takes the kernel
-    down with it, earns nothing; the others go on in a new kernel, in which everything that ended
-    well before is run again, checks excepted.
+
+class SubmissionExporter(NotebookExporter):
+    """Read a submitted file as a notebook of ours with the student's answers in it.
+
+    For `Autograde.exporter_class`, which also reads the sanitized notebook again; that one is ours
+    already.  The points of an earlier version are cleared first, so that a grading that fails
+    leaves none behind.
     """
 
-    interrupt_on_timeout = Bool(False, help="Code can ignore an interrupt.").tag(config=True)
-    setup_timeout = Integer(
-        120, help="Seconds for each locked cell that is no check; these are the course's own."
+    def from_filename(self, filename: str, resources: Any = None, **options: Any) -> Any:
+        """Convert a file.
+
+        Raises
+        ------
+        Unreadable
+            When there are no answers to be found in it.
+        SandboxUnavailable
+            When it could not be graded in any case.
+        """
+        course = CourseDirectory(parent=self)
+        whose = resources["nbgrader"]
+        assignment, student = whose["assignment"], whose["student"]
+        folder = course.format_path(course.submitted_directory, student, assignment)
+        if Path(filename).parent.absolute() != Path(folder).absolute():
+            return super().from_filename(filename, resources, **options)
+        GradeSubmission(parent=self).sandbox_for_student_code().start()
+        clear_scores(course.db_url, assignment, student)
+        content = submission.read(Path(filename))
+        rebuilt = submission.rebuild(content, released_notebook(course, assignment))
+        rebuilt.notebook.metadata[_KEY] = {
+            "digest": hashlib.sha256(content).hexdigest(),
+            "notes": list(rebuilt.notes),
+        }
+        return self.from_notebook_node(rebuilt.notebook, resources, **options)
+
+
+class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
+    """Run a rebuilt notebook in a sandbox and judge its answers; the first of its preprocessors."""
+
+    sandbox = Enum(
+        ("bubblewrap", _LOCAL),
+        "bubblewrap",
+        help="'none' runs students' code with all that you may do; every report then says so.",
+    ).tag(config=True)
+    cell_seconds = Float(
+        Limits.cell_seconds,
+        help="Seconds of processor time for each cell and each task; twice as many on the clock.",
+    ).tag(config=True)
+    notebook_seconds = Float(
+        Limits.notebook_seconds, help="Seconds on the clock for a whole notebook."
+    ).tag(config=True)
+    memory_megabytes = Integer(
+        Limits.memory // 2**20, help="Memory that a notebook may use, beyond what Python takes."
     ).tag(config=True)
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.shutdown_kernel = "immediate"
-        self.timeout_func = self._limit
-        self._ended_well: list[NotebookNode] = []
+    def sandbox_for_student_code(self) -> Sandbox:
+        """Return the sandbox of this process for these settings."""
+        limits = Limits(
+            cell_seconds=self.cell_seconds,
+            notebook_seconds=self.notebook_seconds,
+            memory=self.memory_megabytes * 2**20,
+        )
+        return _sandbox(limits, self.sandbox)
 
-    def _limit(self, cell: NotebookNode | None) -> int:
-        if cell is None or (is_locked(cell) and not is_grade(cell)):
-            return max(int(self.setup_timeout), int(self.timeout))
-        return int(self.timeout)
+    def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
+        """Fill the outputs of all cells."""
+        course = CourseDirectory(parent=self)
+        ours = nb.metadata.pop(_KEY)
+        digest = bytes.fromhex(ours["digest"])
+        key = hmac.digest(course_secret(Path(course.root)), digest, "sha256")
+        grade_notebook(nb, key, self.sandbox_for_student_code())
+        if ours["notes"]:
+            nb.cells.insert(0, _notes(ours["notes"]))
+        return nb, resources
 
-    def preprocess(self, nb: NotebookNode, resources: Any, km: Any = None) -> Any:
-        """Run all cells of a notebook."""
-        self._ended_well = []
-        return super().preprocess(nb, resources, km)
 
-    def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Any:
-        """Run one cell, or put into its outputs why it was not run to the end."""
-        if notebooks.is_demonstration(cell):
-            cell.outputs = [_text("Skipped: grading does not run demonstrations.\n")]
-            return cell, resources
+@cache
+def _sandbox(limits: Limits, isolation: Any) -> Sandbox:
+    sandbox = Sandbox(limits, isolation)
+    atexit.register(sandbox.close)
+    return sandbox
+
+
+def released_notebook(course: CourseDirectory, assignment: str) -> NotebookNode:
+    """Return the notebook that students got."""
+    folder = Path(course.format_path(course.release_directory, ".", assignment))
+    notebook: NotebookNode = nbformat.read(folder / f"{assignment}.ipynb", as_version=4)
+    return notebook
+
+
+def clear_scores(db_url: str, assignment: str, student: str) -> bool:
+    """Take back what an earlier version of a submission got; return whether it got anything."""
+    had_points = False
+    with Gradebook(db_url) as gradebook:
         try:
-            cell, resources = super().preprocess_cell(cell, resources, index)
-        except CellTimeoutError:
-            reason = f"This cell did not finish within {self._limit(cell)} seconds."
-        except DeadKernelError:
-            reason = "This cell ended the kernel: it crashed, exited or used too much memory."
-        else:
-            if cell.cell_type == "code" and not is_grade(cell):
-                self._ended_well.append(cell)
-            return cell, resources
-        cell.outputs = [*cell.outputs, _error("Stopped", f"{reason} It was left out.")]
-        self._start_again()
-        return cell, resources
+            found = gradebook.find_submission(assignment, student)
+        except MissingEntry:
+            return False
+        for notebook in found.notebooks:
+            for grade in notebook.grades:
+                had_points = had_points or grade.auto_score is not None
+                grade.auto_score = None
+                grade.needs_manual_grade = True
+        gradebook.db.commit()
+    return had_points
 
-    def start_new_kernel(self, **options: Any) -> None:
-        """Start a kernel that does not write over the progress of grading.
 
-        It gets one thread: on arrays this small more are slower, many times when the machine has
-        other kernels to run, and the time limits are on the wall clock.
-        """
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        super().start_new_kernel(env=environment, stdout=DEVNULL, stderr=DEVNULL, **options)
+def course_secret(root: Path) -> bytes:
+    """Return the secret of a course; make it when there is none.
 
-    def start_new_kernel_client(self, **options: Any) -> Any:
-        """Connect to a new kernel and make it import what every notebook needs."""
-        client = super().start_new_kernel_client(**options)
-        self._run_unseen(_WARM_UP)
-        return client
+    Only its owner can read the file.  With the secret and a submission goes what the submission is
+    judged on: who loses it gets other inputs, and no grade changes for a right answer.
+    """
+    path = root / SECRET
+    if not path.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        new = root / f"{SECRET}.{secrets.token_hex(8)}"
+        new.touch(mode=0o600)
+        new.write_bytes(secrets.token_bytes(32))
+        # Of several processes that make one, the first wins.
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+        new.unlink()
+    return path.read_bytes()
 
-    def _run_unseen(self, source: str, cell: NotebookNode | None = None) -> None:
-        # Without the last option an error would make the kernel drop what is sent next.
-        request = self.kc.execute(source, store_history=False, stop_on_error=False)
-        self.wait_for_reply(request, cell)
 
-    def _start_again(self) -> None:
-        """Replace the kernel and bring it to where the old one was."""
-        while True:
-            self._cleanup_kernel()
-            self.km = self.create_kernel_manager()
-            self.start_new_kernel()
-            self.start_new_kernel_client()
-            for cell in self._ended_well:
-                try:
-                    self._run_unseen(cell.source, cell)
-                except (CellTimeoutError, DeadKernelError):
-                    self._ended_well.remove(cell)
-                    break
+# What grading is.
+
+
+def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> None:
+    """Run a notebook that `submission.rebuild` made, and fill the outputs of its cells.
+
+    Parameters
+    ----------
+    notebook
+        Changed in place.
+    key
+        From the course's secret and the submission; with it, inputs are drawn.
+    sandbox
+        Where the student's code runs.
+    """
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    locked = [cell.source for cell in codes if is_locked(cell) and not is_grade(cell)]
+    student = [cell.source for cell in codes if not is_locked(cell)]
+    with contextlib.closing(_Runner(sandbox, _number(key, "session"))) as runner:
+        for cell in codes:
+            cell.execution_count = None
+            if notebooks.is_demonstration(cell):
+                cell.outputs = [_stream("Skipped: grading does not run demonstrations.\n")]
+            elif is_grade(cell):
+                task = tasks[cell.metadata.nbgrader.grade_id.removeprefix("check-")]
+                reason = forbidden_use(task, student, locked)
+                report = _refused(task, reason) if reason else _judged(task, key, runner)
+                cell.outputs = [_verdict(report)]
+                if sandbox.isolation == _LOCAL:
+                    cell.outputs.append(_stream(WITHOUT_SANDBOX))
             else:
-                return
+                cell.outputs = list(_run(cell.source, runner))
 
 
-def _text(text: str) -> NotebookNode:
-    output: NotebookNode = nbformat.v4.new_output("stream", name="stdout", text=text)
-    return output
+def _judged(task: Task, key: bytes, runner: _Runner) -> Report:
+    cases = task.draw(np.random.default_rng(_number(key, task.name)))
+    try:
+        observations = runner.session().observe(task, cases)
+    except Ended as ended:
+        return _refused(task, f"Your code was stopped when it was tried. {ended}")
+    return judge(task, cases, observations)
 
 
-def _error(name: str, message: str) -> NotebookNode:
-    output: NotebookNode = nbformat.v4.new_output(
-        "error", ename=name, evalue=message, traceback=[message]
+def _refused(task: Task, reason: str) -> Report:
+    return Report(
+        task.name, (Finding("all of it", False, reason, max_points=float(task.max_points)),)
     )
+
+
+def _run(source: str, runner: _Runner) -> Iterator[NotebookNode]:
+    try:
+        outputs = runner.run(source)
+    except Ended as ended:
+        yield _new("error", traceback=[f"This cell was left out. {ended}"])
+        return
+    for output in outputs:
+        yield _output(output)
+
+
+class _Runner:
+    """Sessions one after the other: a cell that ended one is left out of the next."""
+
+    def __init__(self, sandbox: Sandbox, seed: int) -> None:
+        self._sandbox = sandbox
+        self._seed = seed
+        self._deadline = time.monotonic() + sandbox.limits.notebook_seconds
+        self._session: Session | None = None
+        self._ran: list[str] = []
+
+    def run(self, source: str) -> tuple[Output, ...]:
+        """Run a cell; raises Ended."""
+        outputs = self.session().run_cell(source)
+        self._ran.append(source)
+        return outputs
+
+    def session(self) -> Session:
+        """Return the session, or a new one that is where the last one was; raises Ended."""
+        while self._session is None or self._session.closed:
+            if time.monotonic() > self._deadline:
+                seconds = self._sandbox.limits.notebook_seconds
+                raise Ended(f"The notebook took more than {seconds:g} seconds in all.")
+            self._session = self._sandbox.session(self._seed, self._deadline)
+            for source in list(self._ran):
+                try:
+                    self._session.run_cell(source)
+                except Ended:
+                    self._ran.remove(source)
+                    break
+        return self._session
+
+    def close(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            self._session.close()
+
+
+def _number(key: bytes, purpose: str) -> int:
+    return int.from_bytes(hmac.digest(key, purpose.encode(), "sha256"))
+
+
+def _verdict(report: Report) -> NotebookNode:
+    """Return the output that nbgrader reads as a number and people as a table."""
+    data = {"text/plain": repr(float(report.points)), "text/html": report._repr_html_()}
+    return _new("execute_result", data)
+
+
+def _output(output: Output) -> NotebookNode:
+    if output.kind == "picture":
+        picture = base64.b64encode(output.picture).decode()
+        return _new("display_data", {"image/png": picture})
+    if output.kind == "text":
+        return _new("display_data", {"text/plain": output.text})
+    if output.kind == "error":
+        return _new("error", ename=output.name, traceback=output.text.splitlines())
+    return _stream(output.text, output.kind)
+
+
+def _stream(text: str, name: str = "stdout") -> NotebookNode:
+    return _new("stream", name=name, text=text)
+
+
+def _new(kind: str, *data: Any, **content: Any) -> NotebookNode:
+    output: NotebookNode = nbformat.v4.new_output(kind, *data, **content)
     return output
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of one submission.
-
-    Attributes
-    ----------
-    assignment, student
-        Whose it is.
-    points, max_points
-        The grade; None when it was not graded.
-    problem
-        Why it was not graded, or has no feedback; empty when all went well.
-    log
-        What nbgrader had to say.
-    seconds
-        How long it took.
-    """
-
-    assignment: str
-    student: str
-    points: float | None = None
-    max_points: float | None = None
-    problem: str = ""
-    log: str = ""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Course:
-    """The course of one `nbgrader_config.py`.
-
-    Attributes
-    ----------
-    config_file
-        That file.
-    """
-
-    config_file: Path
-
-    @classmethod
-    def nearest(cls, folder: Path) -> Course:
-        """Return the course whose `nbgrader_config.py` is in `folder` or nearest above it.
-
-        Raises
-        ------
-        CourseError
-            When there is none.
-        """
-        folder = folder.resolve()
-        for candidate in (folder, *folder.parents):
-            if (candidate / CONFIG).is_file():
-                return cls(candidate / CONFIG)
-        raise CourseError(f"No {CONFIG} here or above: change into the folder of a course.")
-
-    @cached_property
-    def api(self) -> NbGraderAPI:
-        """nbgrader, configured for this course."""
-        # nbgrader calls alembic, which lies beside this Python, to make a gradebook.
-        scripts = str(Path(sys.executable).parent)
-        if scripts not in os.environ["PATH"].split(os.pathsep):
-            os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
-        try:
-            config = PyFileConfigLoader(self.config_file.name, str(self.config_file.parent))
-            return NbGraderAPI(config=Config(config.load_config()))
-        except Exception as error:
-            raise CourseError(f"{self.config_file} cannot be used: {error}") from error
-
-    @cached_property
-    def root(self) -> Path:
-        """The folder with source, release, submitted, autograded, feedback and gradebook."""
-        return Path(self.api.coursedir.root)
-
-    @cached_property
-    def exercises(self) -> Path:
-        """The folder `exercises` beside the configuration or nearest above it."""
-        for folder in self.config_file.parents:
-            if (folder / "exercises").is_dir():
-                return folder / "exercises"
-        raise CourseError(f"No folder exercises beside {self.config_file} or above it.")
-
-    def folder(self, step: str, student: str, assignment: str) -> Path:
-        """Return nbgrader's folder for a step such as "submitted"; "." is no student."""
-        directory = getattr(self.api.coursedir, f"{step}_directory")
-        return Path(self.api.coursedir.format_path(directory, student, assignment))
-
-    # Releasing.
-
-    def release(self, source: Path) -> str:
-        """Write nbgrader's source and release of one exercise; return what was done.
-
-        Parameters
-        ----------
-        source
-            The file `NAME/NAME.py`.
-
-        Raises
-        ------
-        CourseError
-            When it cannot be released; nothing has been changed then.
-        """
-        name = source.stem
-        try:
-            notebook = notebooks.source_notebook(source)
-        except notebooks.SourceError as error:
-            raise CourseError(str(error)) from error
-        self.root.mkdir(parents=True, exist_ok=True)
-        with self.api.gradebook as gradebook:
-            known, submissions = _recorded_cells(gradebook, name)
-        ours = {
-            cell.metadata.nbgrader.grade_id
-            for cell in notebook.cells
-            if "nbgrader" in cell.metadata
-        }
-        if submissions and known != ours:
-            # nbgrader would delete the release first and complain afterwards.
-            different = ", ".join(sorted(known ^ ours))
-            raise CourseError(
-                f"{name}: cells came or went ({different}), and nbgrader cannot change them once "
-                f"there are submissions ({submissions}); undo that, or release under a new name."
-            )
-        changed = notebooks.write(notebook, self.folder("source", ".", name) / f"{name}.ipynb")
-        if not changed and known and (self.folder("release", ".", name) / f"{name}.ipynb").exists():
-            return "unchanged"
-        done = self.api.generate_assignment(name, force=True)
-        self.keep_log(done.get("log", "") + done.get("error", ""))
-        if not done["success"]:
-            raise CourseError(f"{name}: {_last_error(done)} (see {self.root / LOG}).")
-        if submissions:
-            return "released again; `autograder grade --force` grades by the new version"
-        return "released"
-
-    # Grading.
-
-    def released(self) -> list[str]:
-        """Return the names of the assignments in the gradebook."""
-        url = self.api.coursedir.db_url
-        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-            # Opening it would make an empty one.
-            return []
-        with self.api.gradebook as gradebook:
-            return [assignment.name for assignment in gradebook.assignments]
-
-    def submissions(self, assignment: str) -> list[str]:
-        """Return the students who handed in something, in order."""
-        return sorted(self.api.get_submitted_students(assignment))
-
-    def add_students(self, students: set[str]) -> None:
-        """Enter students into the gradebook.
-
-        Two processes that grade for one new student would both try.
-        """
-        with self.api.gradebook as gradebook:
-            new = students - {student.id for student in gradebook.students}
-            for student in sorted(new):
-                gradebook.add_student(student)
-
-    def points(self, assignment: str) -> dict[str, tuple[float, float]]:
-        """Return points and maximum of all students whose grade is complete."""
-        with self.api.gradebook as gradebook:
-            return {
-                submission.student_id: (submission.score, submission.max_score)
-                for submission in gradebook.assignment_submissions(assignment)
-                if all(
-                    grade.auto_score is not None
-                    for notebook in submission.notebooks
-                    for grade in notebook.grades
-                )
-            }
-
-    def is_up_to_date(self, assignment: str, student: str) -> bool:
-        """Say whether exactly these files have been graded."""
-        record = self._record(assignment, student)
-        graded = self.folder("autograded", student, assignment) / f"{assignment}.ipynb"
-        return (
-            record.exists()
-            and graded.exists()
-            and record.read_text() == _fingerprint(self.folder("submitted", student, assignment))
-        )
-
-    def grade(self, assignment: str, student: str, feedback: bool = True) -> Result:
-        """Grade one submission, whatever it looks like.
-
-        Parameters
-        ----------
-        assignment, student
-            Which one.
-        feedback
-            Whether to make the feedback page too.
-        """
-        started = time.monotonic()
-        folder = self.folder("submitted", student, assignment)
-        before = _fingerprint(folder)
-        problem = _unreadable(folder, assignment)
-        log = ""
-        if not problem:
-            done = self.api.autograde(assignment, student, force=True)
-            log = done.get("log", "")
-            if not done["success"]:
-                if "KeyboardInterrupt" in done["error"]:
-                    raise KeyboardInterrupt
-                log += done["error"]
-                problem = _last_error(done)
-        if problem:
-            if self._clear(assignment, student):
-                problem += "; the points of an earlier version were cleared"
-            return Result(assignment, student, None, None, problem, log, time.monotonic() - started)
-        if feedback:
-            done = self.api.generate_feedback(assignment, student, force=True)
-            log += done.get("log", "")
-            if not done["success"]:
-                log += done["error"]
-                problem = f"graded, but without feedback: {_last_error(done)}"
-        record = self._record(assignment, student)
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(before)
-        with self.api.gradebook as gradebook:
-            submission = gradebook.find_submission(assignment, student)
-            points, maximum = submission.score, submission.max_score
-        return Result(
-            assignment, student, points, maximum, problem, log, time.monotonic() - started
-        )
-
-    def _record(self, assignment: str, student: str) -> Path:
-        return self.root / ".graded" / student / assignment
-
-    def _clear(self, assignment: str, student: str) -> bool:
-        """Take back what an earlier version of a submission got; return whether it got anything."""
-        for step in ("autograded", "feedback"):
-            shutil.rmtree(self.folder(step, student, assignment), ignore_errors=True)
-        self._record(assignment, student).unlink(missing_ok=True)
-        had_points = False
-        with self.api.gradebook as gradebook:
-            try:
-                submission = gradebook.find_submission(assignment, student)
-            except MissingEntry:
-                return False
-            for notebook in submission.notebooks:
-                for grade in notebook.grades:
-                    had_points = had_points or grade.auto_score is not None
-                    grade.auto_score = None
-                    grade.needs_manual_grade = True
-            gradebook.db.commit()
-        return had_points
-
-    def keep_log(self, text: str) -> None:
-        """Append what nbgrader said to the course's log."""
-        if text:
-            with (self.root / LOG).open("a", encoding="utf-8") as file:
-                file.write(text.rstrip("\n") + "\n")
-
-
-def _recorded_cells(gradebook: Gradebook, name: str) -> tuple[set[str], int]:
-    """Return the cells that a gradebook knows of an assignment, and how many submissions."""
-    try:
-        notebook = gradebook.find_notebook(name, name)
-    except MissingEntry:
-        return set(), 0
-    return {cell.name for cell in notebook.source_cells}, len(notebook.submissions)
-
-
-def _fingerprint(folder: Path) -> str:
-    """Return a hash of the names and contents of all files in a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            content = os.readlink(path).encode()
-        elif path.is_file():
-            content = path.read_bytes()
-        else:
-            continue
-        name = str(path.relative_to(folder)).encode()
-        for part in (name, content):
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
-
-
-def _unreadable(folder: Path, assignment: str) -> str:
-    """Return in one sentence why nbgrader could not read a submission; empty if it can."""
-    path = folder / f"{assignment}.ipynb"
-    if not path.is_file():
-        found = ", ".join(sorted(other.name for other in folder.iterdir())) or "nothing"
-        return f"there is no {path.name}, only {found}"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        return f"{path.name} is not a text file"
-    except json.JSONDecodeError as error:
-        return f"{path.name} is not a notebook: {error.msg} in line {error.lineno}"
-    except RecursionError:
-        return f"{path.name} is not a notebook: it is nested too deeply"
-    if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
-        return f"{path.name} is not a notebook: it has no cells"
-    return ""
-
-
-def _last_error(done: dict[str, Any]) -> str:
-    """Return the last exception that nbgrader reports, in one line."""
-    # Its log has the cause, its error only that there was one.
-    for text in (done.get("log", ""), done.get("error", "")):
-        errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*$", text, re.MULTILINE)
-        if errors:
-            return str(errors[-1])[:300]
-    return "nbgrader failed without saying why"
+def _notes(notes: list[str]) -> NotebookNode:
+    text = "\n".join(["**About this file**", "", *(f"- {note}" for note in notes)])
+    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, id="grading-notes")
+    return cell

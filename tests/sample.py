@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from autograder.grading import CONFIG, Course
+from autograder.course import CONFIG, Course
 from autograder.notebooks import (
     is_answer,
     solution_notebook,
@@ -64,7 +64,7 @@ def make_course(folder, source=SOURCE, settings=""):
         f"load_subconfig({os.fspath(ROOT / CONFIG)!r})\n"
         "c = get_config()\n"
         f"c.CourseDirectory.root = {os.fspath(folder / 'course')!r}\n"
-        "c.Execute.timeout = 5\n"
+        "c.GradeSubmission.cell_seconds = 3\n"
         f"{settings}"
     )
     return Course(folder / CONFIG)

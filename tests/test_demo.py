@@ -11,7 +11,7 @@ import pytest
 from sample import ROOT
 
 from autograder import cli, demo, grade, notebooks, tasks
-from autograder.grading import CONFIG
+from autograder.course import CONFIG
 from autograder.tasks import ASSIGNMENTS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")

@@ -1,0 +1,10 @@
+"""Where student code runs when a submission is graded.
+
+`bubblewrap` starts a process behind namespaces, `inside` is the program in it, `pipe` is all that
+crosses, and `session` is what the grader sees of it.
+"""
+
+from autograder.sandbox.bubblewrap import SandboxUnavailable
+from autograder.sandbox.session import Ended, Limits, Sandbox, Session
+
+__all__ = ["Ended", "Limits", "Sandbox", "SandboxUnavailable", "Session"]

@@ -1,0 +1,270 @@
+"""The program inside the sandbox: one warm process, and for each submission a fork of it.
+
+`python -m autograder.sandbox.inside` has its control socket as standard input.  It imports what
+every notebook needs, once; then, for each connection that it is handed, it forks.  The fork goes
+into namespaces of its own with an empty /tmp, gives up what is left to give up, and only then
+answers requests that come over the connection, by running a stranger's code.
+
+Nothing in here is trusted by the grader: once student code runs in a fork, all that comes from
+it may be forged.  What counts is what the fork cannot do, which the kernel sees to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import pickle
+import resource
+import signal
+import socket
+import struct
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autograder.sandbox.shell import Shell
+
+WARM = (
+    "IPython",
+    "numpy",
+    "torch",
+    "matplotlib.pyplot",
+    "sklearn.datasets",
+    "autograder.check",
+    "autograder.observe",
+    "autograder.sandbox.shell",
+)
+"""What notebooks import, so that a fork need not."""
+
+NOBODY = 65534
+
+_NEW_NAMESPACES = 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000
+_NOSUID, _NODEV, _READ_ONLY, _RECURSIVE, _PRIVATE = 2, 4, 1, 0x4000, 1 << 18
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
+_PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 38, 2
+_CAPABILITY_VERSION_3 = 0x20080522
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Serve until the control socket closes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bare", action="store_true", help="no namespaces, no filter")
+    parser.add_argument("--seccomp", type=bytes.fromhex, default=b"", help="filter, in hex")
+    parser.add_argument("--tmpfs", type=int, default=64 * 2**20, help="bytes in /tmp")
+    options = parser.parse_args()
+    if os.getuid() == 0 and not options.bare:
+        _drop_root()
+    for name in WARM:
+        import_module(name)
+    from autograder.tasks import tasks
+
+    shell = import_module("autograder.sandbox.shell").Shell.instance()
+    control = socket.socket(fileno=0)
+    control.send(b"ready" if len(tasks) else b"")
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not message:
+            return
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        pid = os.fork()
+        if pid == 0:
+            _serve_one_submission(descriptors[0], shell, options)
+        process = os.pidfd_open(pid)
+        socket.send_fds(control, [b"p"], [process])
+        for descriptor in (process, *descriptors):
+            os.close(descriptor)
+
+
+def _drop_root() -> None:
+    """Become nobody: the kernel counts no processes of root."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    # Changing the user took /proc/self away, where the children's user namespaces are set up.
+    _checked(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0))
+
+
+def _serve_one_submission(descriptor: int, shell: Shell, options: argparse.Namespace) -> None:
+    """Isolate this fork, fork the process that serves, and wait for it to end."""
+    status = 1
+    try:
+        _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+        with open("/proc/self/statm") as file:
+            address_space = int(file.read().split()[0]) * resource.getpagesize()
+        if not options.bare:
+            _enter_namespaces(options.tmpfs)
+            _fork_and_wait()  # into the new PID namespace, as the process that keeps it alive
+        _fork_and_wait()
+        os.setsid()
+        _keep_only(descriptor)
+        connection = socket.socket(fileno=descriptor)
+        limits = _receive(connection)
+        _set_limits(limits, address_space)
+        if not options.bare:
+            _give_up_capabilities()
+            _filter_system_calls(options.seccomp)
+        _seed(limits["seed"])
+        _serve(connection, shell)
+        status = 0
+    except BaseException as error:
+        # While there is a standard error, the grader reads it.
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def _fork_and_wait() -> None:
+    """Fork; the parent waits for its child and exits, and only the child returns."""
+    pid = os.fork()
+    if pid == 0:
+        _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+        return
+    _keep_only(None)
+    # Orphans of the student's code end up here as well.
+    while os.wait()[0] != pid:
+        pass
+    os._exit(0)
+
+
+def _enter_namespaces(tmpfs: int) -> None:
+    """Enter new namespaces with an empty /tmp and /dev/shm, and without /proc."""
+    user, group = os.getuid(), os.getgid()
+    _checked(_libc.unshare(_NEW_NAMESPACES))
+    for name, content in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{user} {user} 1"),
+        ("gid_map", f"{group} {group} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(content)
+    _mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
+    size = b"size=%d,nr_inodes=10000,mode=700" % tmpfs
+    for folder in (b"/tmp", b"/dev/shm"):
+        _mount(b"tmpfs", folder, b"tmpfs", _NOSUID | _NODEV, size)
+    _mount(b"tmpfs", b"/proc", b"tmpfs", _NOSUID | _NODEV | _READ_ONLY, b"size=4k")
+    os.chdir("/tmp")
+
+
+def _mount(
+    source: bytes, target: bytes, kind: bytes | None, flags: int, options: bytes | None
+) -> None:
+    _checked(_libc.mount(source, target, kind, ctypes.c_ulong(flags), options))
+
+
+def _keep_only(descriptor: int | None) -> None:
+    """Close all files but one, standard input and output included."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    kept = 3 if descriptor is None else descriptor
+    os.closerange(3, kept)
+    os.closerange(kept + (descriptor is not None), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _set_limits(limits: dict[str, int], address_space: int) -> None:
+    for name, value in {
+        # Address space is not memory, but bounds it, and what is there already is shared.
+        "AS": address_space + limits["memory"],
+        "CPU": limits["cpu"],
+        "FSIZE": limits["file_size"],
+        "NPROC": limits["processes"],
+        "NOFILE": 256,
+        "CORE": 0,
+        "MEMLOCK": 0,
+        "MSGQUEUE": 0,
+        "SIGPENDING": 256,
+    }.items():
+        number = getattr(resource, f"RLIMIT_{name}", None)
+        if number is not None:
+            _, hard = resource.getrlimit(number)
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(number, (value, value))
+
+
+def _give_up_capabilities() -> None:
+    capability = 0
+    while _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
+        capability += 1
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    _checked(_libc.capset(header, bytes(24)))
+    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+
+def _filter_system_calls(program: bytes) -> None:
+    code = ctypes.create_string_buffer(program, len(program))
+    filter_program = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+    _checked(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program, 0, 0))
+
+
+def _checked(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _seed(seed: int) -> None:
+    """Make the same submission draw the same numbers when it is graded again."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # students' code may use it
+    torch.manual_seed(seed)
+
+
+def _serve(connection: socket.socket, shell: Shell) -> None:
+    """Answer requests until the connection closes."""
+    from autograder.observe import observe
+    from autograder.sandbox import pipe
+    from autograder.tasks import tasks
+
+    connection.sendall(pipe.reply({}))
+    while True:
+        request = _receive(connection)
+        if request["do"] == "cell":
+            outputs = shell.run(request["source"])
+            connection.sendall(pipe.reply({"outputs": outputs.headers}, outputs.pictures))
+        else:
+            observed = observe(tasks[request["task"]], shell.user_ns, request["cases"])
+            arrays = [array for case in observed.cases for array in case.outputs.values()]
+            header: dict[str, Any] = {
+                "cases": [
+                    {
+                        "outputs": {
+                            name: pipe.array_header(array) for name, array in case.outputs.items()
+                        },
+                        "problems": dict(case.problems),
+                    }
+                    for case in observed.cases
+                ],
+                "mutated": observed.mutated,
+                "broken": observed.broken,
+                "printed": observed.printed,
+            }
+            connection.sendall(pipe.reply(header, [array.tobytes() for array in arrays]))
+
+
+def _receive(connection: socket.socket) -> Any:
+    def read(count: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            part = connection.recv(count - len(parts))
+            if not part:
+                os._exit(0)
+            parts += part
+        return bytes(parts)
+
+    (length,) = struct.unpack(">I", read(4))
+    return pickle.loads(read(length))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""The pipe between the grader and the sandbox: what may cross it, and nothing else.
+
+Everything that comes out of a sandbox is a *reply*: the length of a header, the header in JSON,
+then as many bytes as the header announces.  Every number and text in it may be a stranger's
+invention, so lengths are capped before anything is allocated, arrays are raw bytes of exactly the
+announced shape and dtype, and texts are cut to size.  Whatever breaks a rule is `Refused`; no
+other exception leaves this module for anything that a sandbox can send.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.task import Case, Observation, Observations, Task
+
+MAX_HEADER = 2**20
+MAX_BYTES = 64 * 2**20
+MAX_TEXT = 20_000
+MAX_OUTPUTS = 50
+MAX_PICTURE = 2**20
+MAX_PIXELS = 4_000_000
+
+DTYPES = frozenset(
+    np.dtype(code).str for code in ("?", *"bhilBHIL", "e", "f", "d", "F", "D", "q", "Q")
+)
+"""The dtypes in which an array may cross, little-endian or a single byte."""
+
+_LENGTH = struct.Struct(">I")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TICK = 0.1
+
+
+class Refused(Exception):
+    """What came is no reply; the message is a sentence for the student."""
+
+
+class Closed(Exception):
+    """There is nobody at the other end any more."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Something that a cell printed, showed or raised.
+
+    Attributes
+    ----------
+    kind
+        "stdout", "stderr", "text" (of a value), "picture" or "error".
+    text
+        The text; of an error the message.
+    name
+        The type of an error.
+    picture
+        The bytes of a PNG.
+    """
+
+    kind: str
+    text: str = ""
+    name: str = ""
+    picture: bytes = b""
+
+
+class Pipe:
+    """The grader's end.
+
+    Parameters
+    ----------
+    connection
+        A stream socket; closed together with the pipe.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        connection.setblocking(False)
+
+    def close(self) -> None:
+        """Close this end."""
+        self._connection.close()
+
+    def send(self, request: Any, deadline: float, watch: Callable[[], None]) -> None:
+        """Send a request; what the sandbox does with it is its own business.
+
+        Parameters
+        ----------
+        request
+            Anything that pickles; pickles only ever go into the sandbox.
+        deadline
+            By `time.monotonic`; TimeoutError when it is over.
+        watch
+            Called while waiting, and may raise.
+
+        Raises
+        ------
+        Closed
+            When the other end is gone.
+        """
+        body = pickle.dumps(request)
+        rest = memoryview(_LENGTH.pack(len(body)) + body)
+        while rest:
+            self._wait(deadline, watch, writing=True)
+            try:
+                rest = rest[self._connection.send(rest) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise Closed from None
+
+    def receive(self, deadline: float, watch: Callable[[], None]) -> tuple[Any, list[bytes]]:
+        """Return the header and the byte strings of one reply; otherwise like `send`.
+
+        Raises
+        ------
+        Refused
+            When the bytes that come are no reply.
+        """
+
+        def read(count: int) -> bytes:
+            parts = bytearray()
+            while len(parts) < count:
+                self._wait(deadline, watch, writing=False)
+                try:
+                    part = self._connection.recv(min(count - len(parts), 2**20))
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    raise Closed from None
+                if not part:
+                    raise Closed
+                parts += part
+            return bytes(parts)
+
+        return read_reply(read)
+
+    def _wait(self, deadline: float, watch: Callable[[], None], *, writing: bool) -> None:
+        ends = [self._connection]
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            ready = select.select(
+                [] if writing else ends, ends if writing else [], [], min(left, _TICK)
+            )
+            if any(ready):
+                return
+            watch()
+
+
+def reply(header: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
+    """Return the bytes of a reply: what an honest sandbox sends.
+
+    Parameters
+    ----------
+    header
+        What `read_reply` is to return first.
+    blobs
+        What it is to return second.
+    """
+    sizes = [len(blob) for blob in blobs]
+    text = json.dumps({**header, "blobs": sizes}).encode()
+    return b"".join([_LENGTH.pack(len(text)), text, *blobs])
+
+
+def read_reply(read: Callable[[int], bytes]) -> tuple[Any, list[bytes]]:
+    """Return the header and the byte strings of one reply.
+
+    Parameters
+    ----------
+    read
+        Returns exactly as many bytes as asked for.
+
+    Raises
+    ------
+    Refused
+        When the bytes are no reply.
+    """
+    (length,) = _LENGTH.unpack(read(_LENGTH.size))
+    if length > MAX_HEADER:
+        raise Refused("It sent more than an answer can be.")
+    try:
+        header = json.loads(read(length))
+    except (ValueError, RecursionError):
+        raise Refused("It sent something that is no answer.") from None
+    sizes = _list(_dict(header).get("blobs"))
+    if not all(type(size) is int and 0 <= size <= MAX_BYTES for size in sizes):
+        raise Refused("It sent something that is no answer.")
+    if sum(sizes) > MAX_BYTES:
+        raise Refused("It sent more than an answer can be.")
+    return header, [read(size) for size in sizes]
+
+
+def array_header(array: NDArray[Any]) -> list[Any]:
+    """Return dtype and shape of an array as they stand in a header."""
+    return [array.dtype.str, list(array.shape)]
+
+
+def observations(
+    header: Any, blobs: Sequence[bytes], task: Task, cases: Sequence[Case]
+) -> Observations:
+    """Return what was observed of a task, out of a reply.
+
+    Raises
+    ------
+    Refused
+        When the reply is not one about this task and these cases.
+    """
+    header = _dict(header)
+    found = _list(header.get("cases"))
+    if len(found) != len(cases):
+        raise Refused("It sent something that is no answer.")
+    rest = list(reversed(blobs))
+    known = {requirement.id for requirement in task.requirements}
+    result = Observations(
+        cases=tuple(_observation(_dict(one), rest) for one in found),
+        mutated=tuple(_text(name, 100) for name in _list(header.get("mutated"))[:20]),
+        broken=tuple(known & {_text(name, 100) for name in _list(header.get("broken"))[:100]}),
+        printed=_text(header.get("printed"), MAX_TEXT),
+    )
+    if rest:
+        raise Refused("It sent more than an answer can be.")
+    return result
+
+
+def _observation(header: dict[str, Any], rest: list[bytes]) -> Observation:
+    outputs = {}
+    for name, described in _dict(header.get("outputs")).items():
+        outputs[_text(name, 100)] = _array(described, rest)
+    problems = {
+        _text(name, 100): _text(text, MAX_TEXT)
+        for name, text in _dict(header.get("problems")).items()
+    }
+    if len(outputs) > 100 or len(problems) > 100:
+        raise Refused("It sent more than an answer can be.")
+    return Observation(outputs, problems)
+
+
+def _array(described: Any, rest: list[bytes]) -> NDArray[Any]:
+    described = _list(described)
+    if len(described) != 2 or not rest:
+        raise Refused("It sent something that is no answer.")
+    code, shape = described[0], _list(described[1])
+    if not isinstance(code, str) or code not in DTYPES or len(shape) > 8:
+        raise Refused("It sent an array that is none.")
+    if not all(type(length) is int and 0 <= length <= MAX_BYTES for length in shape):
+        raise Refused("It sent an array that is none.")
+    dtype, content = np.dtype(code), rest.pop()
+    if math.prod(shape) * dtype.itemsize != len(content):
+        raise Refused("It sent an array of another size than it says.")
+    if dtype.kind == "b":
+        # Any byte but 0 and 1 would be a bool that is neither true nor false.
+        content = (np.frombuffer(content, np.uint8) != 0).tobytes()
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+def cell_outputs(header: Any, blobs: Sequence[bytes]) -> tuple[Output, ...]:
+    """Return what a cell put out, out of a reply.
+
+    Raises
+    ------
+    Refused
+        When the reply is not one about a cell.
+    """
+    header = _dict(header)
+    found = _list(header.get("outputs"))
+    if len(found) > MAX_OUTPUTS:
+        raise Refused("It showed more than a cell can.")
+    rest = list(reversed(blobs))
+    outputs = tuple(_output(_dict(one), rest) for one in found)
+    if rest:
+        raise Refused("It sent more than an answer can be.")
+    return outputs
+
+
+def _output(header: dict[str, Any], rest: list[bytes]) -> Output:
+    kind = header.get("kind")
+    if kind == "picture":
+        if not rest:
+            raise Refused("It sent something that is no answer.")
+        return _picture(rest.pop())
+    if kind not in ("stdout", "stderr", "text", "error"):
+        raise Refused("It sent something that is no answer.")
+    return Output(kind, _text(header.get("text"), MAX_TEXT), _text(header.get("name", ""), 100))
+
+
+def _picture(content: bytes) -> Output:
+    # Its size stands in the first chunk; a browser would allocate what is announced there.
+    width, height = struct.unpack(">II", content[16:24].ljust(8, b"\xff"))
+    if not content.startswith(_PNG) or len(content) > MAX_PICTURE or width * height > MAX_PIXELS:
+        return Output("text", "(a picture that cannot be shown)")
+    return Output("picture", picture=content)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused("It sent something that is no answer.")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise Refused("It sent something that is no answer.")
+    return value
+
+
+def _text(value: Any, limit: int) -> str:
+    if not isinstance(value, str):
+        raise Refused("It sent something that is no answer.")
+    # JSON can name half a surrogate pair, which no file could be written with.
+    return value[:limit].encode("utf-8", "replace").decode()

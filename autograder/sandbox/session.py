@@ -1,0 +1,301 @@
+"""The grader's view of the sandbox: start it, run a cell, observe a task, be told when it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import psutil
+
+from autograder.sandbox import bubblewrap, pipe
+from autograder.sandbox.bubblewrap import SandboxUnavailable
+from autograder.task import Case, Observations, Task
+
+Isolation = Literal["bubblewrap", "none"]
+
+_START_SECONDS = 120
+_KILL_SECONDS = 10
+
+_Reply = TypeVar("_Reply")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What student code may use.
+
+    Attributes
+    ----------
+    cell_seconds
+        Of processor time for each cell and each task, and on the clock twice as many: sleeping
+        costs no processor time, and a busy machine gives little of it.
+    notebook_seconds
+        On the clock, for all of a notebook.
+    memory
+        Bytes of each process, and of all together.
+    files
+        Bytes of a file, and of each file system in memory.
+    processes
+        Processes and threads at a time.
+    """
+
+    cell_seconds: float = 30
+    notebook_seconds: float = 300
+    memory: int = 2 * 2**30
+    files: int = 64 * 2**20
+    processes: int = 64
+
+
+class Ended(Exception):
+    """A session is over; the message is a sentence for the student that says why."""
+
+
+class Sandbox:
+    """One warm process, and a session for each submission.
+
+    Parameters
+    ----------
+    limits
+        For each session.
+    isolation
+        "none" runs student code as an ordinary program of whoever grades.
+    """
+
+    def __init__(self, limits: Limits = Limits(), isolation: Isolation = "bubblewrap") -> None:
+        self.limits = limits
+        self.isolation = isolation
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the warm process without waiting for it; `session` does both."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        if self.isolation == "none":
+            command, environment = [*bubblewrap.program(), "--bare"], dict(os.environ)
+            environment |= bubblewrap.environment() | {"HOME": os.environ.get("HOME", "/")}
+            environment["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", "")
+        else:
+            command, environment = bubblewrap.command(self.limits.files), {}
+        self._control, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                env=environment,
+                cwd="/",
+            )
+        self._ready = False
+
+    def session(self, seed: int, deadline: float) -> Session:
+        """Return a fresh process for one submission; it has run nothing yet.
+
+        Parameters
+        ----------
+        seed
+            For the global random number generators in it.
+        deadline
+            When the whole notebook has to be done, by `time.monotonic`.
+
+        Raises
+        ------
+        SandboxUnavailable
+            When there is none to be had here.
+        """
+        self.start()
+        try:
+            if not self._ready:
+                self._control.settimeout(_START_SECONDS)
+                if self._control.recv(5) != b"ready":
+                    raise self._unavailable()
+                self._ready = True
+            ours, theirs = socket.socketpair()
+            with theirs:
+                socket.send_fds(self._control, [b"s"], [theirs.fileno()])
+            _, processes, _, _ = socket.recv_fds(self._control, 1, 1)
+        except OSError:
+            raise self._unavailable() from None
+        if not processes:
+            raise self._unavailable()
+        session = Session(pipe.Pipe(ours), processes[0], self.limits, deadline)
+        try:
+            session.begin(seed)
+        except Ended:
+            session.close()
+            raise self._unavailable() from None
+        return session
+
+    def close(self) -> None:
+        """End the warm process and every session."""
+        if self._process is None:
+            return
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+        self._errors.close()
+        self._process = None
+
+    def _unavailable(self) -> SandboxUnavailable:
+        self._errors.seek(0)
+        lines = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+        self.close()
+        reason = lines[-1] if lines else "it ended without saying why"
+        if self.isolation == "none":
+            return SandboxUnavailable(f"The process for student code did not start: {reason}.")
+        return SandboxUnavailable(f"The sandbox did not start: {reason}. {bubblewrap.HELP}")
+
+
+class Session:
+    """A process that runs the cells of one submission; made by `Sandbox.session`."""
+
+    def __init__(
+        self, connection: pipe.Pipe, process: int, limits: Limits, deadline: float
+    ) -> None:
+        self._pipe = connection
+        self._process = process
+        self._pid = _pid(process)
+        self._limits = limits
+        self._deadline = deadline
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def begin(self, seed: int) -> None:
+        """Send the limits and wait until the process is isolated."""
+        limits = {
+            "memory": self._limits.memory,
+            "cpu": int(self._limits.notebook_seconds) + 1,
+            "file_size": self._limits.files,
+            "processes": self._limits.processes,
+            "seed": seed % 2**32,
+        }
+        self._ask(limits, lambda header, blobs: None)
+
+    def run_cell(self, source: str) -> tuple[pipe.Output, ...]:
+        """Run a cell and return what it put out.
+
+        Raises
+        ------
+        Ended
+            When it did not come to an end by itself; the session is closed then.
+        """
+        return self._ask({"do": "cell", "source": source}, pipe.cell_outputs)
+
+    def observe(self, task: Task, cases: Sequence[Case]) -> Observations:
+        """Run the functions of a task on cases; raises like `run_cell`."""
+        return self._ask(
+            {"do": "observe", "task": task.name, "cases": list(cases)},
+            lambda header, blobs: pipe.observations(header, blobs, task, cases),
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self._process < 0
+
+    def close(self) -> None:
+        """End every process of the session."""
+        self._pipe.close()
+        if self._process < 0:
+            return
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        select.select([self._process], [], [], _KILL_SECONDS)
+        os.close(self._process)
+        self._process = -1
+
+    def _ask(self, request: Any, read: Callable[[Any, list[bytes]], _Reply]) -> _Reply:
+        seconds = 2 * self._limits.cell_seconds
+        deadline = min(time.monotonic() + seconds, self._deadline)
+        processor_time = self._processor_time()
+        allowed = processor_time + self._limits.cell_seconds
+
+        def watch() -> None:
+            if self._processor_time() > allowed:
+                raise Ended(
+                    f"It used more than {self._limits.cell_seconds:g} seconds of processor time."
+                )
+            if self._memory() > self._limits.memory:
+                raise Ended(f"It used more than {self._limits.memory / 2**30:g} GB of memory.")
+
+        try:
+            self._pipe.send(request, deadline, watch)
+            return read(*self._pipe.receive(deadline, watch))
+        except TimeoutError:
+            self.close()
+            if deadline == self._deadline:
+                raise Ended(
+                    f"The notebook took more than {self._limits.notebook_seconds:g} seconds in all."
+                ) from None
+            raise Ended(f"It did not finish within {seconds:g} seconds.") from None
+        except pipe.Closed:
+            self.close()
+            raise Ended(
+                "It ended its process: it crashed, exited or used more memory than it may."
+            ) from None
+        except pipe.Refused as refused:
+            self.close()
+            raise Ended(str(refused)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _processes(self) -> list[psutil.Process]:
+        try:
+            first = psutil.Process(self._pid)
+            return [first, *first.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def _processor_time(self) -> float:
+        total = 0.0
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                total += sum(process.cpu_times()[:4])
+        return total
+
+    def _memory(self) -> int:
+        total = 0
+        for process in self._processes():
+            # Shared pages are divided among those that share them.
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        return total
+
+
+def _pid(process: int) -> int:
+    """Return the number of a process, as seen from here, by its descriptor."""
+    with open(f"/proc/self/fdinfo/{process}") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    return int(fields["Pid"])

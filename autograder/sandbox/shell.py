@@ -1,0 +1,131 @@
+"""Run cells as a notebook does, and keep what they print, show and raise.  Runs in the sandbox."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from autograder.sandbox.pipe import MAX_OUTPUTS, MAX_PICTURE, MAX_TEXT
+
+ROOM = 2 * MAX_TEXT
+"""Characters of text that are kept of one cell."""
+
+
+class Outputs:
+    """What one cell put out, capped: a loop that prints must not fill the memory."""
+
+    def __init__(self) -> None:
+        self.headers: list[dict[str, str]] = []
+        self.pictures: list[bytes] = []
+        self._room = ROOM
+
+    def text(self, kind: str, text: str, name: str = "") -> None:
+        """Add text, to what is there when the last output was of the same stream."""
+        if self._room <= 0 or not text:
+            return
+        kept = text[: min(self._room, MAX_TEXT)]
+        self._room -= len(kept)
+        last = self.headers[-1] if self.headers else {}
+        if kind in ("stdout", "stderr") and last.get("kind") == kind:
+            kept = last.pop("text") + kept
+            last["text"] = kept
+            if len(kept) > MAX_TEXT:
+                self._room = 0
+        elif len(self.headers) < MAX_OUTPUTS - 1:
+            self.headers.append({"kind": kind, "text": kept, "name": name})
+        else:
+            self._room = 0
+        if self._room <= 0:
+            self.headers.append({"kind": "stdout", "text": "\n... (cut off)\n"})
+
+    def picture(self, content: bytes) -> None:
+        """Add a PNG; one that is too large for the page is left out."""
+        if len(content) <= MAX_PICTURE and len(self.headers) < MAX_OUTPUTS - 1:
+            self.headers.append({"kind": "picture"})
+            self.pictures.append(content)
+
+    def value(self, data: dict[str, Any]) -> None:
+        """Add a value in the plainest of the forms that it comes in."""
+        picture = data.get("image/png")
+        if picture is not None:
+            self.picture(picture if isinstance(picture, bytes) else base64.b64decode(picture))
+        else:
+            self.text("text", str(data.get("text/plain", "")))
+
+
+class _Stream(io.TextIOBase):
+    def __init__(self, outputs: Outputs, kind: str) -> None:
+        self._outputs = outputs
+        self._kind = kind
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._outputs.text(self._kind, text)
+        return len(text)
+
+
+class _Publisher(DisplayPublisher):
+    shell: Shell
+
+    def publish(self, data: dict[str, Any], *args: Any, **options: Any) -> None:
+        self.shell._outputs.value(data)
+
+    def clear_output(self, wait: bool = False) -> None:
+        pass
+
+
+class _Hook(DisplayHook):
+    shell: Shell
+
+    def write_output_prompt(self) -> None:
+        pass
+
+    def write_format_data(self, format_dict: dict[str, Any], md_dict: Any = None) -> None:
+        self.shell._outputs.value(format_dict)
+
+
+class Shell(InteractiveShell):
+    """IPython's shell without history, and with plots as in a notebook."""
+
+    def __init__(self) -> None:
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "nocolor"
+        config.InteractiveShell.xmode = "Context"
+        super().__init__(config=config, display_pub_class=_Publisher, displayhook_class=_Hook)
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Do nothing: there is no screen, and plots show without it."""
+
+    def run(self, source: str) -> Outputs:
+        """Run a cell and return what it put out."""
+        outputs = Outputs()
+        self._outputs = outputs
+        with _streams(outputs):
+            self.run_cell(source)
+        return outputs
+
+    def _showtraceback(self, etype: type[BaseException], evalue: Any, stb: Any) -> None:
+        """Keep a traceback among the cell's outputs."""
+        self._outputs.text("error", self.InteractiveTB.stb2text(stb), etype.__name__)
+
+
+@contextlib.contextmanager
+def _streams(outputs: Outputs) -> Iterator[None]:
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Stream(outputs, "stdout"), _Stream(outputs, "stderr")
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
