@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,6 +46,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+class Isolation(Enum):
+    """What `--sandbox` takes."""
+
+    bubblewrap = "bubblewrap"
+    none = "none"
+
+
 console = Console(soft_wrap=True)
 errors = Console(soft_wrap=True, stderr=True)
 
@@ -75,6 +85,13 @@ def grade_command(
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="How many submissions at a time.")
     ] = min(4, os.cpu_count() or 1),
+    sandbox: Annotated[
+        Isolation | None,
+        typer.Option(
+            help="Where students' code runs; 'none' lets it do all that you may do. "
+            "What nbgrader_config.py says if not given."
+        ),
+    ] = None,
 ) -> None:
     """Grade what is in submitted/STUDENT/ASSIGNMENT of the course.
 
@@ -83,6 +100,7 @@ def grade_command(
     at the end.
     """
     with _course() as course:
+        course = replace(course, sandbox=sandbox.value if sandbox else None)
         failed = grade(course, assignments or None, force=force, feedback=feedback, jobs=jobs)
     if failed:
         raise typer.Exit(1)
@@ -156,6 +174,8 @@ def grade(
                 skipped += 1
             else:
                 todo.append((name, student))
+    if todo:
+        course.check_sandbox()
     course.add_students({student for _, student in todo})
     results = []
     with _progress(len(todo)) as advance:
@@ -215,8 +235,9 @@ def _graded(
         return
     # Spawned, because nbgrader's database connections and event loops must not be forked.
     with ProcessPoolExecutor(min(jobs, len(todo)), get_context("spawn")) as pool:
+        settings = replace(course)  # without what it has read, which cannot be sent
         waiting = {
-            pool.submit(_grade_in_worker, course.config_file, name, student, feedback): (
+            pool.submit(_grade_in_worker, settings, name, student, feedback): (
                 name,
                 student,
             )
@@ -234,16 +255,15 @@ def _graded(
             raise
 
 
-def _grade_in_worker(config_file: Path, name: str, student: str, feedback: bool) -> Result:
+def _grade_in_worker(course: Course, name: str, student: str, feedback: bool) -> Result:
     ignore_third_party_warnings()
-    return _worker_course(config_file).grade(name, student, feedback)
+    return _kept(course).grade(name, student, feedback)
 
 
 @cache
-def _worker_course(config_file: Path) -> Course:
-    from autograder.course import Course
-
-    return Course(config_file)
+def _kept(course: Course) -> Course:
+    """Return the first of equal courses, which has read its settings already."""
+    return course
 
 
 @contextmanager

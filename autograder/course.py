@@ -22,7 +22,7 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from autograder import grading, notebooks, submission
-from autograder.sandbox import SandboxUnavailable
+from autograder.sandbox import SandboxUnavailable, readable
 
 CONFIG = "nbgrader_config.py"
 LOG = "grading.log"
@@ -67,9 +67,12 @@ class Course:
     ----------
     config_file
         That file.
+    sandbox
+        Takes the place of `GradeSubmission.sandbox` in it, unless None.
     """
 
     config_file: Path
+    sandbox: str | None = None
 
     @classmethod
     def nearest(cls, folder: Path) -> Course:
@@ -95,7 +98,10 @@ class Course:
             os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
         try:
             config = PyFileConfigLoader(self.config_file.name, str(self.config_file.parent))
-            return NbGraderAPI(config=Config(config.load_config()))
+            settings = Config(config.load_config())
+            if self.sandbox is not None:
+                settings.GradeSubmission.sandbox = self.sandbox
+            return NbGraderAPI(config=settings)
         except Exception as error:
             raise CourseError(f"{self.config_file} cannot be used: {error}") from error
 
@@ -166,15 +172,21 @@ class Course:
     # Grading.
 
     def check_sandbox(self) -> None:
-        """Start what submissions run in.
+        """Make sure that submissions can be run as the settings ask.
 
         Raises
         ------
         CourseError
-            When it cannot be built here.
+            When the sandbox cannot be built here, or would show what it must hide.
         """
+        for shown in readable():
+            if self.root.resolve().is_relative_to(shown):
+                raise CourseError(
+                    f"Students' code would see the course in {self.root}, because Python is in "
+                    f"{shown}; make Python's environment in a folder of its own, such as .venv."
+                )
         try:
-            grading.GradeSubmission(config=self.api.config).sandbox_for_student_code().start()
+            grading.GradeSubmission(config=self.api.config).sandbox_for_student_code().check()
         except SandboxUnavailable as error:
             raise CourseError(str(error)) from None
 

@@ -75,7 +75,7 @@ class SubmissionExporter(NotebookExporter):
         folder = course.format_path(course.submitted_directory, student, assignment)
         if Path(filename).parent.absolute() != Path(folder).absolute():
             return super().from_filename(filename, resources, **options)
-        GradeSubmission(parent=self).sandbox_for_student_code().start()
+        GradeSubmission(parent=self).sandbox_for_student_code().check()
         clear_scores(course.db_url, assignment, student)
         content = submission.read(Path(filename))
         rebuilt = submission.rebuild(content, released_notebook(course, assignment))

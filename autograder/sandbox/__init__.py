@@ -4,7 +4,7 @@
 crosses, and `session` is what the grader sees of it.
 """
 
-from autograder.sandbox.bubblewrap import SandboxUnavailable
+from autograder.sandbox.bubblewrap import SandboxUnavailable, readable
 from autograder.sandbox.session import Ended, Limits, Sandbox, Session
 
-__all__ = ["Ended", "Limits", "Sandbox", "SandboxUnavailable", "Session"]
+__all__ = ["Ended", "Limits", "Sandbox", "SandboxUnavailable", "Session", "readable"]

@@ -105,7 +105,7 @@ def _serve_one_submission(descriptor: int, shell: Shell, options: argparse.Names
         _keep_only(descriptor)
         connection = socket.socket(fileno=descriptor)
         limits = _receive(connection)
-        _set_limits(limits, address_space)
+        _set_limits(limits, address_space, options.bare)
         if not options.bare:
             _give_up_capabilities()
             _filter_system_calls(options.seccomp)
@@ -167,13 +167,14 @@ def _keep_only(descriptor: int | None) -> None:
     os.closerange(kept + (descriptor is not None), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
-def _set_limits(limits: dict[str, int], address_space: int) -> None:
+def _set_limits(limits: dict[str, int], address_space: int, bare: bool) -> None:
     for name, value in {
         # Address space is not memory, but bounds it, and what is there already is shared.
         "AS": address_space + limits["memory"],
         "CPU": limits["cpu"],
         "FSIZE": limits["file_size"],
-        "NPROC": limits["processes"],
+        # Outside of a user namespace it would count all that the user runs.
+        "NPROC": resource.RLIM_INFINITY if bare else limits["processes"],
         "NOFILE": 256,
         "CORE": 0,
         "MEMLOCK": 0,
@@ -182,9 +183,10 @@ def _set_limits(limits: dict[str, int], address_space: int) -> None:
     }.items():
         number = getattr(resource, f"RLIMIT_{name}", None)
         if number is not None:
-            _, hard = resource.getrlimit(number)
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(number, (value, value))
+            hard = resource.getrlimit(number)[1]
+            bounds = [bound for bound in (value, hard) if bound != resource.RLIM_INFINITY]
+            if bounds:
+                resource.setrlimit(number, (min(bounds), min(bounds)))
 
 
 def _give_up_capabilities() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import socket
@@ -73,6 +74,7 @@ class Sandbox:
         self.limits = limits
         self.isolation = isolation
         self._process: subprocess.Popen[bytes] | None = None
+        self._works = False
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +86,17 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def check(self) -> None:
+        """Make sure that sessions can be had.
+
+        Raises
+        ------
+        SandboxUnavailable
+            When they cannot; the message says what to do.
+        """
+        if not self._works:
+            self.session(0, math.inf).close()
 
     def start(self) -> None:
         """Start the warm process without waiting for it; `session` does both."""
@@ -143,8 +156,8 @@ class Sandbox:
         try:
             session.begin(seed)
         except Ended:
-            session.close()
             raise self._unavailable() from None
+        self._works = True
         return session
 
     def close(self) -> None:
@@ -199,7 +212,7 @@ class Session:
             "processes": self._limits.processes,
             "seed": seed % 2**32,
         }
-        self._ask(limits, lambda header, blobs: None)
+        self._ask(limits, lambda header, blobs: None, time.monotonic() + _START_SECONDS)
 
     def run_cell(self, source: str) -> tuple[pipe.Output, ...]:
         """Run a cell and return what it put out.
@@ -209,13 +222,14 @@ class Session:
         Ended
             When it did not come to an end by itself; the session is closed then.
         """
-        return self._ask({"do": "cell", "source": source}, pipe.cell_outputs)
+        return self._ask({"do": "cell", "source": source}, pipe.cell_outputs, self._deadline)
 
     def observe(self, task: Task, cases: Sequence[Case]) -> Observations:
         """Run the functions of a task on cases; raises like `run_cell`."""
         return self._ask(
             {"do": "observe", "task": task.name, "cases": list(cases)},
             lambda header, blobs: pipe.observations(header, blobs, task, cases),
+            self._deadline,
         )
 
     @property
@@ -235,9 +249,11 @@ class Session:
         os.close(self._process)
         self._process = -1
 
-    def _ask(self, request: Any, read: Callable[[Any, list[bytes]], _Reply]) -> _Reply:
+    def _ask(
+        self, request: Any, read: Callable[[Any, list[bytes]], _Reply], latest: float
+    ) -> _Reply:
         seconds = 2 * self._limits.cell_seconds
-        deadline = min(time.monotonic() + seconds, self._deadline)
+        deadline = min(time.monotonic() + seconds, latest)
         processor_time = self._processor_time()
         allowed = processor_time + self._limits.cell_seconds
 
@@ -254,7 +270,7 @@ class Session:
             return read(*self._pipe.receive(deadline, watch))
         except TimeoutError:
             self.close()
-            if deadline == self._deadline:
+            if deadline == latest:
                 raise Ended(
                     f"The notebook took more than {self._limits.notebook_seconds:g} seconds in all."
                 ) from None
