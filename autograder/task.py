@@ -173,6 +173,10 @@ class Task:
         Other functions of the student that `run` calls.
     framework
         "numpy" tasks return float64 arrays and numbers, "torch" tasks tensors.
+    forbidden
+        What an answer must not use: every name that contains one of these, in lower case and
+        without underscores ("batchnorm" stands for nn.BatchNorm2d and F.batch_norm), counts.
+        This package is never allowed.
     requirements
         What can cost points but not earn them.
     randomness
@@ -196,6 +200,7 @@ class Task:
     misconceptions: tuple[Misconception, ...] = ()
     companions: tuple[str, ...] = ()
     framework: Literal["numpy", "torch"] = "numpy"
+    forbidden: tuple[str, ...] = ("torch",)
     requirements: tuple[Requirement, ...] = ()
     randomness: Callable[[Inputs, Outputs], Randomness] | None = None
     forward: Task | None = None

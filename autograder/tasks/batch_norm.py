@@ -801,6 +801,7 @@ MODULE = Task(
         *FORWARD_MISCONCEPTIONS,
     ),
     framework="torch",
+    forbidden=("batchnorm", "instancenorm", "layernorm", "groupnorm", "rmsnorm", "normbase"),
     requirements=(
         Requirement(
             "bn-accepts-one-row",

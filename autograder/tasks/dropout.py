@@ -660,6 +660,7 @@ MODULE = Task(
         ),
     ),
     framework="torch",
+    forbidden=("dropout",),
     requirements=(
         Requirement(
             "module-accepts-bad-p",
@@ -905,6 +906,7 @@ MONTE_CARLO = Task(
         ),
     ),
     framework="torch",
+    forbidden=(),
     requirements=(
         Requirement(
             "mc-leaves-mode",

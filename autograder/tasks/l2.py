@@ -1277,6 +1277,7 @@ PARAMETER_GROUPS = Task(
         ),
     ),
     framework="torch",
+    forbidden=(),
 )
 
 TASKS = (PENALTY, PENALTY_BACKWARD, SOFTMAX_REGRESSION, SGD, ADAM, PARAMETER_GROUPS)

@@ -1,0 +1,656 @@
+"""What an answer uses although its task forbids it, found in the syntax tree of a notebook's cells.
+
+An answer is followed: from its name to the top-level statements that bind it, from these to the
+names they use, and so on.  What is not reached, such as a comparison with PyTorch in a cell of
+its own, costs nothing, unless it could replace an answer unseen.
+
+This is a fence and no proof: nothing is run, and a determined disguise gets through.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+import sys
+import warnings
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from autograder.task import Task
+
+_PACKAGE = "autograder"
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# Within reach of an answer these hide what is called.
+_HIDING_NAMES = _set(
+    "exec eval compile globals locals vars __import__ __builtins__ __loader__ __spec__ get_ipython "
+    "breakpoint"
+)
+_HIDING_ATTRIBUTES = _set(
+    "__dict__ __globals__ __builtins__ __annotations__ __subclasses__ __getattribute__ __getattr__ "
+    "__self__ __import__ __loader__ __spec__ __reduce__ __reduce_ex__ f_globals f_locals f_back "
+    "f_builtins _getframe _current_frames import_module load_module ctypes ctypeslib"
+)
+_HIDING_MODULES = _set(
+    "importlib runpy ctypes gc inspect pickle _pickle marshal shelve dill cloudpickle joblib imp "
+    "pkgutil zipimport code codeop builtins subprocess multiprocessing IPython __main__"
+)
+_BY_NAME = {"getattr", "attrgetter", "methodcaller"}
+_KNOWN_MODULES = {
+    *sys.stdlib_module_names,
+    *_set("numpy scipy sklearn matplotlib mpl_toolkits torch pandas seaborn tqdm PIL sympy"),
+    _PACKAGE,
+}
+
+# Anywhere in a notebook these can replace an answer unseen.
+_REPLACING_NAMES = {"exec", "eval", "globals", "__builtins__"}
+_REPLACING_ATTRIBUTES = _set(
+    "__globals__ __builtins__ f_globals user_ns user_global_ns user_module run_cell run_cell_async "
+    "run_code run_ast_nodes safe_execfile safe_execfile_ipy safe_run_module ast_transformers "
+    "input_transformers_cleanup input_transformers_post input_transformer_manager"
+)
+_SHELL_METHODS = {"ex", "ev", "push", "magic", "run_line_magic", "run_cell_magic"}
+
+# What these are called on holds their arguments afterwards.
+_MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "__setitem__"}
+_NAMESPACES = {"globals", "locals", "vars"}
+_NAMESPACE_READERS = {"get", "keys", "values", "items", "copy"}
+_TIMEIT = {"timeit", "repeat", "Timer"}
+_MAGICS_WITHOUT_PYTHON = _set(
+    "bash sh script sx system ! cmd html HTML javascript js latex markdown svg SVG writefile file "
+    "perl ruby python python2 python3 pypy cd ls pip conda env set_env matplotlib pinfo pinfo2 "
+    "psource pdoc pycat load_ext autoreload config who whos run"
+)
+_MAGIC_LIKE = re.compile(r"^\s*[%!?,;/]|\?\s*$|=\s*[%!]", re.MULTILINE)
+_MOST_WORK = 3_000_000
+
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_Block = ast.stmt | ast.ExceptHandler | ast.match_case
+
+
+def forbidden_use(task: Task, cells: Sequence[str], setup: Sequence[str]) -> str | None:
+    """Return, for the student, what the answer to a task uses that it must not; None if nothing.
+
+    Parameters
+    ----------
+    task
+        `task.forbidden` is what is looked for, besides this package and ways to hide a name.
+    cells
+        The student's code cells, answers and added ones, in order; any text.
+    setup
+        The course's own cells that run with them.
+    """
+    return _notebook(tuple(cells), tuple(setup)).violation(task)
+
+
+class _Found(NamedTuple):
+    """A word that may count against an answer, the line it stands in, the name it belongs to."""
+
+    word: str
+    line: str
+    owner: str = ""
+
+
+class _Code(NamedTuple):
+    """A piece of Python and the lines it was read from."""
+
+    nodes: Sequence[ast.AST]
+    lines: Sequence[str]
+
+    def backwards(self) -> list[tuple[ast.AST, Sequence[str]]]:
+        """Return the nodes, last first, each with the lines."""
+        return [(node, self.lines) for node in reversed(self.nodes)]
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Where a node stands: what is bound there, and in which scope that is."""
+
+    lines: Sequence[str]
+    local: frozenset[str] = frozenset()
+    # Bound here without being visible in functions: the attributes of a class.
+    attributes: frozenset[str] = frozenset()
+    declared_global: frozenset[str] = frozenset()
+    # The name of the object itself in a method.
+    own: str = ""
+    in_class: bool = False
+    in_function: bool = False
+    outer: _Scope | None = None
+
+    def line(self, node: ast.AST) -> str:
+        number = getattr(node, "lineno", 1)
+        return self.lines[number - 1] if number <= len(self.lines) else ""
+
+    def _binder(self, name: str) -> _Scope | None:
+        scope: _Scope | None = self
+        while scope and name not in scope.local:
+            scope = None if name in scope.declared_global else scope.outer
+        return scope
+
+    def is_local(self, name: str) -> bool:
+        return self._binder(name) is not None
+
+    def is_own(self, node: ast.AST) -> bool:
+        if not isinstance(node, ast.Name):
+            return False
+        binder = self._binder(node.id)
+        return binder is not None and binder.own == node.id
+
+
+class _Reader:
+    """From the text of cells to Python, as IPython would run it."""
+
+    def __init__(self) -> None:
+        self.work_left = _MOST_WORK
+
+    def read(self, text: str) -> _Code:
+        """Return the statements of a cell; none when IPython could not run it either."""
+        for version in self._versions(text):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    nodes = ast.parse(version).body
+            except RecursionError:
+                # With another recursion limit it would run.
+                return self.read(_as_words(text))
+            except (SyntaxError, ValueError, MemoryError):
+                continue
+            return _Code(nodes, re.split("\r\n|\r|\n", version))
+        return _Code([], [])
+
+    def _versions(self, text: str) -> Iterator[str]:
+        yield text
+        self.work_left -= len(text) * (1 + len(_MAGIC_LIKE.findall(text)))
+        if self.work_left < 0:
+            yield _as_words(text)
+            return
+        # Most cells are plain Python and need no IPython.
+        from IPython.core.inputtransformer2 import TransformerManager
+
+        for candidate in (text, f"%{text.strip()}")[: 1 + (len(text.split("\n")) == 1)]:
+            try:
+                yield str(TransformerManager().transform_cell(candidate))  # type: ignore[no-untyped-call]
+            except Exception:
+                # IPython does not run a cell whose transformation fails, for whatever reason.
+                continue
+
+    def embedded(self, call: ast.AST) -> list[_Code] | None:
+        """Return the Python in the strings of a magic, of exec or of timeit; None if it is none."""
+        match call:
+            case ast.Call(
+                func=ast.Attribute(
+                    value=ast.Call(func=ast.Name(id="get_ipython")),
+                    attr="run_line_magic" | "run_cell_magic",
+                ),
+                args=[ast.Constant(value=str(magic)), *strings],
+            ):
+                if magic in _MAGICS_WITHOUT_PYTHON:
+                    strings = []
+            case ast.Call(func=ast.Name(id="exec" | "eval"), args=[string]):
+                strings = [string]
+            case ast.Call(
+                func=ast.Name(id=name) | ast.Attribute(attr=name), args=[_, *_] as strings
+            ) if name in _TIMEIT:
+                pass
+            case _:
+                return None
+        values = [string.value for string in strings if isinstance(string, ast.Constant)]
+        if len(values) < len(strings):
+            return None
+        return [self._without_options(value) for value in values if isinstance(value, str)]
+
+    def _without_options(self, text: str) -> _Code:
+        for _ in range(12):
+            code = self.read(text)
+            if code.nodes or not text:
+                break
+            text = text.lstrip().partition(" ")[2]
+        return code
+
+
+def _as_words(text: str) -> str:
+    """Return Python that binds and uses every word of a text that is too much to be parsed."""
+    words = {word for word in re.findall(r"\w+", text) if word.isidentifier()}
+    names = sorted(word for word in words if not keyword.iskeyword(word)) or ["_"]
+    return f"{', '.join(names)}, = {', '.join(f'{name}.{name}' for name in names)},"
+
+
+class _Statement:
+    """A top-level statement: the names it binds and uses, and the words in it that may count."""
+
+    def __init__(self, nodes: Sequence[ast.AST], lines: Sequence[str], reader: _Reader) -> None:
+        self.name = next((node.name for node in nodes if isinstance(node, _Definition)), "")
+        self.is_class = any(isinstance(node, ast.ClassDef) for node in nodes)
+        self.is_import = any(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes)
+        self.binds: set[str] = set()
+        self.patches: set[str] = set()
+        self.uses: dict[str, str] = {}
+        self.packages: dict[str, str] = {}
+        self.words: list[_Found] = []
+        self.by_name: list[_Found] = []
+        self.hiding: list[_Found] = []
+        self.replacing: list[_Found] = []
+        self.shell: list[_Found] = []
+        self._reader = reader
+        todo: list[tuple[ast.AST, _Scope]] = [(node, _Scope(lines)) for node in reversed(nodes)]
+        while todo:
+            # Not recursive, because a student's tree may be deep.
+            todo.extend(reversed(list(self._visit(*todo.pop()))))
+
+    def _visit(self, node: ast.AST, scope: _Scope) -> Iterable[tuple[ast.AST, _Scope]]:
+        """Take down what a node says by itself and return what is below it."""
+        line = scope.line(node)
+        match node:
+            case ast.Name():
+                self._name(node, scope, line)
+            case ast.Attribute():
+                if not scope.is_own(node.value):
+                    self._word(node.attr, node.value, scope, line)
+                if not isinstance(node.ctx, ast.Load):
+                    self._change(node, scope, line)
+                elif node.attr in _NAMESPACE_READERS:
+                    return self._reads(node, scope, line, [node.value])
+            case ast.Subscript():
+                if not isinstance(node.ctx, ast.Load):
+                    self._change(node, scope, line)
+                return self._reads(node, scope, line, _children(node))
+            case ast.Import() | ast.ImportFrom():
+                self._import(node, scope, line)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                return self._function(node, scope)
+            case ast.ClassDef():
+                return self._class(node, scope)
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                return self._comprehension(node, scope)
+            case ast.Call():
+                return self._call(node, scope, line)
+            case ast.Compare():
+                return self._reads(node, scope, line, [node.left, *node.comparators])
+            case ast.Constant(value="__main__"):
+                self.replacing.append(_Found("__main__", line))
+            case ast.MatchClass():
+                for name in node.kwd_attrs:
+                    self._word(name, node.cls, scope, line)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                self._bind(name, scope)
+            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                self._bind(name, scope)
+        return [(child, scope) for child in _children(node)]
+
+    def _name(self, node: ast.Name, scope: _Scope, line: str) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self._bind(node.id, scope)
+        elif not scope.is_local(node.id):
+            found = _Found(node.id, line)
+            self.uses.setdefault(node.id, line)
+            if node.id in _BY_NAME:
+                self.by_name.append(found)
+            if node.id in _HIDING_NAMES:
+                self.hiding.append(found)
+            if node.id in _REPLACING_NAMES:
+                self.replacing.append(found)
+
+    def _word(self, word: str, owner: ast.AST, scope: _Scope, line: str) -> None:
+        """Note an attribute; the owner is kept if it is a name of the notebook."""
+        name = owner.id if isinstance(owner, ast.Name) and not scope.is_local(owner.id) else ""
+        found = _Found(word, line, name)
+        self.words.append(found)
+        of_sys = word == "modules" and "sys" in (name, getattr(owner, "attr", None))
+        if word in _HIDING_ATTRIBUTES or of_sys:
+            self.hiding.append(found)
+        if word in _REPLACING_ATTRIBUTES or of_sys:
+            self.replacing.append(found)
+        if word in _SHELL_METHODS:
+            self.shell.append(found)
+        if word in _BY_NAME and not isinstance(owner, ast.ImportFrom):
+            self.by_name.append(found)
+
+    def _bind(self, name: str, scope: _Scope) -> None:
+        if name not in scope.attributes and not scope.is_local(name):
+            self.binds.add(name)
+
+    def _change(self, target: ast.AST, scope: _Scope, line: str) -> None:
+        """Note that the object at the root of an expression is changed."""
+        while not isinstance(target, ast.Name):
+            match target:
+                case ast.Call(func=ast.Name(id="vars" | "getattr"), args=[first, *_]):
+                    target = first
+                case ast.Call(func=inner) | ast.Attribute(value=inner):
+                    target = inner
+                case ast.Subscript(value=inner):
+                    target = inner
+                case _:
+                    return
+        if not scope.is_local(target.id):
+            self.binds.add(target.id)
+            self.patches.add(target.id)
+            if target.id in _NAMESPACES:
+                self.replacing.append(_Found(target.id, line))
+
+    def _import(self, node: ast.Import | ast.ImportFrom, scope: _Scope, line: str) -> None:
+        for alias in node.names:
+            from_module = isinstance(node, ast.ImportFrom)
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
+            package, *inner = module.split(".")
+            self._bind(alias.asname or (alias.name if from_module else package), scope)
+            self.packages.setdefault(package, line)
+            self.uses.setdefault(_contents(package), line)
+            for word in (package, *inner, *([alias.name] if from_module else [])):
+                self._word(word, node, scope, line)
+            if package in _HIDING_MODULES or (package == "sys" and alias.asname):
+                self.hiding.append(_Found(package, line))
+            if alias.name == "__main__" or (package, alias.name) == ("sys", "modules"):
+                self.hiding.append(_Found(alias.name, line))
+                self.replacing.append(_Found(alias.name, line))
+            if alias.name in _BY_NAME and alias.asname not in (None, alias.name):
+                self.by_name.append(_Found(alias.name, line))
+
+    def _function(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: _Scope
+    ) -> Iterable[tuple[ast.AST, _Scope]]:
+        arguments = node.args
+        outside = [*arguments.defaults, *(value for value in arguments.kw_defaults if value)]
+        if isinstance(node, ast.Lambda):
+            body: Sequence[ast.AST] = [node.body]
+        else:
+            self._bind(node.name, scope)
+            outside += node.decorator_list
+            body = node.body
+        bound, declared = _bound(body)
+        positional = [*arguments.posonlyargs, *arguments.args]
+        others = [*arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        own = positional[0].arg if scope.in_class and positional else ""
+        inside = replace(
+            scope,
+            local=bound - declared | {one.arg for one in (*positional, *others) if one},
+            attributes=frozenset(),
+            declared_global=declared,
+            own="" if own in bound else own,
+            in_class=False,
+            in_function=True,
+            outer=scope,
+        )
+        return [*((child, scope) for child in outside), *((child, inside) for child in body)]
+
+    def _class(self, node: ast.ClassDef, scope: _Scope) -> Iterable[tuple[ast.AST, _Scope]]:
+        self._bind(node.name, scope)
+        bound, declared = _bound(node.body)
+        inside = replace(
+            scope,
+            local=frozenset(),
+            attributes=bound - declared,
+            declared_global=declared,
+            own="",
+            in_class=True,
+            outer=scope,
+        )
+        outside = [*node.decorator_list, *node.bases, *node.keywords]
+        return [*((child, scope) for child in outside), *((child, inside) for child in node.body)]
+
+    def _comprehension(
+        self,
+        node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp,
+        scope: _Scope,
+    ) -> Iterable[tuple[ast.AST, _Scope]]:
+        first = node.generators[0]
+        targets, _ = _bound([generator.target for generator in node.generators])
+        inside = replace(scope, local=targets, own="", outer=scope)
+        below = [child for child in _children(node) if child is not first]
+        below += [child for child in _children(first) if child is not first.iter]
+        return [(first.iter, scope), *((child, inside) for child in below)]
+
+    def _call(self, node: ast.Call, scope: _Scope, line: str) -> Iterable[tuple[ast.AST, _Scope]]:
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        below = _children(node)
+        embedded = self._reader.embedded(node)
+        if embedded is not None:
+            if name in ("exec", "eval"):
+                self.hiding.append(_Found(name, line))
+            if name == "run_line_magic" and getattr(node.args[0], "value", None) == "run":
+                self.replacing.append(_Found("%run", line))
+            found = [
+                (child, replace(scope, lines=code.lines))
+                for code in embedded
+                for child in code.nodes
+            ]
+            return [*found, *self._reads(node, scope, line, [word.value for word in node.keywords])]
+        match node:
+            case ast.Call(func=ast.Name(id="globals" | "locals" | "vars"), args=[], keywords=[]):
+                if name == "globals" or not scope.in_function:
+                    self.hiding.append(_Found(name, line))
+                    self.replacing.append(_Found(name, line))
+                return []
+            case ast.Call(args=[first, *_]) if name == "getattr" and scope.is_own(first):
+                below[:1] = _children(node.func)
+            case ast.Call(args=[owner, ast.Constant(value=str(word)), *_]) if name == "getattr":
+                self._word(word, owner, scope, line)
+                below[:1] = _children(node.func)
+            case ast.Call(args=[ast.Constant(value=str(path)), *_]) if name in _BY_NAME:
+                for word in path.split("."):
+                    self._word(word, node, scope, line)
+                below[:1] = _children(node.func)
+            case ast.Call(args=[first, *_]) if name in ("setattr", "delattr"):
+                self._change(first, scope, line)
+            case ast.Call(func=ast.Attribute(value=changed)) if name in _MUTATORS:
+                self._change(changed, scope, line)
+        return [(child, scope) for child in below]
+
+    def _reads(
+        self, node: ast.AST, scope: _Scope, line: str, children: Iterable[ast.AST]
+    ) -> Iterable[tuple[ast.AST, _Scope]]:
+        """Return the children that do more than read from a namespace."""
+        below = []
+        for child in children:
+            match child:
+                case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in _NAMESPACES:
+                    if name == "globals" or not scope.in_function:
+                        self.hiding.append(_Found(name, line))
+                case ast.Attribute(attr="modules", value=ast.Name(id="sys")) if isinstance(
+                    node, ast.Compare
+                ):
+                    self.hiding.append(_Found("sys.modules", line))
+                case ast.Constant(value="__main__") if isinstance(node, ast.Compare):
+                    pass
+                case _:
+                    below.append((child, scope))
+        return below
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """Return what is directly below a node; annotations are not, since nothing runs by them."""
+    below = []
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns"):
+            below += value if isinstance(value, list) else [value]
+    return [child for child in below if isinstance(child, ast.AST)]
+
+
+def _bound(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names that statements bind in their scope, and those they declare global."""
+    bound: set[str] = set()
+    declared: set[str] = set()
+    todo = list(nodes)
+    while todo:
+        node = todo.pop()
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                bound.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                bound.add(name)
+                continue
+            case ast.ClassDef(name=name):
+                bound.add(name)
+                continue
+            case ast.Lambda():
+                continue
+            case ast.comprehension():
+                todo += [node.iter, *node.ifs]
+                continue
+            case ast.Import() | ast.ImportFrom():
+                bound.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
+            case ast.Global():
+                declared.update(node.names)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                bound.add(name)
+            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+                bound.add(name)
+        todo += ast.iter_child_nodes(node)
+    return frozenset(bound), frozenset(declared)
+
+
+def _contents(package: str) -> str:
+    """Return the name under which changes to what is in a package are kept."""
+    return f"{package}."
+
+
+def _statements(cell: str, reader: _Reader) -> Iterator[_Statement]:
+    """Split a cell, also where a statement or a magic contains others; definitions stay whole."""
+    todo = reader.read(cell).backwards()
+    while todo:
+        node, lines = todo.pop()
+        embedded = reader.embedded(node.value) if isinstance(node, ast.Expr) else None
+        if embedded:
+            for code in reversed(embedded):
+                todo += code.backwards()
+            continue
+        parts = [] if isinstance(node, _Definition) else _children(node)
+        blocks = [part for part in parts if isinstance(part, _Block)]
+        todo += _Code(blocks, lines).backwards()
+        own = [part for part in parts if not isinstance(part, _Block)] if blocks else [node]
+        yield _Statement(own, lines, reader)
+
+
+class _Notebook:
+    """All top-level statements of a notebook, by the names they bind."""
+
+    def __init__(self, cells: Sequence[str], setup: Sequence[str]) -> None:
+        reader = _Reader()
+        self.text = "\n".join(cells)
+        self.students = [one for cell in cells for one in _statements(cell, reader)]
+        self.course = {one for cell in setup for one in _statements(cell, reader)}
+        self.has_shell = any(
+            found.word == "get_ipython" for one in self.students for found in one.hiding
+        )
+        self.binding: dict[str, list[_Statement]] = defaultdict(list)
+        for statement in (*self.course, *self.students):
+            for name in statement.binds:
+                self.binding[name].append(statement)
+        for statement in self.students:
+            packages = {
+                package
+                for name in statement.patches
+                for other in self.binding[name]
+                for package in other.packages
+            }
+            for package in packages:
+                self.binding[_contents(package)].append(statement)
+
+    def violation(self, task: Task) -> str | None:
+        """Return what the answer to a task uses that it must not."""
+        for statement, way in self._reached(task):
+            for kind, found in self._problems(statement, task, way):
+                place = statement.name
+                if way and (statement.is_import or statement in self.course):
+                    # What the student wrote is where the import is used.
+                    found, place = found._replace(line=way.line), way.owner
+                return _sentences(kind, found, place)
+        for statement in self.students:
+            for found in self._replacing(statement):
+                return _sentences("replacing", found, statement.name)
+        return None
+
+    def _reached(self, task: Task) -> Iterator[tuple[_Statement, _Found | None]]:
+        """Go through the statements that an answer can reach, each with how it was found."""
+        start = (task.name, *task.companions, _contents("builtins"))
+        todo: deque[tuple[str, _Found | None]] = deque((name, None) for name in start)
+        names, statements = set(start), set()
+        while todo:
+            name, way = todo.popleft()
+            unknown = name not in self.binding and not hasattr(builtins, name)
+            for statement in self.binding.get("*" if unknown else name, ()):
+                yield statement, way
+                if statement in statements:
+                    continue
+                statements.add(statement)
+                for used, line in statement.uses.items():
+                    if used not in names:
+                        names.add(used)
+                        todo.append((used, _Found(used, line, statement.name)))
+
+    def _problems(
+        self, statement: _Statement, task: Task, way: _Found | None
+    ) -> Iterator[tuple[str, _Found]]:
+        if way and "*" in statement.binds and _is_forbidden(way.word, task):
+            yield "forbidden", way
+        for found in statement.words:
+            owners = self.binding.get(found.owner, [])
+            is_students_own = bool(owners) and all(owner.is_class for owner in owners)
+            if _is_forbidden(found.word, task) and not is_students_own:
+                yield "forbidden", found
+        for found in (*statement.hiding, *(statement.by_name if task.forbidden else ())):
+            if not self._is_defined(found.word):
+                yield "hiding", found
+        for package, line in statement.packages.items():
+            if package not in _KNOWN_MODULES | _HIDING_MODULES:
+                yield "unknown", _Found(package, line)
+
+    def _replacing(self, statement: _Statement) -> Iterator[_Found]:
+        """Go through what can replace an answer although no answer reaches it."""
+        for found in (*statement.replacing, *(statement.shell if self.has_shell else ())):
+            if not self._is_defined(found.word):
+                yield found
+        for package, line in statement.packages.items():
+            if f"{package}.py" in self.text and package not in _KNOWN_MODULES:
+                yield _Found(package, line)
+
+    def _is_defined(self, name: str) -> bool:
+        """Say whether a name is a function or class of the notebook and nothing else."""
+        return name in self.binding and all(one.name == name for one in self.binding[name])
+
+
+@lru_cache(maxsize=2)
+def _notebook(cells: tuple[str, ...], setup: tuple[str, ...]) -> _Notebook:
+    """Read a notebook; all its tasks are asked about in turn."""
+    return _Notebook(cells, setup)
+
+
+def _is_forbidden(word: str, task: Task) -> bool:
+    plain = word.replace("_", "").lower()
+    return word == _PACKAGE or any(part in plain for part in task.forbidden)
+
+
+_SENTENCES = {
+    "forbidden": "{place} uses `{word}`, which this task does not allow: `{line}`. "
+    "Write it yourself; comparing with PyTorch in a cell of your own is fine.",
+    "hiding": "{place} uses `{word}`, behind which grading cannot see what is called: `{line}`. "
+    "Name directly what you call.",
+    "unknown": "{place} uses the module `{word}`, which grading does not know: `{line}`. "
+    "Write what you need from it into a cell.",
+    "replacing": "{place} uses `{word}`, which can replace any answer, so no task of this notebook "
+    "counts: `{line}`. Take it out.",
+}
+
+
+def _sentences(kind: str, found: _Found, place: str) -> str:
+    word = f"{found.owner}.{found.word}" if found.owner else found.word
+    return _SENTENCES[kind].format(
+        place=f"`{_short(place, 40)}`" if place else "A cell",
+        word=_short(word, 60),
+        line=_short(found.line, 100),
+    )
+
+
+def _short(text: str, length: int) -> str:
+    """Return a student's text in one line of a report."""
+    text = text.strip()
+    shown = text if len(text) <= length else f"{text[: length - 1]}…"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
