@@ -1,8 +1,12 @@
-"""Compare arrays with the reference and name the mistake.  Never meets student code."""
+"""Compare arrays with the reference and name the mistake.  Never meets student code.
+
+Total: whatever arrays a stranger's program returned, there is a report, in bounded time.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autograder.clues import Comparison, clues
+from autograder.compare import agrees, difference
 from autograder.report import Finding, Report
 from autograder.task import (
     Aspect,
@@ -21,14 +27,14 @@ from autograder.task import (
     Outputs,
     Probability,
     Randomness,
-    Scaled,
     Task,
 )
 
-FALSE_ALARM = 1e-9
-"""Bound on the probability that one comparison with a `Probability` fails a right answer."""
+MAX_PAIRS = 100
+"""Pairs of known mistakes that are tried, the most promising first, so that a check stays quick."""
 
-ABSOLUTE_TOLERANCE = 1e-10
+Mistakes = tuple[Misconception, ...]
+"""What a program may have got wrong at once; the empty tuple is the reference."""
 
 
 def judge(task: Task, cases: Sequence[Case], observations: Observations) -> Report:
@@ -48,12 +54,22 @@ def judge(task: Task, cases: Sequence[Case], observations: Observations) -> Repo
     observations
         What came back, one for each case.
     """
-    with _one_thread():
+    with _one_thread(), np.errstate(all="ignore"):
         trials = [
             _Trial(task, case, observation)
             for case, observation in zip(cases, observations.cases, strict=True)
         ]
-        findings = [_judge_aspect(task, aspect, trials) for aspect in task.aspects]
+        failures = {aspect.name: _first_failure(aspect, trials) for aspect in task.aspects}
+        diagnosis = _Diagnosis(task, trials) if any(failures.values()) else None
+        findings = []
+        for aspect in task.aspects:
+            failure = failures[aspect.name]
+            if failure is None or diagnosis is None:
+                findings.append(
+                    Finding(aspect.name, True, points=aspect.points, max_points=aspect.points)
+                )
+            else:
+                findings.append(diagnosis.finding(aspect, failure))
     findings += _costs(task, observations, earned=sum(finding.points for finding in findings))
     return Report(task.name, tuple(findings), observations.printed)
 
@@ -71,67 +87,269 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _judge_aspect(task: Task, aspect: Aspect, trials: Sequence[_Trial]) -> Finding:
-    failure = _first_failure(aspect, trials)
-    if failure is None:
-        return Finding(aspect.name, True, points=aspect.points, max_points=aspect.points)
-    known, points = None, 0.0
-    if _was_observed(aspect, trials):
-        carried = task.forward.misconceptions if task.forward is not None else ()
-        # What accounts for all numbers of all cases comes first; a student may have made two
-        # mistakes, so after that what accounts for this aspect.
-        known = _only(one for one in task.misconceptions if _agrees_everywhere(one, trials))
-        if known is None:
-            cause = _only(one for one in carried if _agrees_everywhere(one, trials))
-            if cause is not None and task.forward is not None:
-                points = _quarters(aspect.points / 2)
-                failure = (
-                    f"{failure}\nThis is the right gradient of a wrong `{task.forward.name}`, so "
-                    "it earns half. Mend the forward pass and this comes right by itself.\n"
-                    f"{_explanation(cause)}"
-                )
-            else:
-                known = _explains_most(task, aspect, trials)
-    if known is not None:
-        failure = f"{failure}\n{_explanation(known)}"
-    return Finding(aspect.name, False, failure, known.id if known else None, points, aspect.points)
-
-
 class _Trial:
-    """One case with what was observed, and what is expected under the reference or a mistake."""
+    """One case with what was observed, and what is expected of the reference or of mistakes."""
 
     def __init__(self, task: Task, case: Case, observation: Observation) -> None:
         self.task = task
         self.case = case
         self.problems = observation.problems
+        self.observed = observation.outputs
         drawn = (
             task.randomness(case.inputs, observation.outputs)
             if task.randomness is not None
             else Randomness({}, {})
         )
         self._inputs = {**case.inputs, **drawn.given}
-        self.got: Outputs = {**observation.outputs, **drawn.outputs}
-        self._expected: dict[str | None, dict[str, Expected]] = {}
+        # Counts come from us alone: a program that sends some of its own must not be believed.
+        self._counts: Outputs = drawn.outputs
+        self._expected: dict[tuple[int, ...], dict[str, Expected]] = {}
+        self._agrees: dict[tuple[int, ...], dict[str, bool]] = {}
 
-    def expected(self, misconception: Misconception | None = None) -> dict[str, Expected]:
-        """Return the expected outputs, of the reference or of a known mistake."""
-        key = misconception.id if misconception else None
+    def expected(self, mistakes: Mistakes = ()) -> dict[str, Expected]:
+        """Return the expected outputs, of the reference or of known mistakes."""
+        key = tuple(map(id, mistakes))
         if key not in self._expected:
-            departure = misconception.departure if misconception else {}
+            departure: dict[str, Any] = {}
+            for one in mistakes:
+                departure.update(one.departure)
             self._expected[key] = self.task.reference(self._inputs, **departure)
         return self._expected[key]
 
-    def failure(self, name: str, misconception: Misconception | None = None) -> str | None:
-        """Say how an output differs from what is expected; None if it agrees."""
-        if name not in self.got:
+    def got(self, name: str) -> NDArray[Any] | None:
+        """Return an output, or the count of an event."""
+        expected = self.expected().get(name)
+        if isinstance(expected, Probability) and self.task.randomness is not None:
+            return self._counts.get(name)
+        return self.observed.get(name)
+
+    def agrees(self, name: str, mistakes: Mistakes = ()) -> bool:
+        """Say whether an output is what is expected."""
+        known = self._agrees.setdefault(tuple(map(id, mistakes)), {})
+        if name not in known:
+            got, expected = self.got(name), self.expected(mistakes).get(name)
+            known[name] = (
+                got is not None
+                and expected is not None
+                and agrees(got, expected, self.task.tolerance)
+            )
+        return known[name]
+
+    def agrees_everywhere(self, mistakes: Mistakes) -> bool:
+        """Say whether all outputs are what is expected."""
+        return all(self.agrees(name, mistakes) for name in self.expected(mistakes))
+
+    def failure(self, name: str) -> str:
+        """Say how an output that does not agree differs from the reference."""
+        got, expected = self.got(name), self.expected()[name]
+        if got is None:
             return (
                 self.problems.get(name)
                 or self.problems.get("")
                 or f"The {name} cannot be told from what was returned."
             )
-        return _difference(
-            name, self.got[name], self.expected(misconception)[name], self.task.tolerance
+        return difference(name, got, expected, self.task.tolerance)
+
+
+class _Diagnosis:
+    """What accounts for the numbers, as far as it can be known; only made when some are wrong."""
+
+    def __init__(self, task: Task, trials: Sequence[_Trial]) -> None:
+        self.task = task
+        self.trials = trials
+        everything = [one for one in task.misconceptions if self._accounts_for_all((one,))]
+        self.known: Mistakes = ()
+        self.causes: Mistakes = ()
+        self.order: dict[str, str] | None = None
+        self.several: Mistakes = ()
+        if len(everything) == 1:
+            self.known = (everything[0],)
+        elif everything:
+            self.several = tuple(everything)
+        elif task.forward is not None:
+            self.causes = tuple(
+                one for one in task.forward.misconceptions if self._accounts_for_all((one,))
+            )
+        if not everything and not self.causes:
+            self.order = self._another_order()
+        if not everything and not self.causes and self.order is None:
+            self.known = self._pair()
+
+    def finding(self, aspect: Aspect, failure: str) -> Finding:
+        """Return what to say about an aspect that failed."""
+        lines, mistake, points = [failure], None, 0.0
+        # One that leaves open what is wrong here does not account for it.
+        causes = [one for one in self.causes if self._agrees_on(aspect, (one,))]
+        if not self._was_observed(aspect):
+            pass
+        elif self.order is not None:
+            lines += self._told_order()
+        elif self.several:
+            lines += _told_several(self.several)
+        elif causes and self.task.forward is not None:
+            forward = self.task.forward.name
+            points = _quarters(aspect.points / 2)
+            lines.append(
+                f"These are the right numbers for a wrong `{forward}`, so they earn half. Mend "
+                f"`{forward}` and they come right by themselves."
+            )
+            if len(causes) == 1:
+                mistake = causes[0]
+                lines.append(_explanation(mistake))
+        elif self.known:
+            mistake, told = self._told_known(aspect)
+            lines += told
+        else:
+            guesses = self._explaining(aspect)
+            if len(guesses) == 1:
+                mistake = guesses[0]
+                lines += [
+                    "Here your numbers are those of a known mistake, though it does not account "
+                    "for all the others.",
+                    _explanation(mistake),
+                ]
+            elif guesses:
+                lines += _told_several(guesses)
+            else:
+                lines += clues(self._comparisons(aspect), self.task.tolerance)
+        return Finding(
+            aspect.name,
+            False,
+            "\n".join(lines),
+            mistake.id if mistake else None,
+            points,
+            aspect.points,
         )
+
+    def _accounts_for_all(self, mistakes: Mistakes) -> bool:
+        return all(trial.agrees_everywhere(mistakes) for trial in self.trials)
+
+    def _looked_at(self, aspect: Aspect) -> Iterator[tuple[_Trial, str]]:
+        for trial in self.trials:
+            if aspect.covers(trial.case):
+                for name in aspect.outputs:
+                    if name in trial.expected():
+                        yield trial, name
+
+    def _was_observed(self, aspect: Aspect) -> bool:
+        """Say whether there is an output wherever the aspect wants one."""
+        return all(trial.got(name) is not None for trial, name in self._looked_at(aspect))
+
+    def _agrees_on(self, aspect: Aspect, mistakes: Mistakes) -> bool:
+        return all(trial.agrees(name, mistakes) for trial, name in self._looked_at(aspect))
+
+    def _explaining(self, aspect: Aspect) -> Mistakes:
+        """Return what accounts for this aspect, and among these for most of the others."""
+        here = [one for one in self.task.misconceptions if self._agrees_on(aspect, (one,))]
+        if len(here) < 2:
+            return tuple(here)
+        explained = [
+            sum(self._agrees_on(other, (one,)) for other in self.task.aspects) for one in here
+        ]
+        most = max(explained)
+        return tuple(one for one, count in zip(here, explained, strict=True) if count == most)
+
+    def _comparisons(self, aspect: Aspect) -> list[Comparison]:
+        found = []
+        for trial, name in self._looked_at(aspect):
+            got = trial.got(name)
+            assert got is not None
+            expected, right = trial.expected()[name], trial.agrees(name)
+            found.append(Comparison(name, trial.case, got, expected, right))
+        return found
+
+    # Two mistakes at once.
+
+    def _pair(self) -> Mistakes:
+        """Return the one pair of known mistakes that together account for everything, if any."""
+        cells = [(trial, name) for trial in self.trials for name in trial.expected()]
+        if any(trial.got(name) is None for trial, name in cells):
+            return ()
+        wrong = [cell for cell in cells if not cell[0].agrees(cell[1])]
+        right = [cell for cell in cells if cell[0].agrees(cell[1])]
+        possible = [
+            one
+            for one in self.task.misconceptions
+            if all(trial.agrees(name, (one,)) for trial, name in right)
+        ]
+        explained = [sum(trial.agrees(name, (one,)) for trial, name in wrong) for one in possible]
+        # Of two mistakes at once, one at least is seen by itself somewhere.
+        pairs = [
+            (i, j)
+            for i, j in itertools.combinations(range(len(possible)), 2)
+            if explained[i] + explained[j]
+            and not possible[i].departure.keys() & possible[j].departure.keys()
+        ]
+        # What explains much by itself first; the sort is stable.
+        pairs.sort(key=lambda pair: -explained[pair[0]] - explained[pair[1]])
+        # Most pairs fail where both are seen, so that is looked at first.
+        trials = sorted(self.trials, key=lambda trial: -sum(cell[0] is trial for cell in wrong))
+        found = [
+            (possible[i], possible[j])
+            for i, j in pairs[:MAX_PAIRS]
+            if all(trial.agrees_everywhere((possible[i], possible[j])) for trial in trials)
+        ]
+        return found[0] if len(found) == 1 else ()
+
+    def _told_known(self, aspect: Aspect) -> tuple[Misconception, list[str]]:
+        """Return the mistake that an aspect is put down to, and what to say."""
+        if len(self.known) == 1:
+            (mistake,) = self.known
+            return mistake, [
+                "All your numbers are exactly those of one known mistake.",
+                _explanation(mistake),
+            ]
+        lines = ["All your numbers are exactly those of two known mistakes together."]
+        here = [one for one in self.known if self._agrees_on(aspect, (one,))]
+        if len(here) == 1:
+            return here[0], [*lines, _explanation(here[0])]
+        elsewhere = {
+            one.id
+            for other in self.task.aspects
+            for one in self.known
+            if other is not aspect
+            and self._agrees_on(other, (one,))
+            and not self._agrees_on(other, ())
+        }
+        # Each of the two is named by some aspect, if there are two.
+        mistake = next((one for one in self.known if one.id not in elsewhere), self.known[0])
+        return mistake, [*lines, *map(_explanation, self.known)]
+
+    # Right numbers in the wrong places.
+
+    def _another_order(self) -> dict[str, str] | None:
+        """Return which output stands where which should, if nothing else is wrong."""
+        names = [
+            name
+            for name in dict.fromkeys(
+                name for aspect in self.task.aspects for name in aspect.outputs
+            )
+            if any(name in trial.observed and not trial.agrees(name) for trial in self.trials)
+        ]
+        if not 2 <= len(names) <= 4:
+            return None
+        for order in itertools.permutations(names):
+            if any(name == other for name, other in zip(names, order, strict=True)):
+                continue
+            moved = dict(zip(names, order, strict=True))
+            if all(self._right_when_moved(trial, moved) for trial in self.trials):
+                return moved
+        return None
+
+    def _right_when_moved(self, trial: _Trial, moved: dict[str, str]) -> bool:
+        outputs = dict(trial.observed)
+        for name, other in moved.items():
+            if other not in trial.observed:
+                return False
+            outputs[name] = trial.observed[other]
+        there = _Trial(self.task, trial.case, Observation(outputs))
+        return there.agrees_everywhere(())
+
+    def _told_order(self) -> list[str]:
+        assert self.order is not None
+        # The output that stands where it should, and where it does stand.
+        places = [f"`{name}` stands where `{place}` should" for place, name in self.order.items()]
+        return ["The numbers are right, and returned in another order: " + ", ".join(places) + "."]
 
 
 def _first_failure(aspect: Aspect, trials: Sequence[_Trial]) -> str | None:
@@ -143,57 +361,10 @@ def _first_failure(aspect: Aspect, trials: Sequence[_Trial]) -> str | None:
     for trial in trials:
         if not aspect.covers(trial.case):
             continue
-        expected = trial.expected()
         for name in aspect.outputs:
-            if name in expected:
-                failure = trial.failure(name)
-                if failure is not None:
-                    return f"In the case “{trial.case.name}”: {failure}"
+            if name in trial.expected() and not trial.agrees(name):
+                return f"In the case “{trial.case.name}”: {trial.failure(name)}"
     return None
-
-
-def _was_observed(aspect: Aspect, trials: Sequence[_Trial]) -> bool:
-    """Say whether there is an output wherever the aspect wants one."""
-    return all(
-        name in trial.got
-        for trial in trials
-        if aspect.covers(trial.case)
-        for name in aspect.outputs
-        if name in trial.expected()
-    )
-
-
-def _only(misconceptions: Iterable[Misconception]) -> Misconception | None:
-    """Return the one misconception that there is; None if there are none or several."""
-    found = list(misconceptions)
-    return found[0] if len(found) == 1 else None
-
-
-def _explains_most(task: Task, aspect: Aspect, trials: Sequence[_Trial]) -> Misconception | None:
-    """Return the known mistake that accounts for this aspect, and for most of the others."""
-    here = [one for one in task.misconceptions if _agrees_on(aspect, one, trials)]
-    if len(here) < 2:
-        return _only(here)
-    explained = [sum(_agrees_on(other, one, trials) for other in task.aspects) for one in here]
-    return _only(one for one, count in zip(here, explained, strict=True) if count == max(explained))
-
-
-def _agrees_everywhere(misconception: Misconception, trials: Sequence[_Trial]) -> bool:
-    return all(
-        trial.failure(name, misconception) is None
-        for trial in trials
-        for name in trial.expected(misconception)
-    )
-
-
-def _agrees_on(aspect: Aspect, misconception: Misconception, trials: Sequence[_Trial]) -> bool:
-    return all(
-        name in trial.expected(misconception) and trial.failure(name, misconception) is None
-        for trial in trials
-        if aspect.covers(trial.case)
-        for name in aspect.outputs
-        if name in trial.expected()
-    )
 
 
 def _explanation(misconception: Misconception) -> str:
@@ -201,6 +372,17 @@ def _explanation(misconception: Misconception) -> str:
         f"{misconception.explanation} Read “{misconception.section}” in the book. "
         f"({misconception.id})"
     )
+
+
+def _told_several(misconceptions: Iterable[Misconception]) -> list[str]:
+    """Name the mistakes that give the same numbers, each by the first sentence of its text."""
+    lines = ["These are the numbers of several known mistakes, and do not tell which:"]
+    named = list(misconceptions)
+    for one in named[:3]:
+        lines.append(f"  {one.explanation.split('. ')[0].rstrip('.')}. ({one.id})")
+    if len(named) > 3:
+        lines.append(f"  and {len(named) - 3} more.")
+    return lines
 
 
 def _costs(task: Task, observations: Observations, earned: float) -> list[Finding]:
@@ -230,79 +412,3 @@ def _costs(task: Task, observations: Observations, earned: float) -> list[Findin
 def _quarters(points: float) -> float:
     """Round down to a multiple of a quarter, so that sums of points are exact."""
     return math.floor(points * 4) / 4
-
-
-def _difference(name: str, got: NDArray[Any], expected: Expected, tolerance: float) -> str | None:
-    """Say how an output differs from what is expected; None if it agrees."""
-    if isinstance(expected, Probability):
-        return _unlikely(name, got, expected.value)
-    if not isinstance(expected, Scaled):
-        finite = np.abs(expected[np.isfinite(expected)])
-        expected = Scaled(expected, finite.max(initial=0.0))
-    return _different_numbers(name, got, expected.value, tolerance * np.asarray(expected.scale))
-
-
-def _different_numbers(
-    name: str, got: NDArray[Any], expected: NDArray[Any], tolerance: NDArray[Any]
-) -> str | None:
-    """Compare shape, dtype, finiteness, then values, and describe the first difference."""
-    if got.shape != expected.shape:
-        return f"`{name}` has shape {got.shape}; expected {expected.shape}."
-    if got.dtype != expected.dtype:
-        return f"`{name}` has dtype {got.dtype}; expected {expected.dtype}."
-    bad = ~np.isfinite(got)
-    if bad.any() and np.isfinite(expected).all():
-        where = f" at {_where(bad)}" if got.ndim else ""
-        return f"`{name}` is {got[bad][0]}{where}; it should be a finite number."
-    with np.errstate(invalid="ignore"):
-        close = np.abs(got - expected) <= ABSOLUTE_TOLERANCE + tolerance
-        wrong = ~(close | (got == expected) | (np.isnan(got) & np.isnan(expected)))
-    if not wrong.any():
-        return None
-    got_value, expected_value = got[wrong][0], expected[wrong][0]
-    numbers = f"{got_value:.6g}", f"{expected_value:.6g}"
-    if numbers[0] == numbers[1]:
-        numbers = f"{got_value:.17g}", f"{expected_value:.17g}"
-    if expected.ndim == 0:
-        return f"`{name}` is {numbers[0]}; expected {numbers[1]}."
-    count = int(wrong.sum())
-    extent = f"all {count}" if count == wrong.size else f"{count} of {wrong.size}"
-    return (
-        f"`{name}` differs in {extent} places, first at {_where(wrong)}: "
-        f"got {numbers[0]}, expected {numbers[1]}."
-    )
-
-
-def _where(mask: NDArray[np.bool_]) -> str:
-    index = np.unravel_index(int(np.argmax(mask)), mask.shape)
-    return "[" + ", ".join(str(int(i)) for i in index) + "]"
-
-
-def _unlikely(name: str, got: NDArray[Any], probability: float) -> str | None:
-    """Test a count against a binomial law with Chernoff's bound.
-
-    P(the fraction is as far from `probability`) <= 2 exp(-trials * KL(fraction, probability)),
-    for any number of trials (Hoeffding 1963, theorem 1), so a right answer fails with a
-    probability below `FALSE_ALARM`.
-    """
-    events, trials = (float(number) for number in got)
-    if trials == 0:
-        return f"The {name} cannot be told: there was nothing to count."
-    fraction = events / trials
-    if trials * _divergence(fraction, probability) <= math.log(2 / FALSE_ALARM):
-        return None
-    return (
-        f"The {name} is {fraction:.4f}, counted over {int(trials)}; expected {probability:.4f}. "
-        "Chance does not explain the difference."
-    )
-
-
-def _divergence(fraction: float, probability: float) -> float:
-    """Return the Kullback-Leibler divergence of two coins, in nats."""
-    total = 0.0
-    for p, q in ((fraction, probability), (1 - fraction, 1 - probability)):
-        if p > 0:
-            if q <= 0:
-                return math.inf
-            total += p * math.log(p / q)
-    return total

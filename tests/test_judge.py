@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.judge import FALSE_ALARM, judge
+from autograder.compare import FALSE_ALARM
+from autograder.judge import judge
 from autograder.task import (
     Aspect,
     Case,

@@ -1,0 +1,292 @@
+"""The most useful difference between numbers that no known mistake explains.
+
+Only what holds in every case that is wrong is said.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.compare import agrees
+from autograder.task import Case, Expected, Probability, Scaled
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output in one case.
+
+    Attributes
+    ----------
+    name
+        Of the output.
+    case
+        What was tried.
+    got, expected
+        What came and what should have come.
+    right
+        Whether they agree.
+    """
+
+    name: str
+    case: Case
+    got: NDArray[Any]
+    expected: Expected
+    right: bool
+
+
+def clues(comparisons: Sequence[Comparison], tolerance: float) -> list[str]:
+    """Return what the differences have in common, in at most two sentences.
+
+    Parameters
+    ----------
+    comparisons
+        All outputs of an aspect, right and wrong.
+    tolerance
+        Largest accepted error relative to the scale of an output.
+    """
+    found = []
+    with np.errstate(all="ignore"):
+        for name in dict.fromkeys(one.name for one in comparisons if not one.right):
+            differing = [
+                _Difference(one, one.expected, tolerance)
+                for one in comparisons
+                if one.name == name and not one.right and not isinstance(one.expected, Probability)
+            ]
+            if not differing:
+                continue
+            for look in (_precision, _shape, _not_finite, _factor, _axes):
+                text = look(differing)
+                if text:
+                    found.append(text)
+                    break
+            if found:
+                break
+    return found + list(_extent(comparisons))
+
+
+class _Difference:
+    """One output that is wrong."""
+
+    def __init__(
+        self, comparison: Comparison, expected: NDArray[Any] | Scaled, tolerance: float
+    ) -> None:
+        self.name = comparison.name
+        self.inputs = comparison.case.inputs
+        self.got = comparison.got
+        self._expected = expected
+        self._tolerance = tolerance
+
+    @property
+    def expected(self) -> NDArray[Any]:
+        """The right numbers."""
+        return self._expected.value if isinstance(self._expected, Scaled) else self._expected
+
+    @property
+    def comparable(self) -> bool:
+        """Whether only the numbers differ."""
+        return self.got.shape == self.expected.shape and self.got.dtype == self.expected.dtype
+
+    def would_agree(self, array: NDArray[Any], tolerance: float | None = None) -> bool:
+        """Say whether `array` in place of the output would be right."""
+        return agrees(array, self._expected, tolerance or self._tolerance)
+
+
+def _precision(wrong: Sequence[_Difference]) -> str | None:
+    kinds = {str(one.got.dtype) for one in wrong}
+    if len(kinds) > 1 or any(
+        one.got.shape != one.expected.shape
+        or one.got.dtype == one.expected.dtype
+        or one.got.dtype.kind == "c"
+        for one in wrong
+    ):
+        return None
+    as_floats = [one.got.astype(np.float64) for one in wrong]
+    (kind,) = kinds
+    enough = {"float16": 1e-2, "float32": 1e-5}.get(kind)
+    if all(one.would_agree(array, enough) for one, array in zip(wrong, as_floats, strict=True)):
+        return (
+            f"The numbers are right but for the type: somewhere on the way an array of {kind} is "
+            "made."
+        )
+    if all(
+        np.array_equal(np.trunc(one.expected), array)
+        for one, array in zip(wrong, as_floats, strict=True)
+    ):
+        return "What stands behind the decimal point is cut off: you write into an integer array."
+    return None
+
+
+def _shape(wrong: Sequence[_Difference]) -> str | None:
+    if any(one.got.shape == one.expected.shape for one in wrong):
+        return None
+    # So that a huge array is neither copied nor summed.
+    if any(one.got.dtype != one.expected.dtype or one.got.size > 10**6 for one in wrong):
+        return None
+    if all(
+        one.got.size == one.expected.size and one.would_agree(one.got.reshape(one.expected.shape))
+        for one in wrong
+    ):
+        return (
+            "The numbers are right and only the shape is not. NumPy stretches such shapes in "
+            "silence, and what comes after goes wrong."
+        )
+    if transposed := _axes(wrong):
+        return transposed
+    if all(
+        one.got.ndim == one.expected.ndim + 1
+        and one.got.shape[1:] == one.expected.shape
+        and one.would_agree(one.got.sum(0))
+        for one in wrong
+    ):
+        return "There is still an entry for each row. What has to happen to the rows?"
+    if all(one.got.size == 1 and one.expected.size > 1 for one in wrong):
+        return "It is one number for all. Was an `axis` forgotten?"
+    per_row = [
+        any(
+            one.expected.shape == x.shape[1:] and one.got.size == len(x)
+            for x in _matrices(one.inputs)
+        )
+        for one in wrong
+    ]
+    if all(per_row):
+        return (
+            "There is one number for each row where there should be one for each column. Along "
+            "which axis do you add up?"
+        )
+    return None
+
+
+def _matrices(inputs: Any) -> Iterator[NDArray[Any]]:
+    for value in inputs.values():
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, np.ndarray) and first.ndim == 2:
+            yield first
+
+
+def _not_finite(wrong: Sequence[_Difference]) -> str | None:
+    for one in wrong:
+        if one.got.dtype.kind != "f" or one.got.shape != one.expected.shape:
+            return None
+        bad = ~np.isfinite(one.got)
+        if not bad.any() or not np.isfinite(one.expected).all():
+            continue
+        zero = "Somewhere 0 is divided by 0, or a logarithm or a power leaves the range of floats."
+        if bad.all():
+            return f"No number there is finite. {zero}"
+        if bad.ndim == 2:
+            for axis, called in ((0, "column"), (1, "row")):
+                lines = bad.all(axis)
+                if lines.sum() == 1 and bad.any(axis).sum() == 1:
+                    return f"Only {called} {int(lines.argmax())} is not finite. {zero}"
+        return zero
+    return None
+
+
+def _factor(wrong: Sequence[_Difference]) -> str | None:
+    factors = []
+    for one in wrong:
+        if not one.comparable:
+            return None
+        factor = _ratio(one.got, one.expected)
+        if factor is None:
+            return None
+        if one.got.any() if factor == 0 else not one.would_agree(np.asarray(one.got / factor)):
+            return None
+        factors.append(factor)
+    name = wrong[0].name
+    # A single number is a multiple of any other.
+    if max(one.got.size for one in wrong) < 2 and len(wrong) < 2:
+        return None
+    if all(factor == 0 for factor in factors):
+        return f"`{name}` is 0 wherever it is wrong."
+    if np.allclose(factors, factors[0], rtol=1e-6, atol=0):
+        if np.isclose(factors[0], -1, rtol=1e-6):
+            return f"Only the sign of `{name}` is wrong."
+        return f"`{name}` is {_number(factors[0])} times what it should be, wherever it is wrong."
+    sources = [dict(_named_factors(one)) for one in wrong]
+    for meaning in sources[0]:
+        values = [source.get(meaning, np.nan) for source in sources]
+        for sign, minus in ((1.0, ""), (-1.0, "minus ")):
+            if np.allclose(factors, sign * np.asarray(values), rtol=1e-6, atol=0):
+                return f"`{name}` is {minus}{meaning} times what it should be."
+    if max(one.got.size for one in wrong) > 1:
+        return f"`{name}` is off by one factor in each case, {_number(factors[0])} in the first."
+    return None
+
+
+def _ratio(got: NDArray[Any], expected: NDArray[Any]) -> float | None:
+    """Return the factor between two arrays where the expected one is largest."""
+    if not expected.size or not np.isfinite(got).all():
+        return None
+    index = np.unravel_index(int(np.argmax(np.abs(expected))), expected.shape)
+    largest = float(expected[index])
+    return float(got[index]) / largest if largest else None
+
+
+def _named_factors(one: _Difference) -> Iterator[tuple[str, float]]:
+    """Yield numbers of a case that a result may wrongly have been multiplied by."""
+    rows = next((len(x) for x in _matrices(one.inputs)), None)
+    if rows is not None:
+        of = "with N the number of rows,"
+        yield f"N, {of}", rows
+        yield f"1/N, {of}", 1 / rows
+        if rows > 1:
+            yield f"N/(N − 1), {of}", rows / (rows - 1)
+            yield f"(N − 1)/N, {of}", (rows - 1) / rows
+    for key, value in one.inputs.items():
+        if isinstance(value, float) and value not in (0.0, 1.0):
+            yield f"`{key}`", value
+            yield f"1/`{key}`", 1 / value
+            yield f"(1 − `{key}`)", 1 - value
+            yield f"1/(1 − `{key}`)", 1 / (1 - value)
+            yield f"`{key}`²", value**2
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")
+
+
+def _axes(wrong: Sequence[_Difference]) -> str | None:
+    for one in wrong:
+        if one.got.ndim != one.expected.ndim or not 2 <= one.got.ndim <= 4:
+            return None
+        if not any(
+            one.would_agree(one.got.transpose(order))
+            for order in itertools.permutations(range(one.got.ndim))
+        ):
+            return None
+    if wrong[0].got.ndim == 2:
+        return f"`{wrong[0].name}` is transposed: rows and columns have changed places."
+    return f"`{wrong[0].name}` has the right numbers with its axes in another order."
+
+
+def _extent(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Say where everything is right, if that is somewhere and not everywhere."""
+    right = {one.case.name: True for one in comparisons}
+    modes = {one.case.name: one.case.mode for one in comparisons}
+    for one in comparisons:
+        right[one.case.name] &= one.right
+    good = [name for name, is_right in right.items() if is_right]
+    bad = [name for name, is_right in right.items() if not is_right]
+    good_modes, bad_modes = {modes[name] for name in good}, {modes[name] for name in bad}
+    if good and not good_modes & bad_modes:
+        where, elsewhere = (" and ".join(sorted(some)) for some in (good_modes, bad_modes))
+        yield f"Right in {where}, wrong in {elsewhere}."
+    elif good and len(bad) == 1:
+        others = "the other case" if len(good) == 1 else f"the other {len(good)} cases"
+        yield f"In {others} this is right."
+    elif len(good) == 1:
+        yield f"Right only in the case “{good[0]}”."
+    elif good:
+        yield f"Right in {len(good)} of {len(right)} cases."
+    if len(comparisons) > 1:
+        wrong_names = {one.name for one in comparisons if not one.right}
+        names = dict.fromkeys(one.name for one in comparisons)
+        if len(wrong_names) == 1 < len(names):
+            yield f"Only `{wrong_names.pop()}` is wrong here."

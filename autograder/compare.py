@@ -1,0 +1,125 @@
+"""Does an array agree with what is expected, and if not, where does it differ first.
+
+Total: any array of numbers is compared without an exception, in time and memory of its own size.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.task import Expected, Probability, Scaled
+
+FALSE_ALARM = 1e-9
+"""Bound on the probability that one comparison with a `Probability` fails a right answer."""
+
+ABSOLUTE_TOLERANCE = 1e-10
+
+
+def agrees(got: NDArray[Any], expected: Expected, tolerance: float) -> bool:
+    """Say whether an output has the shape, dtype and numbers that are expected.
+
+    Parameters
+    ----------
+    got
+        The output, or [events, trials] where a `Probability` is expected.
+    expected
+        What it should be.
+    tolerance
+        Largest accepted error relative to the scale of `expected`.
+    """
+    if isinstance(expected, Probability):
+        return not _is_unlikely(got, expected.value)
+    value = _value(expected)
+    if got.shape != value.shape or got.dtype != value.dtype:
+        return False
+    return not _wrong(got, expected, tolerance).any()
+
+
+def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: float) -> str:
+    """Describe the first thing in which an output that does not agree differs."""
+    if isinstance(expected, Probability):
+        return _unlikely(name, got, expected.value)
+    value = _value(expected)
+    if got.shape != value.shape:
+        return f"`{name}` has shape {got.shape}; expected {value.shape}."
+    if got.dtype != value.dtype:
+        return f"`{name}` has dtype {got.dtype}; expected {value.dtype}."
+    bad = ~np.isfinite(got)
+    if bad.any() and np.isfinite(value).all():
+        where = f" at {_where(bad)}" if got.ndim else ""
+        return f"`{name}` is {got[bad][0]}{where}; it should be a finite number."
+    wrong = _wrong(got, expected, tolerance)
+    got_value, expected_value = got[wrong][0], value[wrong][0]
+    numbers = f"{got_value:.6g}", f"{expected_value:.6g}"
+    if numbers[0] == numbers[1]:
+        numbers = f"{got_value:.17g}", f"{expected_value:.17g}"
+    if got.ndim == 0:
+        return f"`{name}` is {numbers[0]}; expected {numbers[1]}."
+    count = int(wrong.sum())
+    extent = f"all {count}" if count == wrong.size else f"{count} of {wrong.size}"
+    return (
+        f"`{name}` differs in {extent} places, first at {_where(wrong)}: "
+        f"got {numbers[0]}, expected {numbers[1]}."
+    )
+
+
+def _value(expected: NDArray[Any] | Scaled) -> NDArray[Any]:
+    return expected.value if isinstance(expected, Scaled) else expected
+
+
+def _wrong(
+    got: NDArray[Any], expected: NDArray[Any] | Scaled, tolerance: float
+) -> NDArray[np.bool_]:
+    """Return where two arrays of equal shape and dtype differ."""
+    value = _value(expected)
+    with np.errstate(all="ignore"):
+        if isinstance(expected, Scaled):
+            scale = np.asarray(expected.scale)
+        else:
+            scale = np.abs(value[np.isfinite(value)]).max(initial=0.0)
+        allowed = ABSOLUTE_TOLERANCE + tolerance * np.nan_to_num(scale, nan=0.0, posinf=0.0)
+        close = np.abs(got - value) <= allowed
+    return np.asarray(~(close | (got == value) | (np.isnan(got) & np.isnan(value))))
+
+
+def _where(mask: NDArray[np.bool_]) -> str:
+    index = np.unravel_index(int(np.argmax(mask)), mask.shape)
+    return "[" + ", ".join(str(int(i)) for i in index) + "]"
+
+
+def _is_unlikely(got: NDArray[Any], probability: float) -> bool:
+    """Test a count against a binomial law with Chernoff's bound.
+
+    P(the fraction is as far from `probability`) <= 2 exp(-trials * KL(fraction, probability)),
+    for any number of trials (Hoeffding 1963, theorem 1), so a right answer fails with a
+    probability below `FALSE_ALARM`.
+    """
+    events, trials = (float(number) for number in got)
+    if trials == 0:
+        return True
+    return trials * _divergence(events / trials, probability) > math.log(2 / FALSE_ALARM)
+
+
+def _unlikely(name: str, got: NDArray[Any], probability: float) -> str:
+    events, trials = (float(number) for number in got)
+    if trials == 0:
+        return f"The {name} cannot be told: there was nothing to count."
+    return (
+        f"The {name} is {events / trials:.4f}, counted over {int(trials)}; expected "
+        f"{probability:.4f}. Chance does not explain the difference."
+    )
+
+
+def _divergence(fraction: float, probability: float) -> float:
+    """Return the Kullback-Leibler divergence of two coins, in nats."""
+    total = 0.0
+    for p, q in ((fraction, probability), (1 - fraction, 1 - probability)):
+        if p > 0:
+            if q <= 0:
+                return math.inf
+            total += p * math.log(p / q)
+    return total
