@@ -18,11 +18,13 @@ help: ## print this list
 setup: $(SETUP) ## make .venv with everything the course needs
 
 demo: $(SETUP) $(BOOK) ## build the site, then fill demo/ with a sample class and grade it
+	@command -v bwrap >/dev/null || scripts/system_packages.sh bubblewrap libseccomp2 || true
 	@$(RUN) .venv/bin/python -m autograder.demo
 
 test: $(SETUP) ## run the tests
 	@for browser in chromium chromium-browser google-chrome google-chrome-stable; do \
 		command -v $$browser >/dev/null && exit 0; done; scripts/system_packages.sh chromium
+	@command -v bwrap >/dev/null || scripts/system_packages.sh bubblewrap libseccomp2
 	@$(RUN) .venv/bin/python -m pytest -m "not evidence"
 
 evidence: $(SETUP) ## run the long measurements

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from autograder import cli, notebooks
 from autograder.course import CONFIG, Course, CourseError
+from autograder.sandbox import Sandbox, SandboxUnavailable
 from autograder.tasks import ASSIGNMENTS
 
 _STUB = "raise NotImplementedError()"
@@ -230,7 +231,9 @@ def _replaced(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def make(folder: Path, config_file: Path, sources: Sequence[Path]) -> Course:
+def make(
+    folder: Path, config_file: Path, sources: Sequence[Path], sandbox: str | None = None
+) -> Course:
     """Write the course of the sample class, what is there already excepted.
 
     Parameters
@@ -241,6 +244,8 @@ def make(folder: Path, config_file: Path, sources: Sequence[Path]) -> Course:
         The `nbgrader_config.py` that it builds on.
     sources
         The exercises.
+    sandbox
+        See `Course`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write(
@@ -251,9 +256,9 @@ def make(folder: Path, config_file: Path, sources: Sequence[Path]) -> Course:
         f"load_subconfig({os.path.relpath(config_file, folder)!r}, path=str(here))\n"
         "c = get_config()\n"
         "c.CourseDirectory.root = str(here)\n"
-        "c.Execute.timeout = 10\n",
+        "c.GradeSubmission.cell_seconds = 5\n",
     )
-    course = Course(folder.resolve() / CONFIG)
+    course = Course(folder.resolve() / CONFIG, sandbox)
     for path in sources:
         course.release(path)
         source = notebooks.source_notebook(path)
@@ -292,6 +297,20 @@ def _row(student: str, points: Sequence[dict[str, tuple[float, float]]]) -> Iter
             yield "not graded"
 
 
+def sandbox_or_none() -> str | None:
+    """Return "none", loudly, where the sandbox cannot be built: this class means no harm."""
+    try:
+        with Sandbox() as sandbox:
+            sandbox.check()
+    except SandboxUnavailable as error:
+        cli.errors.print(f"{error}\n", markup=False)
+        cli.errors.print(
+            "The sample class, and only it, is graded WITHOUT A SANDBOX now.", style="bold red"
+        )
+        return "none"
+    return None
+
+
 def main() -> int:
     """Make and grade the sample class in `demo/`, and show it."""
     console = cli.console
@@ -302,7 +321,7 @@ def main() -> int:
             root = root.parent
         sources = [root / "exercises" / name / f"{name}.py" for name in ASSIGNMENTS]
         console.print("Making the sample class in demo/", markup=False)
-        course = make(root / "demo", root / CONFIG, sources)
+        course = make(root / "demo", root / CONFIG, sources, sandbox_or_none())
         names = [path.stem for path in sources]
         console.print(
             f"Grading {len(STUDENTS)} students in {len(names)} assignments; the first "

@@ -90,7 +90,7 @@ def test_making_it_again_touches_nothing(tmp_path):
 @pytest.mark.evidence
 def test_the_whole_class_gets_the_same_scores_from_stock_nbgrader(tmp_path):
     """`nbgrader autograde` with its own preprocessors on every file that it can open."""
-    from test_grading import STOCK, nbgrader
+    from test_course import STOCK, nbgrader
 
     sources = [ROOT / "exercises" / name / f"{name}.py" for name in ASSIGNMENTS]
     ours = demo.make(tmp_path / "ours", ROOT / CONFIG, sources)
