@@ -134,7 +134,7 @@ def test_grade_reports_and_export_writes(course):
     status, text = run("grade", "l2", "--jobs", "1")
     assert status == 1
     assert "l2 of ann: 3 of 6" in text
-    assert "l2 of bob: l2.ipynb is not a notebook" in text
+    assert "l2 of bob: The file is no notebook" in text
     assert "1 graded, 0 unchanged, 1 not graded" in text
     assert str(course.root / "grading.log") in text.replace("\n", "")
     assert "[INFO]" not in text
