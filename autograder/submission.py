@@ -92,11 +92,7 @@ def read(path: Path) -> bytes:
     except (OSError, ValueError):
         reason = "is a link" if path.is_symlink() else "could not be opened"
         raise Unreadable(f"The notebook {reason}. Hand in the .ipynb file itself.") from None
-    if len(content) > MAX_BYTES:
-        raise Unreadable(
-            f"The file has more than {MAX_BYTES // 1_000_000} MB. "
-            "Clear all outputs, save the notebook and hand it in again."
-        )
+    _check_size(content)
     return content
 
 
@@ -121,6 +117,14 @@ def rebuild(content: bytes, release: NotebookNode) -> Submission:
     """
     notes = _Notes()
     return _Rebuild(_cells(_parse(content, notes), notes), release, notes).done()
+
+
+def _check_size(content: bytes) -> None:
+    if len(content) > MAX_BYTES:
+        raise Unreadable(
+            f"The file has more than {MAX_BYTES // 1_000_000} MB. "
+            "Clear all outputs, save the notebook and hand it in again."
+        )
 
 
 class _Notes:
@@ -166,8 +170,7 @@ class _Cell:
 
 
 def _parse(content: bytes, notes: _Notes) -> Any:
-    if len(content) > MAX_BYTES:
-        raise Unreadable(f"The file is larger than {MAX_BYTES} bytes. Clear all its outputs.")
+    _check_size(content)
     encoding = json.detect_encoding(content)
     if encoding != "utf-8":
         notes.say("The file was not saved as plain UTF-8; it was read all the same.")
