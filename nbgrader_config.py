@@ -33,6 +33,9 @@ c.Autograde.autograde_preprocessors = [
     "autograder.harmless.Harmless",
 ]
 
+# Feedback is one file that runs nothing and asks no other host.
+c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
+
 # How `nbgrader zip_collect` reads the names of downloaded files: STUDENT_NAME.ipynb, with
 # anything a learning platform puts between the two or behind them (ann_4711_l2-1.ipynb).
 c.FileNameCollectorPlugin.named_regexp = (

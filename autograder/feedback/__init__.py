@@ -1,0 +1,73 @@
+"""The page that a student gets back: one file, which runs nothing and asks no other host.
+
+nbgrader's own page loads MathJax, which needs a network and runs on whatever is on the page.
+Here formulas are set when the page is made.
+"""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import tostring
+
+from jinja2 import pass_context
+from latex2mathml.converter import Converter
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from traitlets.config import Config
+
+
+class FeedbackExporter(HTMLExporter):
+    """A graded notebook as a feedback page, for `GenerateFeedback.exporter_class`."""
+
+    def __init__(self, config: Config | None = None, **options: Any) -> None:
+        # nbgrader sets its own template for every HTMLExporter; the section of a subclass wins.
+        config = Config(config or {})
+        config.FeedbackExporter.template_name = Path(__file__).parent.name
+        config.FeedbackExporter.extra_template_basedirs = [str(Path(__file__).parents[1])]
+        super().__init__(config=config, **options)
+        self.exclude_input_prompt = self.exclude_output_prompt = True
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        """Return markdown as HTML, its formulas as MathML."""
+        renderer = _Renderer(
+            escape=False,
+            attachments=context.get("cell", {}).get("attachments", {}),
+            exclude_anchor_links=True,
+        )
+        return str(MarkdownWithMath(renderer=renderer).render(source))
+
+
+class _Renderer(IPythonRenderer):
+    def inline_math(self, body: str) -> str:
+        return mathml(body)
+
+    def block_math(self, body: str) -> str:
+        return f'<span class="formula">{mathml(body, "block")}</span>'
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+
+def mathml(formula: str, display: str = "inline") -> str:
+    """Return a formula as MathML, or as it stands when it is none.
+
+    Parameters
+    ----------
+    formula
+        LaTeX, without dollar signs.
+    display
+        "inline" or "block".
+    """
+    try:
+        element = Converter(display=display).convert_to_element(formula)
+        for part in element.iter():
+            # The converter writes some characters as entities, and its own last step, which
+            # resolves them, would also let tags through.
+            part.text = html.unescape(part.text or "")
+        return tostring(element, encoding="unicode")
+    except Exception:
+        # The converter has a dozen kinds of errors; a comment of a grader may hold any of them.
+        return f"<code>{html.escape(formula)}</code>"
