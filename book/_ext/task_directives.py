@@ -1,0 +1,220 @@
+"""Sphinx directives that read the declarations of the tasks, so that book and grader agree.
+
+`common-mistakes` lists what the grader knows by name, `points-table` what earns points.  Both link
+to the tasks on the pages of the exercises, where `doctree-read` has left targets for them.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.util.docutils import SphinxDirective
+from sphinx_design.shared import create_component
+
+import autograder
+
+PACKAGE = Path(autograder.__file__).parent
+# A page with one of the directives is built anew when one of these changes.
+DECLARATIONS = [PACKAGE / "task.py", *sorted((PACKAGE / "tasks").glob("*.py"))]
+
+
+def points(number):
+    """Write a number of points as people do: 3 and not 3.0."""
+    return f"{number:g}"
+
+
+def marked(text):
+    """Return the nodes of a text in which code stands between backquotes."""
+    return [
+        nodes.literal("", part) if i % 2 else nodes.Text(part)
+        for i, part in enumerate(text.split("`"))
+        if part
+    ]
+
+
+def target(env, node, name):
+    """Make a node a place that links find by name; docutils would change underscores."""
+    node["ids"].append(name)
+    env.get_domain("std").anonlabels[name] = (env.docname, name)
+
+
+def link(env, name, *children):
+    """Return a link to a target, on this page or another; a build warns when there is none."""
+    text = nodes.inline("", "", *children)
+    return pending_xref(
+        "",
+        text,
+        refdoc=env.docname,
+        refdomain="std",
+        reftype="ref",
+        reftarget=name,
+        refexplicit=True,
+        refwarn=True,
+    )
+
+
+class FromTasks(SphinxDirective):
+    """A directive that names tasks or an assignment and depends on their declarations."""
+
+    def run(self):
+        """Return what the directive shows."""
+        for path in DECLARATIONS:
+            self.env.note_dependency(str(path))
+        return [self.shown()]
+
+
+class CommonMistakes(FromTasks):
+    """The mistakes that the grader knows by name, folded, for each of the tasks that are named.
+
+    Each has the target `mistake-TASK-ID`, and the list of a task `mistakes-TASK`.  What a task
+    shares with an earlier one of the same box is told there.
+    """
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def shown(self):
+        """Return the box."""
+        names = self.arguments[0].split()
+        unknown = [name for name in names if name not in autograder.tasks]
+        if unknown:
+            raise self.error(f"There is no task {', '.join(unknown)}.")
+        known = {
+            name: (*autograder.tasks[name].misconceptions, *autograder.tasks[name].requirements)
+            for name in names
+        }
+        made_in = {}
+        for name in names:
+            for one in known[name]:
+                made_in.setdefault((one.id, one.explanation), []).append(name)
+        title = nodes.title("", "Common mistakes")
+        intro = nodes.paragraph(
+            "",
+            "",
+            *marked(
+                "What `check` knows by name, in its words: what the code computes and why that is "
+                "wrong. Try the exercise first and look afterwards."
+            ),
+        )
+        box = nodes.admonition("", title, intro, classes=["common-mistakes"])
+        for name in names:
+            own = [
+                (one, made_in[one.id, one.explanation])
+                for one in known[name]
+                if made_in[one.id, one.explanation][0] == name
+            ]
+            shared = Counter(
+                made_in[one.id, one.explanation][0]
+                for one in known[name]
+                if made_in[one.id, one.explanation][0] != name
+            )
+            box += self.folded(name, own, shared)
+        return box
+
+    def folded(self, name, own, shared):
+        """Return the mistakes of one task, those first told here and where the others are."""
+        count = len(own) + shared.total()
+        title = nodes.rubric(
+            "",
+            "",
+            nodes.literal("", name),
+            nodes.Text(f" · {count} mistake{'' if count == 1 else 's'}"),
+        )
+        body = nodes.paragraph(
+            "", "", link(self.env, f"task-{name}", nodes.Text("The task in the exercise"))
+        )
+        target(self.env, body, f"mistakes-{name}")
+        items = nodes.bullet_list("", *(self.item(one, tasks) for one, tasks in own))
+        dropdown = create_component(
+            "dropdown",
+            classes=[],
+            rawtext="",
+            children=[title, body, items],
+            opened=False,
+            type="dropdown",
+            has_title=True,
+            icon=None,
+            chevron=None,
+            container_classes=["sd-mb-2"],
+            title_classes=[],
+            body_classes=[],
+        )
+        for first, number in shared.items():
+            rest = nodes.paragraph(
+                "", f"And {number} that {'is' if number == 1 else 'are'} told above, in "
+            )
+            rest += link(self.env, f"mistakes-{first}", nodes.literal("", first))
+            rest += nodes.Text(".")
+            dropdown += rest
+        return dropdown
+
+    def item(self, one, tasks):
+        """Return one mistake, a target for each of the tasks in which it can be made."""
+        text = nodes.paragraph("", "", *marked(f"{one.explanation} "))
+        text += nodes.inline("", one.id, classes=["muted"])
+        item = nodes.list_item("", text)
+        for name in tasks:
+            target(self.env, item, f"mistake-{name}-{one.id}")
+        return item
+
+
+class PointsTable(FromTasks):
+    """The points of an assignment: for each task what earns them, and what can cost some."""
+
+    required_arguments = 1
+
+    def shown(self):
+        """Return the table."""
+        assignment = self.arguments[0]
+        tasks = [task for task in autograder.tasks.values() if task.assignment == assignment]
+        if not tasks:
+            raise self.error(f"There is no assignment {assignment}.")
+        rows = [self.row(task) for task in tasks]
+        total = sum(task.max_points for task in tasks)
+        rows.append(([nodes.paragraph("", "all")], points(total)))
+        return table(("task", "points"), rows)
+
+    def row(self, task):
+        """Return the cells of one task."""
+        name = link(self.env, f"task-{task.name}", nodes.literal("", task.name))
+        parts = [
+            f"{aspect.name}\N{NO-BREAK SPACE}{points(aspect.points)}" for aspect in task.aspects
+        ]
+        unless = " and another ".join(f"unless it {one.name}" for one in task.requirements)
+        texts = [" · ".join(parts), *([f"A quarter is lost {unless}."] if unless else [])]
+        cell = [nodes.paragraph("", "", name)]
+        cell += [nodes.paragraph("", text, classes=["muted"]) for text in texts]
+        return cell, points(task.max_points)
+
+
+def table(head, rows):
+    """Return a table whose first column has lists of nodes and whose second has texts."""
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in head), cols=len(head))
+    group += nodes.thead("", line([nodes.paragraph("", head[0])], head[1]))
+    group += nodes.tbody("", *(line(*row) for row in rows))
+    return nodes.table("", group, classes=["points-table"])
+
+
+def line(first, second):
+    """Return one row of a table."""
+    return nodes.row("", nodes.entry("", *first), nodes.entry("", nodes.paragraph("", second)))
+
+
+def mark_tasks(app, doctree):
+    """Make the cell in which a task is answered a target, on the pages of the exercises."""
+    if not app.env.docname.startswith("exercises/"):
+        return
+    for block in doctree.findall(nodes.literal_block):
+        defined = re.match(r"(?:def|class) (\w+)", block.astext())
+        if defined and defined[1] in autograder.tasks:
+            target(app.env, block.parent, f"task-{defined[1]}")
+
+
+def setup(app):
+    """Register the extension with Sphinx."""
+    app.add_directive("common-mistakes", CommonMistakes)
+    app.add_directive("points-table", PointsTable)
+    app.connect("doctree-read", mark_tasks)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
