@@ -12,7 +12,13 @@ import nbformat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample import SOURCE, STUB
+from nbgrader.preprocessors import (
+    CheckCellMetadata,
+    DeduplicateIds,
+    OverwriteCells,
+    OverwriteKernelspec,
+)
+from sample import SOURCE, STUB, exercise, make_course
 
 from autograder import notebooks, submission
 from autograder.submission import Unreadable, read, rebuild
@@ -385,6 +391,28 @@ def test_repairs(solved, release, change, note):
         assert said[0].isupper() or said.startswith("nbgrader")
         assert said.endswith(".")
         assert said.isprintable()
+
+
+@pytest.mark.filterwarnings("ignore:Object of type")
+def test_nbgraders_own_steps_find_nothing_to_change(tmp_path):
+    """They compare a submission with the gradebook, and stop at what does not fit."""
+    course = make_course(tmp_path)
+    course.release(exercise(course))
+    released = notebooks.student_notebook(notebooks.source_notebook(exercise(course)))
+    names = {"assignment": "l2", "notebook": "l2", "student": "ann"}
+    resources = {"nbgrader": {**names, "db_url": f"sqlite:///{course.root}/gradebook.db"}}
+    for change in (no_change, in_another, doubled_everything, points_raised, nothing_but_text):
+        notebook = json.loads(json.dumps(released))
+        for cell in notebook["cells"]:
+            if cell["id"] in TASKS:
+                cell["source"] = function(cell["id"], "mine")
+        notebook["cells"].insert(3, code("x = 1"))
+        change(notebook)
+        result = rebuilt(notebook, released).notebook
+        stepped = copy.deepcopy(result)
+        for step in (DeduplicateIds, OverwriteKernelspec, OverwriteCells, CheckCellMetadata):
+            stepped, _ = step().preprocess(stepped, resources)
+        assert stepped == result
 
 
 def test_a_deleted_answer_comes_back_empty(solved, release):
