@@ -333,6 +333,29 @@ def test_page_fits_the_window(visit, width):
     assert visit.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verdicts_can_be_read(visit, scheme):
+    """Right and wrong stand out from the ground in light and in dark, as WCAG asks."""
+    visit.emulate_media(color_scheme=scheme)
+    color = "e => getComputedStyle(e)"
+    ground = visit.locator("body").evaluate(f"{color}.backgroundColor")
+    for verdict in ("right", "wrong"):
+        word = visit.locator("#check-f td b").get_by_text(verdict, exact=True)
+        assert contrast(word.evaluate(f"{color}.color"), ground) >= 4.5
+
+
+def contrast(one, other):
+    """Return the contrast of two colors written as rgb(…)."""
+
+    def luminance(color):
+        parts = np.array([int(part) for part in re.findall(r"\d+", color)[:3]]) / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    dark, light = sorted([luminance(one), luminance(other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
 @pytest.mark.parametrize("policy", [True, False])
 def test_policy_holds_where_the_notebook_is_not_harmless(browser, tmp_path, policy):
     """Were a student's HTML on the page after all, the page's own policy would stop it.

@@ -67,6 +67,11 @@ def mathml(formula: str, display: str = "inline") -> str:
             # The converter writes some characters as entities, and its own last step, which
             # resolves them, would also let tags through.
             part.text = html.unescape(part.text or "")
+            if part.text in ("‖", "|"):
+                # Else the first of a pair grows with the formula, the second with its exponent.
+                part.attrib.setdefault("stretchy", "false")
+            elif part.tag == "mi" and len(part.text) > 1:
+                part.text += "\N{THIN SPACE}"
         return tostring(element, encoding="unicode")
     except Exception:
         # The converter has a dozen kinds of errors; a comment of a grader may hold any of them.
