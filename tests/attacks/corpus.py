@@ -1,0 +1,15 @@
+"""All attacks, a module for each few rows of THREATS.md."""
+
+from attacks import escaping, files, legitimate, limits, pipes, reading, scoring
+
+ATTACKS = [
+    *scoring.ATTACKS,
+    *escaping.ATTACKS,
+    *pipes.ATTACKS,
+    *limits.ATTACKS,
+    *files.ATTACKS,
+    *reading.ATTACKS,
+]
+LEGITIMATE = legitimate.ATTACKS
+BY_NAME = {attack.name: attack for attack in [*ATTACKS, *LEGITIMATE]}
+assert len(BY_NAME) == len(ATTACKS) + len(LEGITIMATE)
