@@ -1,8 +1,11 @@
 """Sphinx settings of the book that have to be computed."""
 
 import hashlib
+import socket
+import time
 from importlib import metadata, util
 from pathlib import Path
+from subprocess import DEVNULL, Popen
 
 import sphinxcontrib.katex
 
@@ -25,6 +28,28 @@ def find_node():
     return "node"
 
 
+def start_katex(rundir, timeout):
+    """Start the program that typesets formulas; return its process and a socket to talk to it.
+
+    The extension's own way over a socket in the file system connects as soon as the file is there,
+    which is a moment before the program listens. Its way over the loopback interface waits 0.09 s
+    for every formula, as both sides send a message in two parts and TCP holds back the second.
+    """
+    server = sphinxcontrib.katex.KaTeXServer
+    path = rundir / "katex.sock"
+    process = Popen(server.build_command(socket=path), stdin=DEVNULL, stdout=DEVNULL, cwd=rundir)
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        connection = socket.socket(socket.AF_UNIX)
+        if connection.connect_ex(str(path)) == 0:
+            return process, connection
+        connection.close()
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    raise server.timeout_error(timeout)
+
+
 def cache_key():
     """Return a short hash of the chapters' modules and of the versions of the libraries.
 
@@ -42,10 +67,7 @@ def cache_key():
 def configure(app, config):
     """Fill in the settings that depend on this machine or on other settings."""
     sphinxcontrib.katex.NODEJS_BINARY = find_node()
-    # Its default, a socket in the file system, is there a moment before the server listens; a build
-    # that asks in that moment fails. The way over the loopback interface tries again.
-    server = sphinxcontrib.katex.KaTeXServer
-    server.start_server_process = server.start_network_socket
+    sphinxcontrib.katex.KaTeXServer.start_server_process = start_katex
     # On a busy machine Node.js may need longer than the five seconds that are allowed by default.
     sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120
     cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()

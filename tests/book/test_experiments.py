@@ -47,6 +47,17 @@ def test_data_depend_on_the_generator_only():
     assert not torch.equal(first.x_train, other.x_train)
 
 
+def test_changing_drawn_digits_leaves_the_next_draw_alone():
+    """What one experiment does to its digits does not reach another's."""
+    first = ex.noisy_digits(np.random.default_rng(1))
+    before = first.x_train.clone(), first.y_test.clone()
+    for tensor in (first.x_train, first.y_train, first.x_test, first.y_test):
+        tensor.zero_()
+    again = ex.noisy_digits(np.random.default_rng(1))
+    assert torch.equal(again.x_train, before[0])
+    assert torch.equal(again.y_test, before[1])
+
+
 def test_seeded_repeats_itself_and_leaves_the_global_generator_alone():
     """A block draws the same numbers each time; what follows it is as if it had not been there."""
     torch.manual_seed(0)

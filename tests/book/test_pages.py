@@ -1,7 +1,11 @@
 """What a reader finds on the built pages."""
 
 import re
+import subprocess
+import sys
+import tempfile
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
@@ -266,6 +270,59 @@ def test_no_button_leads_to_an_unknown_repository(pages):
         links = " ".join(Page(path).links)
         assert "executablebooks/jupyter-book" not in links, name
         assert "/issues/new" not in links, name
+
+
+HESITANT = """
+import socket, sys, time
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+time.sleep(0.3)
+if sys.argv[2] == "listens":
+    server.listen()
+    server.accept()[0].sendall(b"ready")
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def hesitant(monkeypatch):
+    """Put a program in KaTeX's place whose socket is there before it listens, if it ever does."""
+    started = []
+
+    def start(program, timeout):
+        command = [sys.executable, "-c", HESITANT, str(folder / "katex.sock"), program]
+        server = sphinxcontrib.katex.KaTeXServer
+        monkeypatch.setattr(server, "build_command", lambda socket: command)
+        return course_book.start_katex(folder, timeout)
+
+    def remember(*args, **options):
+        started.append(subprocess.Popen(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(course_book, "Popen", remember)
+    # Not tmp_path: the path of a socket may have about a hundred characters only.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        yield start, started
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_formulas_wait_for_a_program_that_is_slow_to_listen(hesitant):
+    """A socket that is in the file system already may still refuse; the build asks again."""
+    start, _ = hesitant
+    _, connection = start("listens", timeout=60)
+    with connection:
+        assert connection.recv(5) == b"ready"
+
+
+def test_formulas_give_up_on_a_program_that_never_listens(hesitant):
+    """The build ends with an error that names the limit, and the program does not stay behind."""
+    start, started = hesitant
+    with pytest.raises(sphinxcontrib.katex.KaTeXError, match=r"0\.5 seconds"):
+        start("never", timeout=0.5)
+    assert started[0].poll() is not None
 
 
 @pytest.mark.parametrize(("url", "shown"), [("", False), ("https://example.org/course", True)])
