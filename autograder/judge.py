@@ -196,6 +196,8 @@ class _Diagnosis:
             if len(causes) == 1:
                 mistake = causes[0]
                 lines.append(_explanation(mistake))
+            else:
+                lines += _told_several(causes)
         elif self.known:
             mistake, told = self._told_known(aspect)
             lines += told

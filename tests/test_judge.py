@@ -1,12 +1,18 @@
 """The judge on a task small enough to see through."""
 
+import json
+import tracemalloc
+from functools import cache
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from solutions import solution
 
 from autograder.compare import FALSE_ALARM
 from autograder.judge import judge
+from autograder.observe import observe
 from autograder.task import (
     Aspect,
     Case,
@@ -18,6 +24,7 @@ from autograder.task import (
     Scaled,
     Task,
 )
+from autograder.tasks import tasks
 
 
 def double(inputs, *, factor=2.0, shift=0.0):
@@ -196,3 +203,114 @@ def test_false_alarms_are_rarer_than_promised(probability, tosses):
     rejected = [heads for heads in range(tosses + 1) if not tossed(probability, heads, tosses)]
     assert rejected
     assert binom.pmf(rejected, tosses, probability).sum() < FALSE_ALARM
+
+
+# A stranger's program may return anything.
+
+DTYPES = ["?", "u1", "i2", "i8", "f2", "f4", "f8", ">f8", "g", "c8", "c16", "G"]
+FILLS = [0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324]
+
+
+@cache
+def answered(name):
+    """Return the cases of a task and what the solution gives for them."""
+    task = tasks[name]
+    cases = task.draw(np.random.default_rng(0))
+    return cases, observe(task, solution(task.assignment), cases).cases
+
+
+@st.composite
+def strange_arrays(draw, right):
+    """Draw an array that may be nearly right, or nothing like it."""
+    shape = draw(
+        st.sampled_from(
+            [
+                right.shape,
+                right.shape,
+                right.shape,
+                right.shape[::-1],
+                right.shape[1:],
+                right.shape[:-1],
+                (1, *right.shape),
+                (*right.shape, 1),
+                (3, *right.shape),
+                (right.size,),
+                (2,),
+                (0,),
+                (),
+                (1,) * 30,
+            ]
+        )
+    )
+    dtype = draw(st.sampled_from(["f8", "f8", *DTYPES]))
+    with np.errstate(all="ignore"):
+        if draw(st.booleans()):
+            array = np.resize(right, shape) * draw(st.sampled_from([1.0, 2.0, -1.0, 1e300]))
+        else:
+            array = np.full(shape, draw(st.sampled_from(FILLS)))
+        if array.size and draw(st.booleans()):
+            array.flat[draw(st.integers(0, array.size - 1))] = draw(st.sampled_from(FILLS))
+        array = array.astype(dtype)
+    # What comes through a pipe is often read-only.
+    array.setflags(write=draw(st.booleans()))
+    return array
+
+
+@st.composite
+def strange_observations(draw, name):
+    _, observed = answered(name)
+    names = sorted({key for one in observed for key in one.outputs})
+    replaced = draw(st.sets(st.sampled_from(names)))
+    observations = []
+    for one in observed:
+        outputs = dict(one.outputs)
+        for key in replaced & outputs.keys():
+            if draw(st.integers(0, 9)):
+                outputs[key] = draw(strange_arrays(outputs[key]))
+            else:
+                del outputs[key]
+        observations.append(Observation(outputs))
+    return Observations(tuple(observations))
+
+
+@pytest.mark.parametrize("name", list(tasks))
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_whatever_comes_back_there_is_a_report(name, data):
+    """Arrays of any dtype, shape and value are judged without an exception or a warning."""
+    cases, _ = answered(name)
+    observations = data.draw(strange_observations(name))
+    report = judge(tasks[name], cases, observations)
+    assert 0 <= report.points <= report.max_points == tasks[name].max_points
+    assert len(str(report)) < 20_000
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_counts_that_a_program_sends_are_not_believed():
+    """Only what is counted here is compared with a law: no mask, no points for it."""
+    task = tasks["dropout_forward"]
+    cases, _ = answered("dropout_forward")
+    forged = []
+    for case in cases:
+        everything = np.ones(case.inputs["x"].shape, bool)
+        expected = task.reference({**case.inputs, "mask": everything, "redrawn": everything})
+        forged.append(
+            {
+                name: np.array([law.value * 1e5, 1e5])
+                for name, law in expected.items()
+                if isinstance(law, Probability)
+            }
+        )
+    report = judge(task, cases, Observations(tuple(map(Observation, forged))))
+    assert report.points == 0
+
+
+def test_a_huge_array_is_judged_at_once():
+    """An array far larger than what is asked costs no more memory than a few copies of it."""
+    huge = np.ones((2000, 2000))
+    tracemalloc.start()
+    report = verdict({"out": huge, "total": huge})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report.points == 0
+    assert peak < 3 * huge.nbytes

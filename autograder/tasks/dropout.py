@@ -767,7 +767,12 @@ def _monte_carlo(
 def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
     kept, dropped = _kept_and_dropped(inputs, batch_statistics=False)
     mean = outputs.get("mean")
-    if mean is None or mean.shape != kept.shape or not np.isfinite(mean).all():
+    if (
+        mean is None
+        or mean.shape != kept.shape
+        or mean.dtype != np.float64
+        or not np.isfinite(mean).all()
+    ):
         return Randomness({"mean": kept}, {})
     counts = np.round(_shares(mean, kept, dropped, inputs["n_samples"]) * inputs["n_samples"])
     constant = (counts == 0) | (counts == inputs["n_samples"])

@@ -561,17 +561,22 @@ def test_wrong_trainings_are_named(function, misconception, points):
 
 
 @pytest.mark.parametrize(
-    ("mistake", "misconception"),
-    [({"ddof": 0}, "bn-biased-running-var"), ({"scaled": False}, "dropout-no-rescale")],
+    ("mistake", "misconception", "points"),
+    [
+        ({"ddof": 0}, "bn-biased-running-var", 6 - 0.75),
+        ({"scaled": False}, "dropout-no-rescale", 3),
+    ],
 )
-def test_training_a_wrong_network_names_the_mistake_of_the_network(mistake, misconception):
-    """A right loop around a wrong network is told what is wrong with the network."""
+def test_a_right_loop_around_a_wrong_network_earns_half(mistake, misconception, points):
+    """What only the network has wrong costs half here and is put down to the network."""
 
     def train(*arguments):
         return train_in_place_on_copies(*arguments, network=wrong_network(**mistake))
 
     report = grade("train", {**solved, "train": train}, 0)
-    assert names_of(report) == {misconception}
+    assert report.points == points
+    assert "wrong `two_layer_net`" in str(report)
+    assert misconception in str(report)
 
 
 # What earns nothing, what is said about it, and how long it takes.
