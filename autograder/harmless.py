@@ -29,16 +29,17 @@ MAX_CELL = 5_000_000
 
 _ESCAPE_SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colors and movements of the cursor
-    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links and other strings
+    r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # titles, links and other strings
     r"|\x1b[ -/]*[0-OQ-WYZ\\`-~]"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# Unicode's default ignorable characters, those that turn the direction of what follows, and what
-# looks like a blank and is none.  Variation selectors, which follow emoji, stay.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Control characters, Unicode's default ignorable characters, those that turn the direction of
+# what follows, and what looks like a blank and is none.  Variation selectors, which follow emoji,
+# stay.
 _INVISIBLE = re.compile(
     r"(?<=[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])"
     r"\u200d(?=[\u2190-\u2bff\U0001f000-\U0001faff])"  # emoji made of several
-    r"|([\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    r"|([\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u2800\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff])"
 )
@@ -89,7 +90,7 @@ def _clean_cell(cell: NotebookNode) -> None:
     if marks:
         cell.metadata.nbgrader = marks
     if added or marks.get("solution"):
-        cell.source = shown(_joined(cell.source), MAX_SOURCE)
+        cell.source = typed(_joined(cell.source))
         if cell.cell_type != "code":
             cell.cell_type = "markdown"
             cell.source = _as_typed(cell.source)
@@ -99,11 +100,11 @@ def _clean_cell(cell: NotebookNode) -> None:
         cell.outputs = list(_outputs(cell.outputs, check))
 
 
-def shown(text: str, limit: int = MAX_TEXT) -> str:
-    """Return a text in which all that is there can be seen, and that shows only what is there.
+def typed(text: str, limit: int = MAX_SOURCE) -> str:
+    """Return a text as it was typed, with everything in it that cannot be seen spelled out.
 
-    Terminal sequences and control characters are taken out; characters that are invisible or turn
-    the direction of writing become ⟨U+202E⟩ and so on.
+    Control characters and characters that are invisible or turn the direction of writing become
+    ⟨U+202E⟩ and so on.
 
     Parameters
     ----------
@@ -114,9 +115,21 @@ def shown(text: str, limit: int = MAX_TEXT) -> str:
     """
     rest = len(text) - limit
     text = re.sub(r"\r\n?", "\n", text[:limit])
-    text = _CONTROL.sub("", _ESCAPE_SEQUENCE.sub("", text))
     text = _INVISIBLE.sub(lambda found: f"⟨U+{ord(found[1]):04X}⟩" if found[1] else found[0], text)
     return f"{text}\n[{rest} more characters are not shown]" if rest > 0 else text
+
+
+def printed(text: str, limit: int = MAX_TEXT) -> str:
+    """Return what a program printed, without colors and what else is meant for a terminal.
+
+    In a source these stay, spelled out by `typed`: there they could hide code.
+
+    Parameters
+    ----------
+    text, limit
+        As for `typed`.
+    """
+    return typed(_CONTROL.sub("", _ESCAPE_SEQUENCE.sub("", text)), limit)
 
 
 def _joined(text: object) -> str:
@@ -151,7 +164,7 @@ def _outputs(outputs: list[NotebookNode], check: bool) -> Iterator[NotebookNode]
 def _verdict(output: NotebookNode) -> NotebookNode:
     """Return the grader's own result; it may quote the student, escaped."""
     data = {
-        kind: shown(_joined(output.data[kind]), len(_joined(output.data[kind])))
+        kind: printed(_joined(output.data[kind]), len(_joined(output.data[kind])))
         for kind in ("text/plain", "text/html")
         if kind in output.data
     }
@@ -164,10 +177,10 @@ def _verdict(output: NotebookNode) -> NotebookNode:
 def _output(output: NotebookNode) -> NotebookNode:
     if output.output_type == "stream":
         name = "stderr" if output.name == "stderr" else "stdout"
-        return _new("stream", name=name, text=shown(_joined(output.text)))
+        return _new("stream", name=name, text=printed(_joined(output.text)))
     if output.output_type == "error":
-        name, value = shown(output.ename, 200), shown(output.evalue)
-        traceback = shown("\n".join(output.traceback)) or f"{name}: {value}"
+        name, value = printed(output.ename, 200), printed(output.evalue)
+        traceback = printed("\n".join(output.traceback)) or f"{name}: {value}"
         return _new("error", ename=name, evalue=value, traceback=[traceback])
     if output.output_type not in ("display_data", "execute_result"):
         return _note("An output of an unknown kind is not shown.")
@@ -188,7 +201,7 @@ def _output(output: NotebookNode) -> NotebookNode:
     if text is None:
         kinds = ", ".join(sorted(output.data)) or "no kind"
         text = f"[An output of {kinds} is not shown]"
-    return _new(output.output_type, {"text/plain": shown(_joined(text))}, **options)
+    return _new(output.output_type, {"text/plain": printed(_joined(text))}, **options)
 
 
 def _new(kind: str, data: Any = None, **content: Any) -> NotebookNode:

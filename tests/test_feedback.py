@@ -10,8 +10,10 @@ from pathlib import Path
 
 import matplotlib.image
 import nbformat
+import nbgrader
 import numpy as np
 import pytest
+from nbconvert.exporters import HTMLExporter
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output, new_raw_cell
 from nbgrader.api import Gradebook
@@ -382,6 +384,38 @@ def test_policy_holds_where_the_notebook_is_not_harmless(browser, tmp_path, poli
     page.wait_for_load_state("networkidle")
     assert page.evaluate("window.hit") == (None if policy else 1)
     assert bool(reached) != policy
+    context.close()
+
+
+def test_nothing_runs_in_formgrader(browser, tmp_path):
+    """Formgrader's page for grading by hand shows the same notebook as text, too."""
+    templates = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"
+    exporter = HTMLExporter(
+        template_name="formgrade", extra_template_basedirs=[os.fspath(templates)]
+    )
+    text, _ = exporter.from_notebook_node(graded_notebook(), {"index": 0, "total": 1})
+    file = tmp_path / "page.html"
+    file.write_text(text)
+    context = browser.new_context()
+    asked = []
+    # nbgrader's own scripts, which are not there, and MathJax.
+    context.route("**", lambda route: (asked.append(route.request.url), route.abort()))
+    context.route(file.as_uri(), lambda route: route.continue_())
+    page = context.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("window.hit") is None
+    assert not [url for url in asked if "evil" in url]
+    assert [text.removeprefix("\n") for text in texts(page, ".text_cell pre")] == [
+        attack.removeprefix("\n") for attack in ATTACKS + ATTACKS[:5]
+    ]
+    # What MathJax skips by itself, and what it is told to skip.
+    formulas = page.locator(
+        "xpath=//body//*[text()[contains(., '\\href') or contains(., 'hit=1')]]"
+    )
+    assert formulas.count() > 0
+    skipped = "all => all.every(e => e.closest('pre, code, .tex2jax_ignore'))"
+    assert formulas.evaluate_all(skipped)
     context.close()
 
 

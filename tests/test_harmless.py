@@ -22,7 +22,15 @@ from nbformat.v4 import (
 )
 from PIL import Image
 
-from autograder.harmless import MAX_OUTPUTS, MAX_PIXELS, MAX_TEXT, harmless, shown
+from autograder.harmless import (
+    MAX_OUTPUTS,
+    MAX_PIXELS,
+    MAX_SOURCE,
+    MAX_TEXT,
+    harmless,
+    printed,
+    typed,
+)
 
 CHECK = {"grade": True, "solution": False, "grade_id": "check-f", "points": 3, "locked": True}
 ANSWER = {"grade": False, "solution": True, "grade_id": "f", "locked": False}
@@ -42,7 +50,7 @@ def outputs(*found, marks=None):
     return after(new_code_cell(outputs=list(found), metadata=metadata, id="cell"))[0].outputs
 
 
-def typed(cell):
+def on_page(cell):
     """Return what a browser shows of a cell of markdown."""
     found = re.fullmatch("<pre [^<>]*>&#10;([^<>\n]*)</pre>", cell.source)
     return html.unescape(found[1])
@@ -72,21 +80,21 @@ def test_markdown_is_shown_as_typed(text):
     )
     for cell in cells:
         assert cell.cell_type == "markdown"
-        invisible = re.sub("⟨U\\+([0-9A-F]+)⟩", lambda found: chr(int(found[1], 16)), typed(cell))
-        assert invisible == text or typed(cell) == text
+        invisible = re.sub("⟨U\\+([0-9A-F]+)⟩", lambda found: chr(int(found[1], 16)), on_page(cell))
+        assert invisible == text or on_page(cell) == text
 
 
 def test_markdown_holds_no_punctuation():
     """No character that means something to markdown, TeX or HTML is left."""
     [cell] = after(new_markdown_cell(string.printable, id="student-1"))
     entities = cell.source.removesuffix("</pre>").partition(">")[2]
-    assert set(re.sub("&#[0-9]+;", "", entities)) <= set(string.ascii_letters + string.digits + " ")
+    assert re.fullmatch("(&#[0-9]+;|[0-9A-Za-z ⟨⟩])*", entities)
 
 
 def test_blank_lines_and_tabs_stay():
     """Lines, blank ones and the first included, are where they were."""
     text = "\n\n# a\n\n\tb\n"
-    assert typed(after(new_markdown_cell(text, id="student-1"))[0]) == text
+    assert on_page(after(new_markdown_cell(text, id="student-1"))[0]) == text
 
 
 def test_course_text_is_trusted():
@@ -105,13 +113,13 @@ def test_cells_without_id_are_not_trusted():
     notebook = new_notebook(cells=[new_markdown_cell("<b>x</b>")])
     del notebook.cells[0]["id"]
     harmless(notebook)
-    assert typed(notebook.cells[0]) == "<b>x</b>"
+    assert on_page(notebook.cells[0]) == "<b>x</b>"
 
 
 def test_written_answers_are_not_trusted():
     """An answer in markdown is the student's, its marks are nbgrader's."""
     [cell] = after(new_markdown_cell("<b>x</b>", id="essay", metadata={"nbgrader": ANSWER}))
-    assert typed(cell) == "<b>x</b>"
+    assert on_page(cell) == "<b>x</b>"
     assert cell.metadata == {"nbgrader": ANSWER}
 
 
@@ -254,33 +262,53 @@ def test_any_bytes_may_claim_to_be_a_picture(data):
     picture(b"\x89PNG\r\n\x1a\n" + data)
 
 
+HIDDEN = [
+    ("a\u202eb\u2066c\u200bd\ufeffe", "a⟨U+202E⟩b⟨U+2066⟩c⟨U+200B⟩d⟨U+FEFF⟩e"),
+    ("a\u2028b\U000e0041c\ud800d\u3164e", "a⟨U+2028⟩b⟨U+E0041⟩c⟨U+D800⟩d⟨U+3164⟩e"),
+    ("1\r2\r\n3", "1\n2\n3"),
+]
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
+        *HIDDEN,
         ("\x1b[1;31mred\x1b[0m", "red"),
         ("\x9b31mred", "red"),
         ("\x1b]8;;http://a.example\x07link\x1b]8;;\x07", "link"),
         ("\x1b]0;title\x1b\\text", "text"),
         ("a\x1b]not ended", "a]not ended"),
+        ("a\x1b]b\nc\x07", "a]b\nc"),
         ("a\x1bcb\x1b(Bc", "abc"),
         ("\x1b\x1b[m[31mred", "[31mred"),
-        ("over\b\b\b\bwritten\x00\x7f\x85", "overwritten"),
-        ("1\r2\r\n3\x0c4", "1\n2\n34"),
-        ("a\u202eb\u2066c\u200bd\ufeffe", "a⟨U+202E⟩b⟨U+2066⟩c⟨U+200B⟩d⟨U+FEFF⟩e"),
-        ("a\u2028b\U000e0041c\ud800d\u3164e", "a⟨U+2028⟩b⟨U+E0041⟩c⟨U+D800⟩d⟨U+3164⟩e"),
+        ("over\b\b\b\bwritten\x00\x7f\x85\x0c", "overwritten"),
     ],
 )
-def test_what_hides_is_seen(text, seen):
+def test_outputs_show_their_text(text, seen):
     """Colors go, the text stays; what turns or hides text is spelled out."""
-    assert shown(text) == seen
     stream, plain = outputs(
         new_output("stream", text=text), new_output("execute_result", {"text/plain": text})
     )
     assert stream.text == plain.data["text/plain"] == seen
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        *HIDDEN,
+        ("# \x1b]\nimport torch\n# \x07", "# ⟨U+001B⟩]\nimport torch\n# ⟨U+0007⟩"),
+        (
+            "x = 1\x1b[8m; y = 2\b\x00\x0c\x85",
+            "x = 1⟨U+001B⟩[8m; y = 2⟨U+0008⟩⟨U+0000⟩⟨U+000C⟩⟨U+0085⟩",
+        ),
+    ],
+)
+def test_sources_hide_nothing(text, seen):
+    """No sequence for a terminal can take code out of a grader's sight."""
     [code, markdown] = after(
         new_code_cell(text, id="student-1"), new_markdown_cell(text, id="student-2")
     )
-    assert code.source == typed(markdown) == seen
+    assert code.source == on_page(markdown) == seen
 
 
 @pytest.mark.parametrize(
@@ -297,7 +325,13 @@ def test_what_hides_is_seen(text, seen):
 )
 def test_ordinary_text_stays(text):
     """Letters of all scripts, accents and emoji are what they were."""
-    assert shown(text) == text
+    assert printed(text) == typed(text) == text
+
+
+def test_long_source_is_cut():
+    """So is the source of a cell that would take minutes to color."""
+    [cell] = after(new_code_cell("x" * (MAX_SOURCE + 5), id="student-1"))
+    assert cell.source == "x" * MAX_SOURCE + "\n[5 more characters are not shown]"
 
 
 def test_long_output_is_cut():
