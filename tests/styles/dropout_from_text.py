@@ -1,7 +1,8 @@
 """Answers to the exercise on dropout, written from its notebook's text alone.
 
 Nobody had looked at the solutions or the grader when these were written. Each function below is
-one style and returns the functions that a student would have handed in.
+one style and returns the functions that a student would have handed in.  Later only a loop was
+made faster.
 """
 
 import itertools
@@ -82,14 +83,14 @@ def value_by_value():
     def dropout_forward(x, keep_prob, training, rng):
         if keep_prob > 1 or keep_prob <= 0:
             raise ValueError("keep_prob has to be above 0 and at most 1")
-        factors = np.empty(x.shape)
-        out = np.empty(x.shape)
-        for index in np.ndindex(x.shape):
+        factors = []
+        for _ in range(x.size):
             factor = 1.0
             if training:
                 factor = 1 / keep_prob if rng.random() < keep_prob else 0.0
-            factors[index] = factor
-            out[index] = factor * x[index]
+            factors.append(factor)
+        factors = np.array(factors).reshape(x.shape)
+        out = x * factors
         return out, factors
 
     def dropout_backward(d_out, cache):
