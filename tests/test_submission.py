@@ -164,6 +164,11 @@ def other_kernel(notebook):
     notebook["metadata"]["kernelspec"] = {"name": "conda-env-mine", "display_name": "mine"}
 
 
+def older_exercise(notebook):
+    for cell in notebook["cells"]:
+        cell["metadata"].get("nbgrader", {})["checksum"] = "of an older copy"
+
+
 def doubled_check(notebook):
     notebook["cells"].insert(1, code("check(l2_penalty)\n"))
 
@@ -199,6 +204,7 @@ def timed(notebook):
         windows_lines,
         source_as_lines,
         other_kernel,
+        older_exercise,
         doubled_check,
         with_outputs,
         blank_cells,
@@ -477,6 +483,25 @@ def test_the_last_definition_above_the_check_counts(solved, release):
     result = rebuilt(solved, release)
     assert run_all(result.notebook)["l2_penalty"] == "between"
     assert [cell.source for cell in result.notebook.cells][-1] == function("l2_penalty", "after")
+
+
+@pytest.mark.parametrize("lost", [(), ("id",), ("metadata",)])
+@pytest.mark.parametrize("place", [1, 7])
+def test_the_answer_in_its_own_cell_stays_there(solved, release, lost, place):
+    """Another cell that defines it, above or below, does not take its place."""
+    for name in lost:
+        cell_of(solved, "l2_penalty")[name] = {}
+    solved["cells"].insert(place, code(function("l2_penalty", "other")))
+    result = rebuilt(solved, release)
+    assert run_all(result.notebook) == RIGHT
+    assert cell_of(result.notebook, "l2_penalty").source == function("l2_penalty", "mine")
+
+
+def test_raw_control_characters_in_the_file_are_read(solved, release):
+    """JSON forbids a line break in a string, but editors and hands leave one."""
+    content = json.dumps(solved).replace("weight_decay):\\n", "weight_decay):\n").encode()
+    assert b"\n" in content
+    assert run_all(rebuilt(content, release).notebook) == RIGHT
 
 
 def test_an_import_in_a_set_up_cell_is_run_after_ours(solved, release):
