@@ -145,14 +145,14 @@ class Sandbox:
                     raise self._unavailable()
                 self._ready = True
             ours, theirs = socket.socketpair()
-            with theirs:
+            with theirs, contextlib.ExitStack() as on_failure:
+                on_failure.callback(ours.close)
                 socket.send_fds(self._control, [b"s"], [theirs.fileno()])
-            _, processes, _, _ = socket.recv_fds(self._control, 1, 1)
-        except OSError:
+                [process] = socket.recv_fds(self._control, 1, 1)[1]
+                on_failure.pop_all()
+        except (OSError, ValueError):
             raise self._unavailable() from None
-        if not processes:
-            raise self._unavailable()
-        session = Session(pipe.Pipe(ours), processes[0], self.limits, deadline)
+        session = Session(pipe.Pipe(ours), process, self.limits, deadline)
         try:
             session.begin(seed)
         except Ended:

@@ -1,0 +1,214 @@
+"""Nothing that a sandbox can send does more to the grader than be refused."""
+
+import json
+import socket
+import struct
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from autograder import tasks
+from autograder.sandbox import pipe
+from autograder.task import Case
+
+TASK = tasks["batch_norm_forward"]
+CASES = [Case("one", {}), Case("two", {})]
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+NEARLY = st.fixed_dictionaries(
+    {},
+    optional={
+        "blobs": st.lists(st.integers(-1, 100) | JSON, max_size=4) | JSON,
+        "cases": st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "outputs": st.dictionaries(
+                        st.text(max_size=3),
+                        st.tuples(
+                            st.sampled_from([*pipe.DTYPES, "O", "<M8", "V8", ">f8"]),
+                            st.lists(st.integers(-1, 2**40), max_size=3),
+                        )
+                        | JSON,
+                        max_size=3,
+                    ),
+                    "problems": st.dictionaries(st.text(), st.text()) | JSON,
+                },
+            ),
+            min_size=1,
+            max_size=3,
+        )
+        | JSON,
+        "outputs": st.lists(
+            st.fixed_dictionaries(
+                {"kind": st.sampled_from(["stdout", "text", "error", "picture", "x"])},
+                optional={"text": st.text() | JSON, "name": st.text() | JSON},
+            )
+        )
+        | JSON,
+        "mutated": st.lists(st.text()) | JSON,
+        "broken": st.lists(st.text()) | JSON,
+        "printed": st.text() | JSON,
+    },
+)
+
+
+def reader(content):
+    """Return a function that reads from bytes, and is closed at their end."""
+    rest = memoryview(content)
+
+    def read(count):
+        nonlocal rest
+        if count > len(rest):
+            raise pipe.Closed
+        part, rest = rest[:count], rest[count:]
+        return bytes(part)
+
+    return read
+
+
+def received(content):
+    """Take apart bytes from a sandbox in both ways; return what came of them."""
+    results = []
+    for take in (pipe.cell_outputs, lambda *reply: pipe.observations(*reply, TASK, CASES)):
+        try:
+            results.append(take(*pipe.read_reply(reader(content))))
+        except (pipe.Refused, pipe.Closed):
+            results.append(None)
+    return results
+
+
+@settings(max_examples=300)
+@given(st.binary())
+def test_any_bytes(content):
+    """Random bytes are refused, or break off."""
+    assert received(content) == [None, None]
+
+
+@settings(max_examples=300)
+@given(JSON | NEARLY, st.binary(max_size=200))
+def test_any_header(header, rest):
+    """Any JSON as a header is a reply, or refused."""
+    text = json.dumps(header).encode()
+    received(struct.pack(">I", len(text)) + text + rest)
+
+
+@settings(max_examples=200)
+@given(arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, min_side=0)))
+def test_arrays_cross_as_they_are(array):
+    """Dtype, shape and every byte, for the dtypes that may cross; no other may."""
+    header = {"cases": [{"outputs": {"out": pipe.array_header(array)}, "problems": {}}, {}]}
+    header["cases"][1] = {"outputs": {}, "problems": {"": "why"}}
+    header |= {"mutated": [], "broken": [], "printed": ""}
+    _, observed = received(pipe.reply(header, [array.tobytes()]))
+    if array.dtype.str in pipe.DTYPES:
+        got = observed.cases[0].outputs["out"]
+        assert (got.dtype, got.shape, got.tobytes()) == (array.dtype, array.shape, array.tobytes())
+    else:
+        assert observed is None
+
+
+def announced(header, blobs=()):
+    text = json.dumps(header).encode()
+    return struct.pack(">I", len(text)) + text + b"".join(blobs)
+
+
+EMPTY = {"mutated": [], "broken": [], "printed": ""}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        struct.pack(">I", 2**32 - 1),
+        struct.pack(">I", pipe.MAX_HEADER + 1),
+        struct.pack(">I", 2**19) + b"[" * 2**19,
+        struct.pack(">I", 9) + b"9" * 9,
+        struct.pack(">I", 6000) + b'{"a":' + b"9" * 5994 + b"}",
+        announced({"blobs": [2**40]}),
+        announced({"blobs": [pipe.MAX_BYTES] * 2}),
+        announced({"blobs": [True]}, [b"x"]),
+        announced({"blobs": [], "cases": []}),
+        announced({"blobs": [8], "cases": [{}, {}], **EMPTY}, [bytes(8)]),
+        announced(
+            {
+                "blobs": [8],
+                "cases": [{"outputs": {"out": ["<f8", [2**62, 2**62]]}, "problems": {}}] * 2,
+                **EMPTY,
+            },
+            [bytes(8)],
+        ),
+        announced({"blobs": [], "outputs": [{"kind": "picture"}]}),
+        announced({"blobs": [], "outputs": [{"kind": "stdout", "text": "x"}] * 51}),
+    ],
+    ids=range(13),
+)
+def test_classic_forgeries(content):
+    """Lengths that promise terabytes, deep or huge JSON, wrong counts and sizes."""
+    assert received(content) == [None, None]
+
+
+def test_an_announced_length_costs_nothing_until_it_comes():
+    """The largest reply that may be announced, of which nothing follows."""
+    content = announced({"blobs": [pipe.MAX_BYTES]})
+    tracemalloc.start()
+    try:
+        assert received(content) == [None, None]
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bomb_of_a_picture_is_left_out():
+    """A browser would allocate what the first chunk announces."""
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 10**5, 10**5)
+    header = {"outputs": [{"kind": "picture"}]}
+    outputs, _ = received(pipe.reply(header, [bomb]))
+    assert outputs[0].picture == b""
+
+
+def test_texts_can_be_written_to_a_file():
+    """Half a surrogate pair cannot."""
+    outputs, _ = received(announced({"blobs": [], "outputs": [{"kind": "text", "text": "\ud800"}]}))
+    assert outputs[0].text.encode() == b"?"
+
+
+def test_a_reply_may_come_in_drops_but_not_for_ever():
+    """A sandbox that sends a byte now and then does not move the deadline."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        end = pipe.Pipe(ours)
+        content = pipe.reply({"outputs": []})
+        theirs.sendall(content[:5])
+        calls = []
+
+        def watch():
+            calls.append(theirs.send(b" "))
+
+        with pytest.raises(TimeoutError):
+            end.receive(time.monotonic() + 0.35, watch)
+        assert calls
+        end.close()
+
+
+def test_what_nobody_reads_ends_at_the_deadline():
+    """A sandbox that does not read its requests cannot hold the grader."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        end = pipe.Pipe(ours)
+        with pytest.raises(TimeoutError):
+            end.send(np.zeros(10**7), time.monotonic() + 0.3, lambda: None)
+        theirs.close()
+        with pytest.raises(pipe.Closed):
+            end.send(1, time.monotonic() + 5, lambda: None)
+        with pytest.raises(pipe.Closed):
+            end.receive(time.monotonic() + 5, lambda: None)
+        end.close()
