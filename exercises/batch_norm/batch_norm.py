@@ -13,6 +13,12 @@
 # course's own: you may run them, and grading uses its own copy. You may add cells of your own
 # anywhere. After a restart of the kernel run everything from the top.
 #
+# **What is not allowed.** Answers are written in NumPy, without PyTorch, except for Task 4, which
+# is written without PyTorch's own normalization (`nn.BatchNorm1d`, `F.batch_norm`, `nn.LayerNorm`
+# and their kin); all of them without the package `autograder`. An answer that uses these earns
+# nothing, but comparing with them in a cell of your own is fine. Code that hides what it calls
+# (`exec`, `eval`, `globals()`, `importlib`) counts as well.
+#
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `batch_norm.ipynb`, as your instructor says.
 

@@ -18,6 +18,11 @@
 # may run them, and grading uses its own copy. You may add cells of your own anywhere. After a
 # restart of the kernel run everything from the top.
 #
+# **What is not allowed.** Answers are written in NumPy, without PyTorch and without the package
+# `autograder`. An answer that uses them earns nothing, but comparing with PyTorch in a cell of your
+# own is fine. Code that hides what it calls (`exec`, `eval`, `globals()`, `importlib`) counts as
+# well.
+#
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `capstone.ipynb`, as your instructor says.
 
