@@ -30,38 +30,43 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Within reach of an answer these hide what is called.
-_HIDING_NAMES = _set(
-    "exec eval compile globals locals vars __import__ __builtins__ __loader__ __spec__ get_ipython "
-    "breakpoint"
-)
-_HIDING_ATTRIBUTES = _set(
-    "__dict__ __globals__ __builtins__ __annotations__ __subclasses__ __getattribute__ __getattr__ "
-    "__self__ __import__ __loader__ __spec__ __reduce__ __reduce_ex__ f_globals f_locals f_back "
-    "f_builtins _getframe _current_frames import_module load_module ctypes ctypeslib"
-)
+# What a name or an attribute may do: within reach of an answer it hides what is called, or gets it
+# by a name that is built; anywhere in a notebook it can replace an answer unseen, or can when it
+# belongs to IPython's shell.
+_NAMES = {
+    "hiding": _set(
+        "exec eval compile globals locals vars __import__ __builtins__ __loader__ __spec__ "
+        "get_ipython breakpoint"
+    ),
+    "by name": _set("getattr attrgetter methodcaller"),
+    "replacing": _set("exec eval globals __builtins__"),
+}
+_ATTRIBUTES = {
+    "hiding": _set(
+        "__dict__ __globals__ __builtins__ __annotations__ __subclasses__ __getattribute__ "
+        "__getattr__ __self__ __import__ __loader__ __spec__ __reduce__ __reduce_ex__ f_globals "
+        "f_locals f_back f_builtins _getframe _current_frames import_module load_module ctypes "
+        "ctypeslib"
+    ),
+    "by name": _set("attrgetter methodcaller"),
+    "replacing": _set(
+        "__globals__ __builtins__ f_globals user_ns user_global_ns user_module run_cell "
+        "run_cell_async run_code run_ast_nodes safe_execfile safe_execfile_ipy safe_run_module "
+        "ast_transformers input_transformers_cleanup input_transformers_post "
+        "input_transformer_manager"
+    ),
+    "shell": _set("ex ev push magic run_line_magic run_cell_magic"),
+}
 _HIDING_MODULES = _set(
     "importlib runpy ctypes gc inspect pickle _pickle marshal shelve dill cloudpickle joblib imp "
     "pkgutil zipimport code codeop builtins subprocess multiprocessing IPython __main__"
 )
-_BY_NAME = {"getattr", "attrgetter", "methodcaller"}
-_KNOWN_MODULES = {
-    *sys.stdlib_module_names,
-    *_set("numpy scipy sklearn matplotlib mpl_toolkits torch pandas seaborn tqdm PIL sympy"),
-    _PACKAGE,
-}
-
-# Anywhere in a notebook these can replace an answer unseen.
-_REPLACING_NAMES = {"exec", "eval", "globals", "__builtins__"}
-_REPLACING_ATTRIBUTES = _set(
-    "__globals__ __builtins__ f_globals user_ns user_global_ns user_module run_cell run_cell_async "
-    "run_code run_ast_nodes safe_execfile safe_execfile_ipy safe_run_module ast_transformers "
-    "input_transformers_cleanup input_transformers_post input_transformer_manager"
+_KNOWN_MODULES = sys.stdlib_module_names | _set(
+    "numpy scipy sklearn matplotlib mpl_toolkits torch pandas seaborn tqdm PIL sympy autograder"
 )
-_SHELL_METHODS = {"ex", "ev", "push", "magic", "run_line_magic", "run_cell_magic"}
 
 # What these are called on holds their arguments afterwards.
-_MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "__setitem__"}
+_MUTATORS = _set("append extend insert add update setdefault __setitem__")
 _NAMESPACES = {"globals", "locals", "vars"}
 _NAMESPACE_READERS = {"get", "keys", "values", "items", "copy"}
 _TIMEIT = {"timeit", "repeat", "Timer"}
@@ -71,7 +76,7 @@ _MAGICS_WITHOUT_PYTHON = _set(
     "psource pdoc pycat load_ext autoreload config who whos run"
 )
 _MAGIC_LIKE = re.compile(r"^\s*[%!?,;/]|\?\s*$|=\s*[%!]", re.MULTILINE)
-_MOST_WORK = 3_000_000
+_MOST_WORK = 500_000
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _Block = ast.stmt | ast.ExceptHandler | ast.match_case
@@ -93,8 +98,9 @@ def forbidden_use(task: Task, cells: Sequence[str], setup: Sequence[str]) -> str
 
 
 class _Found(NamedTuple):
-    """A word that may count against an answer, the line it stands in, the name it belongs to."""
+    """A word that may count: in which way, in which line, and of which name it is an attribute."""
 
+    kind: str
     word: str
     line: str
     owner: str = ""
@@ -152,38 +158,41 @@ class _Reader:
     def __init__(self) -> None:
         self.work_left = _MOST_WORK
 
-    def read(self, text: str) -> _Code:
+    def cell(self, text: str) -> _Code:
         """Return the statements of a cell; none when IPython could not run it either."""
-        for version in self._versions(text):
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    nodes = ast.parse(version).body
-            except RecursionError:
-                # With another recursion limit it would run.
-                return self.read(_as_words(text))
-            except (SyntaxError, ValueError, MemoryError):
-                continue
-            return _Code(nodes, re.split("\r\n|\r|\n", version))
-        return _Code([], [])
+        code = self.python(text)
+        if code is None and len(text.split("\n")) == 1:
+            # A single line may be a magic without its percent sign.
+            code = self.python(f"%{text.strip()}")
+        return code or _Code([], [])
 
-    def _versions(self, text: str) -> Iterator[str]:
-        yield text
-        self.work_left -= len(text) * (1 + len(_MAGIC_LIKE.findall(text)))
+    def python(self, text: str) -> _Code | None:
+        """Return the statements of a text that may contain magics; None if it is not Python."""
+        try:
+            self._spend(len(text) // 2)
+            return _parsed(text) or _parsed(self._without_magics(text))
+        except RecursionError:
+            # With another recursion limit it would run.
+            return _words(text)
+
+    def _spend(self, work: int) -> None:
+        self.work_left -= work
         if self.work_left < 0:
-            yield _as_words(text)
-            return
-        # Most cells are plain Python and need no IPython.
+            raise RecursionError
+
+    def _without_magics(self, text: str) -> str:
+        # IPython reads the whole text again after every magic.
+        self._spend(len(text) * (1 + len(_MAGIC_LIKE.findall(text))))
+        # Imported here because most notebooks are plain Python.
         from IPython.core.inputtransformer2 import TransformerManager
 
-        for candidate in (text, f"%{text.strip()}")[: 1 + (len(text.split("\n")) == 1)]:
-            try:
-                yield str(TransformerManager().transform_cell(candidate))  # type: ignore[no-untyped-call]
-            except Exception:
-                # IPython does not run a cell whose transformation fails, for whatever reason.
-                continue
+        try:
+            return str(TransformerManager().transform_cell(text))  # type: ignore[no-untyped-call]
+        except Exception:
+            # IPython does not run a cell whose transformation fails, for whatever reason.
+            return text
 
-    def embedded(self, call: ast.AST) -> list[_Code] | None:
+    def embedded(self, call: ast.Call) -> list[_Code] | None:
         """Return the Python in the strings of a magic, of exec or of timeit; None if it is none."""
         match call:
             case ast.Call(
@@ -209,19 +218,30 @@ class _Reader:
         return [self._without_options(value) for value in values if isinstance(value, str)]
 
     def _without_options(self, text: str) -> _Code:
+        code = self.python(text)
         for _ in range(12):
-            code = self.read(text)
-            if code.nodes or not text:
+            if code or not text:
                 break
             text = text.lstrip().partition(" ")[2]
-        return code
+            code = _parsed(text)
+        return code or _Code([], [])
 
 
-def _as_words(text: str) -> str:
-    """Return Python that binds and uses every word of a text that is too much to be parsed."""
+def _parsed(text: str) -> _Code | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _Code(ast.parse(text).body, re.split("\r\n|\r|\n", text))
+    except (SyntaxError, ValueError, MemoryError):
+        return None
+
+
+def _words(text: str) -> _Code:
+    """Return code that binds and uses every word of a text that is too much to be parsed."""
     words = {word for word in re.findall(r"\w+", text) if word.isidentifier()}
     names = sorted(word for word in words if not keyword.iskeyword(word)) or ["_"]
-    return f"{', '.join(names)}, = {', '.join(f'{name}.{name}' for name in names)},"
+    stand_in = f"{', '.join(names)}, = {', '.join(f'{name}.{name}' for name in names)},"
+    return _Code(ast.parse(stand_in).body, text.lstrip().split("\n"))
 
 
 class _Statement:
@@ -229,18 +249,13 @@ class _Statement:
 
     def __init__(self, nodes: Sequence[ast.AST], lines: Sequence[str], reader: _Reader) -> None:
         self.name = next((node.name for node in nodes if isinstance(node, _Definition)), "")
-        self.is_class = any(isinstance(node, ast.ClassDef) for node in nodes)
         self.is_import = any(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes)
         self.binds: set[str] = set()
-        self.patches: set[str] = set()
         self.uses: dict[str, str] = {}
         self.packages: dict[str, str] = {}
-        self.words: list[_Found] = []
-        self.by_name: list[_Found] = []
-        self.hiding: list[_Found] = []
-        self.replacing: list[_Found] = []
-        self.shell: list[_Found] = []
+        self.found: list[_Found] = []
         self._reader = reader
+        self._imported: dict[str, str] = {}
         todo: list[tuple[ast.AST, _Scope]] = [(node, _Scope(lines)) for node in reversed(nodes)]
         while todo:
             # Not recursive, because a student's tree may be deep.
@@ -249,8 +264,11 @@ class _Statement:
     def _visit(self, node: ast.AST, scope: _Scope) -> Iterable[tuple[ast.AST, _Scope]]:
         """Take down what a node says by itself and return what is below it."""
         line = scope.line(node)
+        for name in _binds(node):
+            if name not in scope.attributes and not scope.is_local(name):
+                self.binds.add(name)
         match node:
-            case ast.Name():
+            case ast.Name(ctx=ast.Load()):
                 self._name(node, scope, line)
             case ast.Attribute():
                 if not scope.is_own(node.value):
@@ -276,47 +294,31 @@ class _Statement:
             case ast.Compare():
                 return self._reads(node, scope, line, [node.left, *node.comparators])
             case ast.Constant(value="__main__"):
-                self.replacing.append(_Found("__main__", line))
+                self._note("__main__", line, "replacing")
             case ast.MatchClass():
                 for name in node.kwd_attrs:
                     self._word(name, node.cls, scope, line)
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-                self._bind(name, scope)
-            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-                self._bind(name, scope)
         return [(child, scope) for child in _children(node)]
 
+    def _note(self, word: str, line: str, *kinds: str, owner: str = "") -> None:
+        self.found += [_Found(kind, word, line, owner) for kind in kinds]
+
     def _name(self, node: ast.Name, scope: _Scope, line: str) -> None:
-        if not isinstance(node.ctx, ast.Load):
-            self._bind(node.id, scope)
-        elif not scope.is_local(node.id):
-            found = _Found(node.id, line)
+        if not scope.is_local(node.id):
             self.uses.setdefault(node.id, line)
-            if node.id in _BY_NAME:
-                self.by_name.append(found)
-            if node.id in _HIDING_NAMES:
-                self.hiding.append(found)
-            if node.id in _REPLACING_NAMES:
-                self.replacing.append(found)
+            for kind, names in _NAMES.items():
+                if node.id in names:
+                    self._note(node.id, line, kind)
 
     def _word(self, word: str, owner: ast.AST, scope: _Scope, line: str) -> None:
         """Note an attribute; the owner is kept if it is a name of the notebook."""
         name = owner.id if isinstance(owner, ast.Name) and not scope.is_local(owner.id) else ""
-        found = _Found(word, line, name)
-        self.words.append(found)
-        of_sys = word == "modules" and "sys" in (name, getattr(owner, "attr", None))
-        if word in _HIDING_ATTRIBUTES or of_sys:
-            self.hiding.append(found)
-        if word in _REPLACING_ATTRIBUTES or of_sys:
-            self.replacing.append(found)
-        if word in _SHELL_METHODS:
-            self.shell.append(found)
-        if word in _BY_NAME and not isinstance(owner, ast.ImportFrom):
-            self.by_name.append(found)
-
-    def _bind(self, name: str, scope: _Scope) -> None:
-        if name not in scope.attributes and not scope.is_local(name):
-            self.binds.add(name)
+        self._note(word, line, "word", owner=name)
+        for kind, attributes in _ATTRIBUTES.items():
+            if word in attributes:
+                self._note(word, line, kind, owner=name)
+        if word == "modules" and "sys" in (name, getattr(owner, "attr", None)):
+            self._note("modules", line, "hiding", "replacing", owner=name)
 
     def _change(self, target: ast.AST, scope: _Scope, line: str) -> None:
         """Note that the object at the root of an expression is changed."""
@@ -330,29 +332,27 @@ class _Statement:
                     target = inner
                 case _:
                     return
+        if target.id in self._imported:
+            self.binds.add(_contents(self._imported[target.id]))
         if not scope.is_local(target.id):
-            self.binds.add(target.id)
-            self.patches.add(target.id)
+            self.binds |= {target.id, _contents(target.id)}
             if target.id in _NAMESPACES:
-                self.replacing.append(_Found(target.id, line))
+                self._note(target.id, line, "replacing")
 
     def _import(self, node: ast.Import | ast.ImportFrom, scope: _Scope, line: str) -> None:
         for alias in node.names:
-            from_module = isinstance(node, ast.ImportFrom)
-            module = (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
-            package, *inner = module.split(".")
-            self._bind(alias.asname or (alias.name if from_module else package), scope)
+            module = f"{node.module or ''}." if isinstance(node, ast.ImportFrom) else ""
+            package, *inner = f"{module}{alias.name}".split(".")
             self.packages.setdefault(package, line)
+            self._imported[alias.asname or alias.name.split(".")[0]] = package
             self.uses.setdefault(_contents(package), line)
-            for word in (package, *inner, *([alias.name] if from_module else [])):
-                self._word(word, node, scope, line)
+            for word in (package, *inner):
+                if word not in _NAMES["by name"] or alias.asname:
+                    self._word(word, node, scope, line)
             if package in _HIDING_MODULES or (package == "sys" and alias.asname):
-                self.hiding.append(_Found(package, line))
+                self._note(package, line, "hiding")
             if alias.name == "__main__" or (package, alias.name) == ("sys", "modules"):
-                self.hiding.append(_Found(alias.name, line))
-                self.replacing.append(_Found(alias.name, line))
-            if alias.name in _BY_NAME and alias.asname not in (None, alias.name):
-                self.by_name.append(_Found(alias.name, line))
+                self._note(alias.name, line, "hiding", "replacing")
 
     def _function(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: _Scope
@@ -362,7 +362,6 @@ class _Statement:
         if isinstance(node, ast.Lambda):
             body: Sequence[ast.AST] = [node.body]
         else:
-            self._bind(node.name, scope)
             outside += node.decorator_list
             body = node.body
         bound, declared = _bound(body)
@@ -382,7 +381,6 @@ class _Statement:
         return [*((child, scope) for child in outside), *((child, inside) for child in body)]
 
     def _class(self, node: ast.ClassDef, scope: _Scope) -> Iterable[tuple[ast.AST, _Scope]]:
-        self._bind(node.name, scope)
         bound, declared = _bound(node.body)
         inside = replace(
             scope,
@@ -414,9 +412,9 @@ class _Statement:
         embedded = self._reader.embedded(node)
         if embedded is not None:
             if name in ("exec", "eval"):
-                self.hiding.append(_Found(name, line))
+                self._note(name, line, "hiding")
             if name == "run_line_magic" and getattr(node.args[0], "value", None) == "run":
-                self.replacing.append(_Found("%run", line))
+                self._note("%run", line, "replacing")
             found = [
                 (child, replace(scope, lines=code.lines))
                 for code in embedded
@@ -424,17 +422,21 @@ class _Statement:
             ]
             return [*found, *self._reads(node, scope, line, [word.value for word in node.keywords])]
         match node:
+            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython")))) if (
+                name in ("system", "getoutput")
+            ):
+                self._note("!", line, "hiding")
+                return [(argument, scope) for argument in node.args]
             case ast.Call(func=ast.Name(id="globals" | "locals" | "vars"), args=[], keywords=[]):
                 if name == "globals" or not scope.in_function:
-                    self.hiding.append(_Found(name, line))
-                    self.replacing.append(_Found(name, line))
+                    self._note(name, line, "hiding", "replacing")
                 return []
             case ast.Call(args=[first, *_]) if name == "getattr" and scope.is_own(first):
                 below[:1] = _children(node.func)
             case ast.Call(args=[owner, ast.Constant(value=str(word)), *_]) if name == "getattr":
                 self._word(word, owner, scope, line)
                 below[:1] = _children(node.func)
-            case ast.Call(args=[ast.Constant(value=str(path)), *_]) if name in _BY_NAME:
+            case ast.Call(args=[ast.Constant(value=str(path)), *_]) if name in _NAMES["by name"]:
                 for word in path.split("."):
                     self._word(word, node, scope, line)
                 below[:1] = _children(node.func)
@@ -453,11 +455,11 @@ class _Statement:
             match child:
                 case ast.Call(func=ast.Name(id=name), args=[], keywords=[]) if name in _NAMESPACES:
                     if name == "globals" or not scope.in_function:
-                        self.hiding.append(_Found(name, line))
+                        self._note(name, line, "hiding")
                 case ast.Attribute(attr="modules", value=ast.Name(id="sys")) if isinstance(
                     node, ast.Compare
                 ):
-                    self.hiding.append(_Found("sys.modules", line))
+                    self._note("sys.modules", line, "hiding")
                 case ast.Constant(value="__main__") if isinstance(node, ast.Compare):
                     pass
                 case _:
@@ -474,6 +476,26 @@ def _children(node: ast.AST) -> list[ast.AST]:
     return [child for child in below if isinstance(child, ast.AST)]
 
 
+def _binds(node: ast.AST) -> list[str]:
+    """Return the names that a node binds by itself."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return [name]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return [name]
+        case ast.ClassDef(name=str(name)) | ast.ExceptHandler(name=str(name)):
+            return [name]
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return [name]
+        case ast.MatchMapping(rest=str(name)):
+            return [name]
+        case ast.Import():
+            return [alias.asname or alias.name.split(".")[0] for alias in node.names]
+        case ast.ImportFrom():
+            return [alias.asname or alias.name for alias in node.names]
+    return []
+
+
 def _bound(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the names that statements bind in their scope, and those they declare global."""
     bound: set[str] = set()
@@ -481,43 +503,34 @@ def _bound(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
     todo = list(nodes)
     while todo:
         node = todo.pop()
+        bound.update(_binds(node))
         match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                bound.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                bound.add(name)
-                continue
-            case ast.ClassDef(name=name):
-                bound.add(name)
-                continue
-            case ast.Lambda():
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
                 continue
             case ast.comprehension():
                 todo += [node.iter, *node.ifs]
                 continue
-            case ast.Import() | ast.ImportFrom():
-                bound.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
             case ast.Global():
                 declared.update(node.names)
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-                bound.add(name)
-            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-                bound.add(name)
         todo += ast.iter_child_nodes(node)
     return frozenset(bound), frozenset(declared)
 
 
-def _contents(package: str) -> str:
-    """Return the name under which changes to what is in a package are kept."""
-    return f"{package}."
+def _contents(name: str) -> str:
+    """Return the name under which changes to what an object or a package contains are kept."""
+    return f"{name}."
 
 
 def _statements(cell: str, reader: _Reader) -> Iterator[_Statement]:
     """Split a cell, also where a statement or a magic contains others; definitions stay whole."""
-    todo = reader.read(cell).backwards()
+    todo = reader.cell(cell).backwards()
     while todo:
         node, lines = todo.pop()
-        embedded = reader.embedded(node.value) if isinstance(node, ast.Expr) else None
+        match node:
+            case ast.Expr(value=ast.Call(keywords=[]) as call):
+                embedded = reader.embedded(call)
+            case _:
+                embedded = None
         if embedded:
             for code in reversed(embedded):
                 todo += code.backwards()
@@ -534,38 +547,38 @@ class _Notebook:
 
     def __init__(self, cells: Sequence[str], setup: Sequence[str]) -> None:
         reader = _Reader()
-        self.text = "\n".join(cells)
+        self.files = {name for cell in cells for name in re.findall(r"(\w+)\.py\b", cell)}
         self.students = [one for cell in cells for one in _statements(cell, reader)]
         self.course = {one for cell in setup for one in _statements(cell, reader)}
         self.has_shell = any(
-            found.word == "get_ipython" for one in self.students for found in one.hiding
+            found.word == "get_ipython" for one in self.students for found in one.found
         )
         self.binding: dict[str, list[_Statement]] = defaultdict(list)
+        # From the contents of a package to the names under which they may have been changed.
+        self.changed_by: dict[str, set[str]] = defaultdict(set)
         for statement in (*self.course, *self.students):
             for name in statement.binds:
                 self.binding[name].append(statement)
-        for statement in self.students:
-            packages = {
-                package
-                for name in statement.patches
-                for other in self.binding[name]
-                for package in other.packages
-            }
-            for package in packages:
-                self.binding[_contents(package)].append(statement)
+                for package in statement.packages:
+                    self.changed_by[_contents(package)].add(_contents(name))
+        self.defined = {
+            name
+            for name, statements in self.binding.items()
+            if all(statement.name == name for statement in statements)
+        }
 
     def violation(self, task: Task) -> str | None:
         """Return what the answer to a task uses that it must not."""
         for statement, way in self._reached(task):
-            for kind, found in self._problems(statement, task, way):
+            for found in self._problems(statement, task, way):
                 place = statement.name
                 if way and (statement.is_import or statement in self.course):
                     # What the student wrote is where the import is used.
                     found, place = found._replace(line=way.line), way.owner
-                return _sentences(kind, found, place)
+                return _sentences(found, place)
         for statement in self.students:
             for found in self._replacing(statement):
-                return _sentences("replacing", found, statement.name)
+                return _sentences(found._replace(kind="replacing"), statement.name)
         return None
 
     def _reached(self, task: Task) -> Iterator[tuple[_Statement, _Found | None]]:
@@ -575,6 +588,8 @@ class _Notebook:
         names, statements = set(start), set()
         while todo:
             name, way = todo.popleft()
+            todo.extend((other, way) for other in self.changed_by.get(name, set()) - names)
+            names |= self.changed_by.get(name, set())
             unknown = name not in self.binding and not hasattr(builtins, name)
             for statement in self.binding.get("*" if unknown else name, ()):
                 yield statement, way
@@ -584,37 +599,36 @@ class _Notebook:
                 for used, line in statement.uses.items():
                     if used not in names:
                         names.add(used)
-                        todo.append((used, _Found(used, line, statement.name)))
+                        todo.append((used, _Found("way", used, line, statement.name)))
 
-    def _problems(
-        self, statement: _Statement, task: Task, way: _Found | None
-    ) -> Iterator[tuple[str, _Found]]:
+    def _problems(self, statement: _Statement, task: Task, way: _Found | None) -> Iterator[_Found]:
+        """Go through what is wrong with a statement that an answer reaches."""
         if way and "*" in statement.binds and _is_forbidden(way.word, task):
-            yield "forbidden", way
-        for found in statement.words:
-            owners = self.binding.get(found.owner, [])
-            is_students_own = bool(owners) and all(owner.is_class for owner in owners)
-            if _is_forbidden(found.word, task) and not is_students_own:
-                yield "forbidden", found
-        for found in (*statement.hiding, *(statement.by_name if task.forbidden else ())):
-            if not self._is_defined(found.word):
-                yield "hiding", found
+            yield way._replace(kind="word", owner="")
+        for found in statement.found:
+            if found.kind == "word":
+                # What a class or function of the notebook contains is looked at by itself.
+                counts = _is_forbidden(found.word, task) and found.owner not in self.defined
+            else:
+                # With nothing forbidden but this package, which has to be imported, any attribute
+                # may be taken.
+                kinds = ("hiding", "by name") if task.forbidden else ("hiding",)
+                counts = found.kind in kinds and found.word not in self.defined
+            if counts:
+                yield found
         for package, line in statement.packages.items():
             if package not in _KNOWN_MODULES | _HIDING_MODULES:
-                yield "unknown", _Found(package, line)
+                yield _Found("unknown", package, line)
 
     def _replacing(self, statement: _Statement) -> Iterator[_Found]:
         """Go through what can replace an answer although no answer reaches it."""
-        for found in (*statement.replacing, *(statement.shell if self.has_shell else ())):
-            if not self._is_defined(found.word):
+        kinds = ("replacing", "shell") if self.has_shell else ("replacing",)
+        for found in statement.found:
+            if found.kind in kinds and found.word not in self.defined:
                 yield found
         for package, line in statement.packages.items():
-            if f"{package}.py" in self.text and package not in _KNOWN_MODULES:
-                yield _Found(package, line)
-
-    def _is_defined(self, name: str) -> bool:
-        """Say whether a name is a function or class of the notebook and nothing else."""
-        return name in self.binding and all(one.name == name for one in self.binding[name])
+            if package in self.files - _KNOWN_MODULES:
+                yield _Found("replacing", package, line)
 
 
 @lru_cache(maxsize=2)
@@ -628,11 +642,15 @@ def _is_forbidden(word: str, task: Task) -> bool:
     return word == _PACKAGE or any(part in plain for part in task.forbidden)
 
 
+_HIDES = (
+    "{place} uses `{word}`, behind which grading cannot see what is called: `{line}`. "
+    "Name directly what you call."
+)
 _SENTENCES = {
-    "forbidden": "{place} uses `{word}`, which this task does not allow: `{line}`. "
+    "word": "{place} uses `{word}`, which this task does not allow: `{line}`. "
     "Write it yourself; comparing with PyTorch in a cell of your own is fine.",
-    "hiding": "{place} uses `{word}`, behind which grading cannot see what is called: `{line}`. "
-    "Name directly what you call.",
+    "hiding": _HIDES,
+    "by name": _HIDES,
     "unknown": "{place} uses the module `{word}`, which grading does not know: `{line}`. "
     "Write what you need from it into a cell.",
     "replacing": "{place} uses `{word}`, which can replace any answer, so no task of this notebook "
@@ -640,9 +658,9 @@ _SENTENCES = {
 }
 
 
-def _sentences(kind: str, found: _Found, place: str) -> str:
+def _sentences(found: _Found, place: str) -> str:
     word = f"{found.owner}.{found.word}" if found.owner else found.word
-    return _SENTENCES[kind].format(
+    return _SENTENCES[found.kind].format(
         place=f"`{_short(place, 40)}`" if place else "A cell",
         word=_short(word, 60),
         line=_short(found.line, 100),
