@@ -14,16 +14,16 @@ c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
 
 # Submissions are read as notebooks of ours with the student's answers in them; other files that
 # lie beside a submission are not looked at, since they could be links to anywhere.
-c.Autograde.exporter_class = "autograder.grading.SubmissionExporter"
+c.Autograde.exporter_class = "autograder.plugins.SubmissionExporter"
 c.CourseDirectory.ignore = ["*"]
 
-# What student code may use; `autograder/grading.py` lists the settings.
+# What student code may use; `autograder/plugins.py` lists the settings.
 c.GradeSubmission.cell_seconds = 30
 
 # nbgrader's own list with the first entry replaced: ours runs the code in a sandbox and judges
 # what comes out of it.  The last makes sure that nothing a student wrote is live.
 c.Autograde.autograde_preprocessors = [
-    "autograder.grading.GradeSubmission",
+    "autograder.plugins.GradeSubmission",
     "nbgrader.preprocessors.IgnorePattern",
     "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.LimitOutput",

@@ -1,7 +1,7 @@
 """A course's folder: release assignments and grade submissions, all through nbgrader's API.
 
 So `nbgrader autograde`, formgrader and `autograder grade` do the same thing, by the plug-ins of
-`autograder.grading`.
+`autograder.plugins`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from traitlets.config.loader import Config, PyFileConfigLoader
 
-from autograder import grading, notebooks, submission
+from autograder import notebooks, plugins, submission
 from autograder.sandbox import SandboxUnavailable, readable
 
 CONFIG = "nbgrader_config.py"
@@ -186,7 +186,7 @@ class Course:
                     f"{shown}; make Python's environment in a folder of its own, such as .venv."
                 )
         try:
-            grading.GradeSubmission(config=self.api.config).sandbox_for_student_code().check()
+            plugins.GradeSubmission(config=self.api.config).sandbox_for_student_code().check()
         except SandboxUnavailable as error:
             raise CourseError(str(error)) from None
 
@@ -289,7 +289,7 @@ class Course:
         for step in ("autograded", "feedback"):
             shutil.rmtree(self.folder(step, student, assignment), ignore_errors=True)
         self._record(assignment, student).unlink(missing_ok=True)
-        return grading.clear_scores(self.api.coursedir.db_url, assignment, student)
+        return plugins.clear_scores(self.api.coursedir.db_url, assignment, student)
 
     def _unreadable(self, folder: Path, assignment: str) -> str:
         """Return why no answers can be found in a submission; empty if they can."""
@@ -298,7 +298,7 @@ class Course:
             found = ", ".join(sorted(other.name for other in folder.iterdir())) or "nothing"
             return f"there is no {path.name}, only {found}"
         try:
-            release = grading.released_notebook(self.api.coursedir, assignment)
+            release = plugins.released_notebook(self.api.coursedir, assignment)
             submission.rebuild(submission.read(path), release)
         except submission.Unreadable as error:
             return str(error)

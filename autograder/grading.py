@@ -1,182 +1,35 @@
-"""One submission to a graded notebook: the plug-ins that `nbgrader_config.py` names.
+"""One submission to a graded notebook: run the student's code in a sandbox, judge what comes out.
 
-`SubmissionExporter` makes a notebook of ours out of the file that was handed in; `GradeSubmission`
-runs the student's code in a sandbox, judges what comes back in this process, and puts a report and
-one number into the output of each check, where nbgrader reads it.
+Into the output of each check go a report and one number, where nbgrader reads it.  What comes out
+follows from what goes in: the bytes of the submission, the released notebook, a key to draw inputs
+with, and the versions of tasks and libraries.
 """
 
 from __future__ import annotations
 
-import atexit
 import base64
 import contextlib
-import hashlib
 import hmac
-import os
-import secrets
 import time
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import nbformat
 import numpy as np
-from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import NbGraderPreprocessor
-from nbgrader.utils import is_grade, is_locked
-from traitlets import Enum, Float, Integer
 
-from autograder import notebooks, submission
+from autograder import notebooks
 from autograder.forbidden import forbidden_use
 from autograder.judge import judge
 from autograder.report import Finding, Report
-from autograder.sandbox import Ended, Limits, Sandbox, Session
+from autograder.sandbox import Ended, Sandbox, Session
 from autograder.sandbox.pipe import Output
 from autograder.task import Task
 from autograder.tasks import tasks
 
-SECRET = ".secret"
-"""The file of a course, in its root, that inputs are drawn with."""
-
 WITHOUT_SANDBOX = "Graded without a sandbox: this code could have changed its own points.\n"
 
-_KEY = "autograder"
 _LOCAL = "none"
-
-
-# What nbgrader calls.
-
-
-class SubmissionExporter(NotebookExporter):
-    """Read a submitted file as a notebook of ours with the student's answers in it.
-
-    For `Autograde.exporter_class`, which also reads the sanitized notebook again; that one is ours
-    already.  The points of an earlier version are cleared first, so that a grading that fails
-    leaves none behind.
-    """
-
-    def from_filename(self, filename: str, resources: Any = None, **options: Any) -> Any:
-        """Convert a file.
-
-        Raises
-        ------
-        Unreadable
-            When there are no answers to be found in it.
-        SandboxUnavailable
-            When it could not be graded in any case.
-        """
-        course = CourseDirectory(parent=self)
-        whose = resources["nbgrader"]
-        assignment, student = whose["assignment"], whose["student"]
-        folder = course.format_path(course.submitted_directory, student, assignment)
-        if Path(filename).parent.absolute() != Path(folder).absolute():
-            return super().from_filename(filename, resources, **options)
-        GradeSubmission(parent=self).sandbox_for_student_code().check()
-        clear_scores(course.db_url, assignment, student)
-        content = submission.read(Path(filename))
-        rebuilt = submission.rebuild(content, released_notebook(course, assignment))
-        rebuilt.notebook.metadata[_KEY] = {
-            "digest": hashlib.sha256(content).hexdigest(),
-            "notes": list(rebuilt.notes),
-        }
-        return self.from_notebook_node(rebuilt.notebook, resources, **options)
-
-
-class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
-    """Run a rebuilt notebook in a sandbox and judge its answers; the first of its preprocessors."""
-
-    sandbox = Enum(
-        ("bubblewrap", _LOCAL),
-        "bubblewrap",
-        help="'none' runs students' code with all that you may do; every report then says so.",
-    ).tag(config=True)
-    cell_seconds = Float(
-        Limits.cell_seconds,
-        help="Seconds of processor time for each cell and each task; twice as many on the clock.",
-    ).tag(config=True)
-    notebook_seconds = Float(
-        Limits.notebook_seconds, help="Seconds on the clock for a whole notebook."
-    ).tag(config=True)
-    memory_megabytes = Integer(
-        Limits.memory // 2**20, help="Memory that a notebook may use, beyond what Python takes."
-    ).tag(config=True)
-
-    def sandbox_for_student_code(self) -> Sandbox:
-        """Return the sandbox of this process for these settings."""
-        limits = Limits(
-            cell_seconds=self.cell_seconds,
-            notebook_seconds=self.notebook_seconds,
-            memory=self.memory_megabytes * 2**20,
-        )
-        return _sandbox(limits, self.sandbox)
-
-    def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
-        """Fill the outputs of all cells."""
-        course = CourseDirectory(parent=self)
-        ours = nb.metadata.pop(_KEY)
-        digest = bytes.fromhex(ours["digest"])
-        key = hmac.digest(course_secret(Path(course.root)), digest, "sha256")
-        grade_notebook(nb, key, self.sandbox_for_student_code())
-        if ours["notes"]:
-            nb.cells.insert(0, _notes(ours["notes"]))
-        return nb, resources
-
-
-@cache
-def _sandbox(limits: Limits, isolation: Any) -> Sandbox:
-    sandbox = Sandbox(limits, isolation)
-    atexit.register(sandbox.close)
-    return sandbox
-
-
-def released_notebook(course: CourseDirectory, assignment: str) -> NotebookNode:
-    """Return the notebook that students got."""
-    folder = Path(course.format_path(course.release_directory, ".", assignment))
-    notebook: NotebookNode = nbformat.read(folder / f"{assignment}.ipynb", as_version=4)
-    return notebook
-
-
-def clear_scores(db_url: str, assignment: str, student: str) -> bool:
-    """Take back what an earlier version of a submission got; return whether it got anything."""
-    had_points = False
-    with Gradebook(db_url) as gradebook:
-        try:
-            found = gradebook.find_submission(assignment, student)
-        except MissingEntry:
-            return False
-        for notebook in found.notebooks:
-            for grade in notebook.grades:
-                had_points = had_points or grade.auto_score is not None
-                grade.auto_score = None
-                grade.needs_manual_grade = True
-        gradebook.db.commit()
-    return had_points
-
-
-def course_secret(root: Path) -> bytes:
-    """Return the secret of a course; make it when there is none.
-
-    Only its owner can read the file.  With the secret and a submission goes what the submission is
-    judged on: who loses it gets other inputs, and no grade changes for a right answer.
-    """
-    path = root / SECRET
-    if not path.exists():
-        root.mkdir(parents=True, exist_ok=True)
-        new = root / f"{SECRET}.{secrets.token_hex(8)}"
-        new.touch(mode=0o600)
-        new.write_bytes(secrets.token_bytes(32))
-        # Of several processes that make one, the first wins.
-        with contextlib.suppress(FileExistsError):
-            os.link(new, path)
-        new.unlink()
-    return path.read_bytes()
-
-
-# What grading is.
 
 
 def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> None:
@@ -192,14 +45,16 @@ def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> None
         Where the student's code runs.
     """
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    locked = [cell.source for cell in codes if is_locked(cell) and not is_grade(cell)]
-    student = [cell.source for cell in codes if not is_locked(cell)]
+    locked = [
+        cell.source for cell in codes if notebooks.is_locked(cell) and not notebooks.is_check(cell)
+    ]
+    student = [cell.source for cell in codes if not notebooks.is_locked(cell)]
     with contextlib.closing(_Runner(sandbox, _number(key, "session"))) as runner:
         for cell in codes:
             cell.execution_count = None
             if notebooks.is_demonstration(cell):
                 cell.outputs = [_stream("Skipped: grading does not run demonstrations.\n")]
-            elif is_grade(cell):
+            elif notebooks.is_check(cell):
                 task = tasks[cell.metadata.nbgrader.grade_id.removeprefix("check-")]
                 reason = forbidden_use(task, student, locked)
                 report = _refused(task, reason) if reason else _judged(task, key, runner)
@@ -300,9 +155,3 @@ def _stream(text: str, name: str = "stdout") -> NotebookNode:
 def _new(kind: str, *data: Any, **content: Any) -> NotebookNode:
     output: NotebookNode = nbformat.v4.new_output(kind, *data, **content)
     return output
-
-
-def _notes(notes: list[str]) -> NotebookNode:
-    text = "\n".join(["**About this file**", "", *(f"- {note}" for note in notes)])
-    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, id="grading-notes")
-    return cell

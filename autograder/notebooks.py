@@ -111,10 +111,19 @@ def is_answer(cell: NotebookNode) -> bool:
     return bool(cell.metadata.get("nbgrader", {}).get("solution"))
 
 
+def is_check(cell: NotebookNode) -> bool:
+    """Say whether this cell earns points."""
+    return bool(cell.metadata.get("nbgrader", {}).get("grade"))
+
+
+def is_locked(cell: NotebookNode) -> bool:
+    """Say whether this cell is the course's own."""
+    return bool(cell.metadata.get("nbgrader", {}).get("locked"))
+
+
 def is_demonstration(cell: NotebookNode) -> bool:
     """Say whether this is a locked cell that grading skips."""
-    nbgrader = cell.metadata.get("nbgrader", {})
-    return bool(nbgrader.get("locked")) and _is_demonstration_id(nbgrader.get("grade_id"))
+    return is_locked(cell) and _is_demonstration_id(cell.metadata.nbgrader.get("grade_id"))
 
 
 def _is_demonstration_id(grade_id: object) -> bool:
