@@ -172,7 +172,13 @@ class Canaries:
 
     def _victim(self, user: int | None) -> subprocess.Popen[bytes]:
         victim = subprocess.Popen(
-            ["sleep", "100000"], env={"SECRET": self.secrets["victim"]}, cwd="/", user=user
+            ["sleep", "100000"],
+            env={"SECRET": self.secrets["victim"]},
+            cwd="/",
+            user=user,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self._closing.callback(victim.wait)
         self._closing.callback(victim.kill)
@@ -205,7 +211,7 @@ class Canaries:
         server = socket.socket(family, kind)
         server.bind(address)  # type: ignore[arg-type]
         self._closing.callback(server.close)
-        self._closing.callback(contextlib.suppress(OSError)(server.shutdown), socket.SHUT_RDWR)
+        self._closing.callback(_wake, server)
         where = repr(server.getsockname())
 
         def serve() -> None:
@@ -227,3 +233,9 @@ class Canaries:
         threading.Thread(target=serve, daemon=True).start()
         name = server.getsockname()
         return name[1] if isinstance(name, tuple) else 0
+
+
+def _wake(server: socket.socket) -> None:
+    """Make a thread that waits for a connection give up."""
+    with contextlib.suppress(OSError):
+        server.shutdown(socket.SHUT_RDWR)
