@@ -83,6 +83,7 @@ class Pipe:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._watched = time.monotonic()
         connection.setblocking(False)
 
     def close(self) -> None:
@@ -99,7 +100,7 @@ class Pipe:
         deadline
             By `time.monotonic`; TimeoutError when it is over.
         watch
-            Called while waiting, and may raise.
+            Called every tenth of a second, and may raise.
 
         Raises
         ------
@@ -146,15 +147,18 @@ class Pipe:
     def _wait(self, deadline: float, watch: Callable[[], None], *, writing: bool) -> None:
         ends = [self._connection]
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= deadline:
                 raise TimeoutError
+            # Also while bytes keep coming, or a sandbox could send some to go unwatched.
+            if now >= self._watched + _TICK:
+                watch()
+                self._watched = time.monotonic()
             ready = select.select(
-                [] if writing else ends, ends if writing else [], [], min(left, _TICK)
+                [] if writing else ends, ends if writing else [], [], min(deadline - now, _TICK)
             )
             if any(ready):
                 return
-            watch()
 
 
 def reply(header: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
@@ -233,15 +237,11 @@ def observations(
 
 
 def _observation(header: dict[str, Any], rest: list[bytes]) -> Observation:
-    outputs = {}
-    for name, described in _dict(header.get("outputs")).items():
-        outputs[_text(name, 100)] = _array(described, rest)
-    problems = {
-        _text(name, 100): _text(text, MAX_TEXT)
-        for name, text in _dict(header.get("problems")).items()
-    }
-    if len(outputs) > 100 or len(problems) > 100:
+    described, explained = _dict(header.get("outputs")), _dict(header.get("problems"))
+    if len(described) > 100 or len(explained) > 100:
         raise Refused("It sent more than an answer can be.")
+    outputs = {_text(name, 100): _array(array, rest) for name, array in described.items()}
+    problems = {_text(name, 100): _text(text, MAX_TEXT) for name, text in explained.items()}
     return Observation(outputs, problems)
 
 
@@ -260,7 +260,11 @@ def _array(described: Any, rest: list[bytes]) -> NDArray[Any]:
     if dtype.kind == "b":
         # Any byte but 0 and 1 would be a bool that is neither true nor false.
         content = (np.frombuffer(content, np.uint8) != 0).tobytes()
-    return np.frombuffer(content, dtype).reshape(shape)
+    try:
+        return np.frombuffer(content, dtype).reshape(shape)
+    except ValueError:
+        # Beside a length of 0 the others may multiply to more than NumPy can count.
+        raise Refused("It sent an array of another size than it says.") from None
 
 
 def cell_outputs(header: Any, blobs: Sequence[bytes]) -> tuple[Output, ...]:

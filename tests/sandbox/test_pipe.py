@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import threading
 import time
 import tracemalloc
 
@@ -146,10 +147,17 @@ EMPTY = {"mutated": [], "broken": [], "printed": ""}
             },
             [bytes(8)],
         ),
+        announced(
+            {
+                "blobs": [0, 0],
+                "cases": [{"outputs": {"out": ["<f8", [0, *[2**26] * 3]]}, "problems": {}}] * 2,
+                **EMPTY,
+            },
+        ),
         announced({"blobs": [], "outputs": [{"kind": "picture"}]}),
         announced({"blobs": [], "outputs": [{"kind": "stdout", "text": "x"}] * 51}),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_classic_forgeries(content):
     """Lengths that promise terabytes, deep or huge JSON, wrong counts and sizes."""
@@ -197,6 +205,35 @@ def test_a_reply_may_come_in_drops_but_not_for_ever():
             end.receive(time.monotonic() + 0.35, watch)
         assert calls
         end.close()
+
+
+def test_limits_are_watched_while_bytes_keep_coming():
+    """A sandbox that sends a byte whenever one is read is stopped by what watches it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        end = pipe.Pipe(ours)
+        theirs.sendall(struct.pack(">I", pipe.MAX_HEADER) + b" " * 2**16)
+        ended = time.monotonic() + 30
+
+        def feed():
+            while time.monotonic() < ended:
+                try:
+                    theirs.send(b" " * 64)
+                except OSError:
+                    return
+                time.sleep(0.02)
+
+        def watch():
+            raise MemoryError
+
+        thread = threading.Thread(target=feed)
+        thread.start()
+        try:
+            with pytest.raises(MemoryError):
+                end.receive(ended, watch)
+        finally:
+            end.close()
+            thread.join()
 
 
 def test_what_nobody_reads_ends_at_the_deadline():
