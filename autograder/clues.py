@@ -285,8 +285,8 @@ def _extent(comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield f"Right only in the case “{good[0]}”."
     elif good:
         yield f"Right in {len(good)} of {len(right)} cases."
-    if len(comparisons) > 1:
-        wrong_names = {one.name for one in comparisons if not one.right}
-        names = dict.fromkeys(one.name for one in comparisons)
-        if len(wrong_names) == 1 < len(names):
-            yield f"Only `{wrong_names.pop()}` is wrong here."
+    names = dict.fromkeys(one.name for one in comparisons)
+    wrong_names = {one.name for one in comparisons if not one.right}
+    # A fraction that is counted has a name of many words and is told by itself.
+    if len(wrong_names) == 1 < len(names) and " " not in (name := wrong_names.pop()):
+        yield f"Only `{name}` is wrong here."

@@ -85,4 +85,4 @@ class Hints:
     def _next_step(self) -> str:
         if self.count < len(self.task.hints):
             return "Run this again for the next one."
-        return f"There are no more hints. Read “{self.task.section}” in the book."
+        return f"There are no more hints. Read {self.task.section}."

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from autograder.clues import Comparison, clues
 from autograder.compare import agrees, difference
-from autograder.report import Finding, Report
+from autograder.report import Finding, Link, Report
 from autograder.task import (
     Aspect,
     Case,
@@ -32,6 +33,9 @@ from autograder.task import (
 
 MAX_PAIRS = 100
 """Pairs of known mistakes that are tried, the most promising first, so that a check stays quick."""
+
+MAX_NAMED = 3
+"""How many mistakes are named where it cannot be told which one it is."""
 
 Mistakes = tuple[Misconception, ...]
 """What a program may have got wrong at once; the empty tuple is the reference."""
@@ -157,74 +161,78 @@ class _Diagnosis:
     def __init__(self, task: Task, trials: Sequence[_Trial]) -> None:
         self.task = task
         self.trials = trials
-        everything = [one for one in task.misconceptions if self._accounts_for_all((one,))]
         self.known: Mistakes = ()
         self.causes: Mistakes = ()
         self.order: dict[str, str] | None = None
-        self.several: Mistakes = ()
-        if len(everything) == 1:
-            self.known = (everything[0],)
-        elif everything:
-            self.several = tuple(everything)
-        elif task.forward is not None:
-            self.causes = tuple(
-                one for one in task.forward.misconceptions if self._accounts_for_all((one,))
-            )
-        if not everything and not self.causes:
-            self.order = self._another_order()
-        if not everything and not self.causes and self.order is None:
-            self.known = self._pair()
+        self.several = self._accounting(task.misconceptions)
+        if len(self.several) == 1:
+            self.known, self.several = self.several, ()
+        elif not self.several:
+            if task.forward is not None:
+                self.causes = self._accounting(task.forward.misconceptions)
+            if not self.causes:
+                self.order = self._another_order()
+            if not self.causes and self.order is None:
+                self.known = self._pair()
 
     def finding(self, aspect: Aspect, failure: str) -> Finding:
         """Return what to say about an aspect that failed."""
-        lines, mistake, points = [failure], None, 0.0
+        lines, told, points = [failure], _Told(), 0.0
         # One that leaves open what is wrong here does not account for it.
         causes = [one for one in self.causes if self._agrees_on(aspect, (one,))]
-        if not self._was_observed(aspect):
-            pass
-        elif self.order is not None:
+        if self.order is not None:
             lines += self._told_order()
         elif self.several:
-            lines += _told_several(self.several)
+            told = _several(self.task, self.several)
         elif causes and self.task.forward is not None:
-            forward = self.task.forward.name
+            forward = self.task.forward
             points = _quarters(aspect.points / 2)
             lines.append(
-                f"These are the right numbers for a wrong `{forward}`, so they earn half. Mend "
-                f"`{forward}` and they come right by themselves."
+                f"These are the right numbers for a wrong `{forward.name}`, so they earn half. "
+                f"Mend `{forward.name}` and they come right by themselves."
             )
-            if len(causes) == 1:
-                mistake = causes[0]
-                lines.append(_explanation(mistake))
-            else:
-                lines += _told_several(causes)
+            told = _one(forward, causes[0]) if len(causes) == 1 else _several(forward, causes)
+        elif len(self.known) == 1:
+            lines.append("All your numbers are exactly those of one known mistake.")
+            told = _one(self.task, self.known[0])
         elif self.known:
-            mistake, told = self._told_known(aspect)
-            lines += told
-        else:
-            guesses = self._explaining(aspect)
+            lines.append("All your numbers are exactly those of two known mistakes together.")
+            told = self._told_pair(aspect)
+        elif not self._was_observed(aspect):
+            pass
+        elif guesses := self._explaining(aspect):
             if len(guesses) == 1:
-                mistake = guesses[0]
-                lines += [
+                lines.append(
                     "Here your numbers are those of a known mistake, though it does not account "
-                    "for all the others.",
-                    _explanation(mistake),
-                ]
-            elif guesses:
-                lines += _told_several(guesses)
+                    "for all the others."
+                )
+                told = _one(self.task, guesses[0])
             else:
-                lines += clues(self._comparisons(aspect), self.task.tolerance)
+                told = _several(self.task, guesses)
+        else:
+            lines += clues(self._comparisons(aspect), self.task.tolerance)
         return Finding(
             aspect.name,
             False,
-            "\n".join(lines),
-            mistake.id if mistake else None,
+            "\n".join([*lines, *told.lines]),
+            told.mistake,
             points,
             aspect.points,
+            told.links,
         )
 
-    def _accounts_for_all(self, mistakes: Mistakes) -> bool:
-        return all(trial.agrees_everywhere(mistakes) for trial in self.trials)
+    def _accounting(self, misconceptions: Sequence[Misconception]) -> Mistakes:
+        """Return what accounts by itself for all numbers of all cases, and for a wrong one."""
+        return tuple(
+            one
+            for one in misconceptions
+            if all(trial.agrees_everywhere((one,)) for trial in self.trials)
+            and any(
+                trial.agrees(name, (one,)) and not trial.agrees(name)
+                for trial in self.trials
+                for name in trial.expected((one,))
+            )
+        )
 
     def _looked_at(self, aspect: Aspect) -> Iterator[tuple[_Trial, str]]:
         for trial in self.trials:
@@ -293,29 +301,20 @@ class _Diagnosis:
         ]
         return found[0] if len(found) == 1 else ()
 
-    def _told_known(self, aspect: Aspect) -> tuple[Misconception, list[str]]:
-        """Return the mistake that an aspect is put down to, and what to say."""
-        if len(self.known) == 1:
-            (mistake,) = self.known
-            return mistake, [
-                "All your numbers are exactly those of one known mistake.",
-                _explanation(mistake),
-            ]
-        lines = ["All your numbers are exactly those of two known mistakes together."]
+    def _told_pair(self, aspect: Aspect) -> _Told:
         here = [one for one in self.known if self._agrees_on(aspect, (one,))]
         if len(here) == 1:
-            return here[0], [*lines, _explanation(here[0])]
+            return _one(self.task, here[0])
         elsewhere = {
             one.id
             for other in self.task.aspects
             for one in self.known
-            if other is not aspect
-            and self._agrees_on(other, (one,))
-            and not self._agrees_on(other, ())
+            if not self._agrees_on(other, ()) and self._agrees_on(other, (one,))
         }
-        # Each of the two is named by some aspect, if there are two.
-        mistake = next((one for one in self.known if one.id not in elsewhere), self.known[0])
-        return mistake, [*lines, *map(_explanation, self.known)]
+        # So that each of the two is named by some aspect, if there are two.
+        first, second = sorted(self.known, key=lambda one: one.id in elsewhere)
+        told, also = _one(self.task, first), _one(self.task, second)
+        return _Told(told.mistake, (*told.lines, *also.lines), (*told.links, *also.links))
 
     # Right numbers in the wrong places.
 
@@ -369,28 +368,44 @@ def _first_failure(aspect: Aspect, trials: Sequence[_Trial]) -> str | None:
     return None
 
 
-def _explanation(misconception: Misconception) -> str:
-    return (
-        f"{misconception.explanation} Read “{misconception.section}” in the book. "
-        f"({misconception.id})"
-    )
+@dataclass(frozen=True)
+class _Told:
+    """What is said about known mistakes, and the one that is named."""
+
+    mistake: str | None = None
+    lines: Sequence[str] = ()
+    links: tuple[Link, ...] = ()
 
 
-def _told_several(misconceptions: Iterable[Misconception]) -> list[str]:
+def _one(task: Task, one: Misconception) -> _Told:
+    text = f"{one.explanation} Read {one.section}. ({one.id})"
+    links = (Link(one.section.heading, one.section.path), _in_the_box(task, one.id))
+    return _Told(one.id, (text,), links)
+
+
+def _several(task: Task, mistakes: Sequence[Misconception]) -> _Told:
     """Name the mistakes that give the same numbers, each by the first sentence of its text."""
     lines = ["These are the numbers of several known mistakes, and do not tell which:"]
-    named = list(misconceptions)
-    for one in named[:3]:
+    for one in mistakes[:MAX_NAMED]:
         lines.append(f"  {one.explanation.split('. ')[0].rstrip('.')}. ({one.id})")
-    if len(named) > 3:
-        lines.append(f"  and {len(named) - 3} more.")
-    return lines
+    if len(mistakes) > MAX_NAMED:
+        lines.append(f"  and {len(mistakes) - MAX_NAMED} more.")
+    links = tuple(_in_the_box(task, one.id) for one in mistakes[:MAX_NAMED])
+    return _Told(None, lines, links)
+
+
+def _in_the_box(task: Task, mistake: str) -> Link:
+    """Return where the chapter lists a mistake."""
+    return Link(mistake, f"{task.page}.html#mistake-{task.name}-{mistake}")
 
 
 def _costs(task: Task, observations: Observations, earned: float) -> list[Finding]:
     """Return a finding for each thing that costs points, none of them below zero in sum."""
     broken = [one for one in task.requirements if one.id in observations.broken]
-    findings = [Finding(one.name, False, one.explanation, one.id) for one in broken]
+    findings = [
+        Finding(one.name, False, one.explanation, one.id, links=(_in_the_box(task, one.id),))
+        for one in broken
+    ]
     if observations.mutated:
         names = ", ".join(f"`{name}`" for name in observations.mutated)
         findings.append(
@@ -405,9 +420,7 @@ def _costs(task: Task, observations: Observations, earned: float) -> list[Findin
     for finding in findings:
         cost = min(_quarters(task.max_points / 4), earned)
         earned -= cost
-        costs.append(
-            Finding(finding.aspect, False, finding.message, finding.misconception, 0.0 - cost)
-        )
+        costs.append(replace(finding, points=0.0 - cost))
     return costs
 
 

@@ -11,6 +11,26 @@ from typing import Any
 _CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
 
 
+BOOK = ""
+"""Address of the published book, with a slash at the end; as long as it is empty, no links."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A place in the book.
+
+    Attributes
+    ----------
+    text
+        What to call it.
+    path
+        Below the book's address: "book/dropout.html#dropout-mask".
+    """
+
+    text: str
+    path: str
+
+
 @dataclass(frozen=True)
 class Finding:
     """What was found about one aspect of a task.
@@ -28,6 +48,9 @@ class Finding:
     points, max_points
         Earned and possible.  A finding that can only cost points has a `max_points` of 0 and,
         when it failed, negative points.
+    links
+        Where the book tells more.  The message says so too; HTML shows them once the book has an
+        address.
     """
 
     aspect: str
@@ -36,6 +59,7 @@ class Finding:
     misconception: str | None = None
     points: float = 0.0
     max_points: float = 0.0
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +125,7 @@ class Report:
             mark, color = ("right", "#2b8a3e") if finding.passed else ("wrong", "#e03131")
             message = (
                 '<div style="margin-top:0.3em;white-space:pre-wrap">'
-                f"{marked(self._message(finding))}</div>"
+                f"{marked(self._message(finding))}{_linked(finding)}</div>"
                 if finding.message
                 else ""
             )
@@ -138,6 +162,16 @@ def _points(finding: Finding) -> str:
     if finding.max_points:
         return f"{finding.points:g} of {finding.max_points:g}"
     return f"{finding.points:g}" if finding.points else ""
+
+
+def _linked(finding: Finding) -> str:
+    if not BOOK or not finding.links:
+        return ""
+    links = (
+        f'<a href="{html.escape(BOOK + link.path)}">{html.escape(link.text)}</a>'
+        for link in finding.links
+    )
+    return f"<br>In the book: {' · '.join(links)}"
 
 
 def _wrapped(message: str) -> list[str]:

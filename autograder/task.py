@@ -103,6 +103,36 @@ class Aspect:
 
 
 @dataclass(frozen=True)
+class Section:
+    """A place in the book.
+
+    Attributes
+    ----------
+    page
+        Its page without a suffix, below the root of the book: "book/dropout".
+    chapter
+        The title of the page.
+    label
+        What links to it name, as in "dropout-mask".
+    heading
+        Its heading, or the words in bold type that it begins with.
+    """
+
+    page: str
+    chapter: str
+    label: str
+    heading: str
+
+    @property
+    def path(self) -> str:
+        """Where it is on the built site, below its root."""
+        return f"{self.page}.html#{self.label}"
+
+    def __str__(self) -> str:
+        return f"“{self.heading}” in the chapter “{self.chapter}”"
+
+
+@dataclass(frozen=True)
 class Misconception:
     """A known wrong answer.
 
@@ -113,14 +143,14 @@ class Misconception:
     explanation
         Two or three sentences for the student: what the code computes and why it is wrong.
     section
-        Heading of the chapter section to read.
+        What to read.
     departure
         The steps of the reference that it replaces, by name.
     """
 
     id: str
     explanation: str
-    section: str
+    section: Section
     departure: Mapping[str, Any]
 
 
@@ -181,10 +211,13 @@ class Task:
         What can cost points but not earn them.
     randomness
         For tasks that draw random numbers: what the answer says about its own draws.
+    simulate
+        `simulate(inputs, rng, **steps)`: for tasks that draw random numbers, the outputs of a
+        program with these steps.  So a known mistake can be tried without code that makes it.
     forward
         For a backward pass, the task of the forward pass whose mistakes are carried forward.
     section
-        Heading of the chapter section that explains it.
+        What to read before it.
     hints
         Three to five, from what to ask yourself to nearly the answer and never the answer.
     tolerance
@@ -203,10 +236,16 @@ class Task:
     forbidden: tuple[str, ...] = ("torch",)
     requirements: tuple[Requirement, ...] = ()
     randomness: Callable[[Inputs, Outputs], Randomness] | None = None
+    simulate: Callable[..., Outputs] | None = None
     forward: Task | None = None
-    section: str = ""
+    section: Section | None = None
     hints: tuple[str, ...] = ()
     tolerance: float = 1e-7
+
+    @property
+    def page(self) -> str:
+        """The page of the book, as in `Section.page`, that lists the mistakes of this task."""
+        return "book/practice" if self.assignment == "capstone" else f"book/{self.assignment}"
 
     @property
     def max_points(self) -> float:

@@ -22,9 +22,12 @@ from autograder.task import (
     Probability,
     Requirement,
     Scaled,
+    Section,
     Task,
 )
 from autograder.tasks import tasks
+
+DOUBLING = Section("book/numbers", "Numbers", "numbers-doubling", "Doubling")
 
 
 def double(inputs, *, factor=2.0, shift=0.0):
@@ -42,8 +45,8 @@ TASK = Task(
     run=lambda student, inputs: {},
     reference=double,
     misconceptions=(
-        Misconception("tripled", "You triple.", "Doubling", {"factor": 3.0}),
-        Misconception("shifted", "You add one.", "Doubling", {"shift": 1.0}),
+        Misconception("tripled", "You triple.", DOUBLING, {"factor": 3.0}),
+        Misconception("shifted", "You add one.", DOUBLING, {"shift": 1.0}),
     ),
     requirements=(
         Requirement("impolite", "says please", "Say please.", lambda student: True),

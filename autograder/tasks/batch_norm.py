@@ -28,6 +28,15 @@ from autograder.task import (
     Task,
     unpack,
 )
+from autograder.tasks.sections import (
+    BATCH_NORM_BACKWARD,
+    BATCH_NORM_CHANNELS,
+    BATCH_NORM_EVALUATION,
+    BATCH_NORM_FOLDING,
+    BATCH_NORM_FORWARD,
+    BATCH_NORM_PYTORCH,
+    BATCH_NORM_RUNNING,
+)
 
 
 def _mean(x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -137,21 +146,21 @@ FORWARD_MISCONCEPTIONS = (
         "bn-unbiased-normalization",
         "This is what comes out when the batch is normalized with the variance that divides by "
         "N − 1. Batch norm divides by N here; the N − 1 belongs into the running variance only.",
-        "The forward pass",
+        BATCH_NORM_FORWARD,
         {"variance": _unbiased_variance},
     ),
     Misconception(
         "bn-biased-running-var",
         "Your running variance averages the variance that divides by N. It estimates the variance "
         "of the whole population from a sample, so PyTorch stores the one that divides by N − 1.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {"running_variance_of": _biased_variance},
     ),
     Misconception(
         "bn-momentum-flipped",
         "Old and new value have changed places in your running average: in PyTorch's convention "
         "`momentum` is the share of the new batch, not of the old value.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {
             "blend_mean": lambda old, batch, momentum: momentum * old + (1 - momentum) * batch,
             "blend_variance": lambda old, batch, momentum: momentum * old + (1 - momentum) * batch,
@@ -161,7 +170,7 @@ FORWARD_MISCONCEPTIONS = (
         "bn-running-var-not-started",
         "Your running statistics are those of the last batch alone. They should move a little "
         "towards each batch and remember the earlier ones.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {
             "blend_mean": lambda old, batch, momentum: batch,
             "blend_variance": lambda old, batch, momentum: batch,
@@ -171,7 +180,7 @@ FORWARD_MISCONCEPTIONS = (
         "bn-stats-never-updated",
         "You return the running statistics as they came in. In training they have to move towards "
         "the statistics of the batch, or evaluation mode has nothing to work with.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {
             "blend_mean": lambda old, batch, momentum: old,
             "blend_variance": lambda old, batch, momentum: old,
@@ -181,69 +190,69 @@ FORWARD_MISCONCEPTIONS = (
         "bn-std-in-running-var",
         "Your running variance averages standard deviations. Average the variance and take the "
         "root where you use it.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {"stored_variance": lambda variance, eps: torch.sqrt(variance)},
     ),
     Misconception(
         "bn-eps-in-running-var",
         "Your running variance contains ε already, so evaluation mode adds it a second time. "
         "Store the bare variance.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {"stored_variance": lambda variance, eps: variance + eps},
     ),
     Misconception(
         "bn-eps-outside-root",
         "You divide by √σ² + ε. The ε belongs under the root, √(σ² + ε), where it keeps the "
         "division and its gradient tame when the variance is close to zero.",
-        "The forward pass",
+        BATCH_NORM_FORWARD,
         {"normalize": lambda x, mean, variance, eps: (x - mean) / (torch.sqrt(variance) + eps)},
     ),
     Misconception(
         "bn-no-eps",
         "There is no ε in your division. A feature that is constant within the batch has variance "
         "zero, and the division has no result.",
-        "The forward pass",
+        BATCH_NORM_FORWARD,
         {"normalize": lambda x, mean, variance, eps: (x - mean) / torch.sqrt(variance)},
     ),
     Misconception(
         "bn-eval-batch-stats",
         "In evaluation mode you normalize with the statistics of the batch. Use the running "
         "statistics: the answer for one example must not depend on its neighbors.",
-        "Evaluation mode",
+        BATCH_NORM_EVALUATION,
         {"batch_statistics_in_evaluation": True},
     ),
     Misconception(
         "bn-eval-updates-stats",
         "Your running statistics change in evaluation mode. They belong to training; evaluating "
         "the network must not change it.",
-        "Evaluation mode",
+        BATCH_NORM_EVALUATION,
         {"updates_in_evaluation": True},
     ),
     Misconception(
         "bn-eval-no-affine",
         "In evaluation mode you normalize but leave out γ and β. They are part of the layer in "
         "both modes.",
-        "Evaluation mode",
+        BATCH_NORM_EVALUATION,
         {"affine_in_evaluation": lambda x_hat, gamma, beta, x: x_hat + 0 * (gamma + beta)},
     ),
     Misconception(
         "bn-wrong-axis",
         "You normalize each row by its own mean and variance. Batch norm takes one mean and one "
         "variance per feature, over the rows of the batch.",
-        "The forward pass",
+        BATCH_NORM_FORWARD,
         {"axes": _over_rows},
     ),
     Misconception(
         "bn-global-stats",
         "You use one mean and one variance for the whole array. Each feature has its own.",
-        "The forward pass",
+        BATCH_NORM_FORWARD,
         {"axes": _over_everything},
     ),
     Misconception(
         "bn-shape",
         "Your running statistics have an axis too many, (1, D) for (D,). The numbers are right, "
         "but such shapes broadcast silently into wrong results later; drop `keepdims`.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {"returned_statistics": lambda statistics: statistics[None]},
     ),
 )
@@ -300,7 +309,7 @@ BACKWARD_MISCONCEPTIONS = (
         "bn-backward-diagonal",
         "Your gradient takes mean and variance for constants. Both depend on every row of the "
         "batch, so a change of one row reaches the output of all others.",
-        "The backward pass",
+        BATCH_NORM_BACKWARD,
         {
             "mean": lambda x, axes: _mean(x, axes).detach(),
             "variance": lambda x, axes: _biased_variance(x, axes).detach(),
@@ -310,49 +319,49 @@ BACKWARD_MISCONCEPTIONS = (
         "bn-backward-no-mean",
         "Your gradient takes the mean for a constant. Which path from x to the output does it "
         "leave out?",
-        "The backward pass",
+        BATCH_NORM_BACKWARD,
         {"mean": lambda x, axes: _mean(x, axes).detach()},
     ),
     Misconception(
         "bn-backward-no-var",
         "Your gradient takes the variance for a constant. Which path from x to the output does "
         "it leave out?",
-        "The backward pass",
+        BATCH_NORM_BACKWARD,
         {"variance": lambda x, axes: _biased_variance(x, axes).detach()},
     ),
     Misconception(
         "bn-backward-no-gamma",
         "Your d_x does not contain γ. The upstream gradient passes through the multiplication "
         "by γ before it reaches the normalized values.",
-        "The backward pass",
+        BATCH_NORM_BACKWARD,
         {"affine": lambda x_hat, gamma, beta, x: x_hat + x_hat.detach() * (gamma - 1) + beta},
     ),
     Misconception(
         "bn-backward-gamma-raw-x",
         "Your d_gamma is formed with x. γ multiplies the normalized values, so those belong in "
         "its gradient.",
-        "The backward pass",
+        BATCH_NORM_BACKWARD,
         {"affine": _gradient_of_gamma(lambda x_hat, x: x)},
     ),
     Misconception(
         "bn-backward-mean-not-sum",
         "Your d_gamma and d_beta are averages over the batch. Every row used the same γ and β, "
         "so the contributions of the rows add up; an average over the batch is the loss's affair.",
-        "The backward pass",
+        BATCH_NORM_BACKWARD,
         {"affine": _averaged_gradients},
     ),
     Misconception(
         "bn-backward-eval-as-train",
         "After a forward pass in evaluation mode you use the training formula. There the running "
         "statistics are constants, and the gradient is much simpler.",
-        "Evaluation mode",
+        BATCH_NORM_EVALUATION,
         {"normalize_in_evaluation": _closed_form(lambda x: 1.0)},
     ),
     Misconception(
         "bn-backward-no-eps",
         "There is no ε in your gradient. The forward pass divides by √(σ² + ε), and so must the "
         "backward pass.",
-        "The backward pass",
+        BATCH_NORM_BACKWARD,
         {"normalize": _gradient_without_eps, "normalize_in_evaluation": _gradient_without_eps},
     ),
 )
@@ -362,14 +371,14 @@ IMAGE_MISCONCEPTIONS = (
         "bn2d-no-transpose",
         "You reshape to (N·H·W, C) without moving the channel axis to the end first, so every "
         "column mixes values of several channels.",
-        "Images: one statistic per channel",
+        BATCH_NORM_CHANNELS,
         {"unfolded": True},
     ),
     Misconception(
         "bn2d-per-pixel",
         "You take statistics over the batch axis alone, one for each pixel. All pixels of a "
         "channel share one mean and one variance.",
-        "Images: one statistic per channel",
+        BATCH_NORM_CHANNELS,
         {
             "mean": lambda x, axes: _mean(x, (0,)),
             "variance": lambda x, axes: _biased_variance(x, (0,)),
@@ -548,7 +557,7 @@ def _draw_images_backward(rng: np.random.Generator) -> list[Case]:
 FORWARD = Task(
     name="batch_norm_forward",
     assignment="batch_norm",
-    section="The forward pass",
+    section=BATCH_NORM_FORWARD,
     hints=(
         "Write down the shape of every quantity before you write code: which of them are (N, D), "
         "which are (D,)?",
@@ -585,7 +594,7 @@ FORWARD = Task(
 BACKWARD = Task(
     name="batch_norm_backward",
     assignment="batch_norm",
-    section="The backward pass",
+    section=BATCH_NORM_BACKWARD,
     hints=(
         "Which quantities of the forward pass depend on x: in training, and in evaluation?",
         "Decide in the forward pass what you will need here, the mode included, and put it into "
@@ -620,7 +629,7 @@ BACKWARD = Task(
 IMAGES_FORWARD = Task(
     name="batch_norm_2d_forward",
     assignment="batch_norm",
-    section="Images: one statistic per channel",
+    section=BATCH_NORM_CHANNELS,
     hints=(
         "Which values share one mean? How many of them does a channel have?",
         "A channel has to become a column. `reshape` never moves a value past another one, so "
@@ -645,7 +654,7 @@ IMAGES_FORWARD = Task(
 IMAGES_BACKWARD = Task(
     name="batch_norm_2d_backward",
     assignment="batch_norm",
-    section="Images: one statistic per channel",
+    section=BATCH_NORM_CHANNELS,
     hints=(
         "Besides calling `batch_norm_forward`, your forward pass only moved values to other "
         "places. What becomes of a gradient there?",
@@ -666,7 +675,7 @@ IMAGES_BACKWARD = Task(
             "bn2d-wrong-count",
             "Your gradient divides by N where it should divide by N·H·W, the number of values "
             "that share one mean.",
-            "Images: one statistic per channel",
+            BATCH_NORM_CHANNELS,
             {"normalize": _closed_form(lambda x: x[0, 0].numel())},
         ),
         *BACKWARD_MISCONCEPTIONS,
@@ -768,7 +777,7 @@ def _keeps_plain_buffers(student: Functions) -> bool:
 MODULE = Task(
     name="BatchNorm1d",
     assignment="batch_norm",
-    section="In PyTorch",
+    section=BATCH_NORM_PYTORCH,
     hints=(
         "Which quantities are trained, which are only remembered, and which are plain numbers? "
         "PyTorch has a place for each.",
@@ -795,7 +804,7 @@ MODULE = Task(
             "bnmodule-ignores-eval",
             "Your module does the same in both modes. `model.eval()` sets `self.training` to "
             "False; look at it in `forward`.",
-            "Evaluation mode",
+            BATCH_NORM_EVALUATION,
             {"batch_statistics_in_evaluation": True, "updates_in_evaluation": True},
         ),
         *FORWARD_MISCONCEPTIONS,
@@ -868,7 +877,7 @@ def _draw_fold(rng: np.random.Generator) -> list[Case]:
 FOLD = Task(
     name="fold_batch_norm",
     assignment="batch_norm",
-    section="Folding at inference",
+    section=BATCH_NORM_FOLDING,
     hints=(
         "What is a constant in evaluation mode, and what is not?",
         "Multiply out the right side and collect what stands with x and what does not.",
@@ -888,14 +897,14 @@ FOLD = Task(
             "fold-forgets-mean",
             "The running mean is missing from your folded bias. Batch norm subtracts it from "
             "x @ W + b before it scales.",
-            "Folding at inference",
+            BATCH_NORM_FOLDING,
             {"shift": lambda b, mean: b},
         ),
         Misconception(
             "fold-scales-rows",
             "You scale the rows of W. The outputs, whose statistics these are, belong to its "
             "columns.",
-            "Folding at inference",
+            BATCH_NORM_FOLDING,
             {
                 "scaled": lambda W, scale: (
                     W * scale[:, None] if len(W) == len(scale) else np.full_like(W, np.nan)
@@ -905,7 +914,7 @@ FOLD = Task(
         Misconception(
             "fold-no-eps",
             "There is no ε in your scale. The layer divides by √(σ² + ε), in evaluation as well.",
-            "Folding at inference",
+            BATCH_NORM_FOLDING,
             {"scale_of": lambda gamma, var, eps: gamma / np.sqrt(var)},
         ),
     ),

@@ -27,6 +27,20 @@ from autograder.tasks.l2 import (
     mean_plus_penalty,
     with_gradient_of,
 )
+from autograder.tasks.sections import (
+    BATCH_NORM_BACKWARD,
+    BATCH_NORM_EVALUATION,
+    BATCH_NORM_FORWARD,
+    BATCH_NORM_RUNNING,
+    CAPSTONE,
+    DROPOUT_BACKWARD,
+    DROPOUT_MASK,
+    DROPOUT_MODES,
+    DROPOUT_SCALING,
+    L2_PENALTY,
+    L2_UPDATE,
+    L2_WRONG,
+)
 
 PARAMETERS = ("W1", "b1", "gamma", "beta", "W2", "b2")
 STATISTICS = ("mean", "var")
@@ -163,7 +177,7 @@ _DROPOUT_MISCONCEPTIONS = (
         "dropout-no-rescale",
         "You drop units in training but do not divide the others by keep_prob, so the next layer "
         "sees smaller sums in training than in evaluation.",
-        "Inverted scaling",
+        DROPOUT_SCALING,
         {
             "dropout": _wrong_dropout(
                 lambda hidden, uniform, keep_prob: hidden * (uniform < keep_prob)
@@ -174,7 +188,7 @@ _DROPOUT_MISCONCEPTIONS = (
         "dropout-keep-drop-swapped",
         "You keep the units where the random number is at least keep_prob, so they survive with "
         "probability 1 − keep_prob. Keep those where it is smaller.",
-        "The mask",
+        DROPOUT_MASK,
         {
             "dropout": _wrong_dropout(
                 lambda hidden, uniform, keep_prob: hidden * (uniform >= keep_prob) / keep_prob
@@ -186,7 +200,7 @@ _DROPOUT_MISCONCEPTIONS = (
         "You keep the units where the random number is at least 1 − keep_prob. That is as likely, "
         "but it is another mask: to give the same numbers as everybody, compare "
         "rng.random(H.shape) < keep_prob.",
-        "The mask",
+        DROPOUT_MASK,
         {
             "dropout": _wrong_dropout(
                 lambda hidden, uniform, keep_prob: hidden * (uniform >= 1 - keep_prob) / keep_prob
@@ -197,7 +211,7 @@ _DROPOUT_MISCONCEPTIONS = (
         "dropout-vanilla",
         "You do not scale in training and multiply by keep_prob in evaluation. That is "
         "consistent, but it is not inverted dropout, which leaves evaluation alone.",
-        "Inverted scaling",
+        DROPOUT_SCALING,
         {
             "dropout": _wrong_dropout(
                 lambda hidden, uniform, keep_prob: hidden * (uniform < keep_prob),
@@ -209,7 +223,7 @@ _DROPOUT_MISCONCEPTIONS = (
         "dropout-backward-no-mask",
         "Your gradient passes dropout as if it were not there. A unit that was dropped had no "
         "influence on the loss, so its gradient is zero; the others have the factor 1/keep_prob.",
-        "The backward pass",
+        DROPOUT_BACKWARD,
         {
             "dropout": _wrong_dropout(
                 lambda hidden, uniform, keep_prob: with_gradient_of(
@@ -222,7 +236,7 @@ _DROPOUT_MISCONCEPTIONS = (
         "dropout-backward-no-scale",
         "Your gradient is masked but not divided by keep_prob. What multiplies the output in the "
         "forward pass multiplies the gradient in the backward pass.",
-        "The backward pass",
+        DROPOUT_BACKWARD,
         {
             "dropout": _wrong_dropout(
                 lambda hidden, uniform, keep_prob: with_gradient_of(
@@ -238,21 +252,21 @@ _BATCH_NORM_MISCONCEPTIONS = (
         "bn-biased-running-var",
         "Your running variance averages the variance that divides by N. The one to store divides "
         "by N − 1, as in PyTorch.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {"batch_norm": _batch_norm_with(running_variance=lambda z: z.var(0, correction=0))},
     ),
     Misconception(
         "bn-unbiased-normalization",
         "You normalize the batch with the variance that divides by N − 1. That one belongs into "
         "the running variance only.",
-        "The forward pass",
+        BATCH_NORM_FORWARD,
         {"batch_norm": _batch_norm_with(variance=lambda z: z.var(0))},
     ),
     Misconception(
         "bn-momentum-flipped",
         "Old and new value have changed places in your running average: it should be 0.9 times "
         "the old value plus 0.1 times that of the batch.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {
             "batch_norm": _batch_norm_with(
                 blend=lambda old, batch: MOMENTUM * old + (1 - MOMENTUM) * batch
@@ -263,21 +277,21 @@ _BATCH_NORM_MISCONCEPTIONS = (
         "bn-stats-never-updated",
         "You return the running statistics as they came in. In training they move towards those "
         "of the batch, or evaluation mode has nothing to work with.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {"batch_norm": _batch_norm_with(blend=lambda old, batch: old)},
     ),
     Misconception(
         "bn-running-var-not-started",
         "Your running statistics are those of the last batch alone. They should move a little "
         "towards each batch and remember the earlier ones.",
-        "Running statistics",
+        BATCH_NORM_RUNNING,
         {"batch_norm": _batch_norm_with(blend=lambda old, batch: batch)},
     ),
     Misconception(
         "bn-backward-diagonal",
         "Your gradient takes the mean and the variance of the batch for constants. Both depend on "
         "every row.",
-        "The backward pass",
+        BATCH_NORM_BACKWARD,
         {
             "batch_norm": _batch_norm_with(
                 mean=lambda z: z.mean(0).detach(),
@@ -292,13 +306,13 @@ _ACTIVATION_MISCONCEPTIONS = (
         "relu-backward-no-mask",
         "Your gradient passes ReLU unchanged. Where the input of ReLU was negative its output "
         "does not depend on it, so the gradient there is zero.",
-        "The backward pass",
+        CAPSTONE,
         {"activation": lambda z: with_gradient_of(torch.relu(z), z)},
     ),
     Misconception(
         "relu-missing",
         "There is no ReLU between batch norm and dropout.",
-        "The forward pass",
+        CAPSTONE,
         {"activation": lambda z: z},
     ),
 )
@@ -311,7 +325,7 @@ TRAINING_MISCONCEPTIONS = (
     Misconception(
         "l2-skips-first",
         "Your penalty leaves out W1.",
-        "The penalty",
+        L2_PENALTY,
         {
             "penalty": lambda weights, biases, weight_decay: half_sum_of_squares(
                 weights[1:], biases, weight_decay
@@ -321,7 +335,7 @@ TRAINING_MISCONCEPTIONS = (
     Misconception(
         "l2-skips-last",
         "Your penalty leaves out W2.",
-        "The penalty",
+        L2_PENALTY,
         {
             "penalty": lambda weights, biases, weight_decay: half_sum_of_squares(
                 weights[:1], biases, weight_decay
@@ -334,7 +348,7 @@ EVALUATION_MISCONCEPTIONS = (
     Misconception(
         "dropout-active-in-eval",
         "Units are dropped in evaluation too. There the whole network answers.",
-        "Training and evaluation",
+        DROPOUT_MODES,
         {
             "dropout": lambda hidden, keep_prob, training, uniform: _inverted(
                 hidden, uniform, keep_prob
@@ -345,27 +359,27 @@ EVALUATION_MISCONCEPTIONS = (
         "dropout-scaled-in-eval",
         "You multiply by keep_prob in evaluation. The division in training has taken care of the "
         "scale already.",
-        "Training and evaluation",
+        DROPOUT_MODES,
         {"dropout": _wrong_dropout(_inverted, lambda hidden, keep_prob: hidden * keep_prob)},
     ),
     Misconception(
         "bn-eval-batch-stats",
         "In evaluation you normalize with the statistics of the batch. Use the running "
         "statistics: the answer for one example must not depend on its neighbors.",
-        "Evaluation mode",
+        BATCH_NORM_EVALUATION,
         {"batch_norm": _batch_norm_with(batch_statistics_in_evaluation=True)},
     ),
     Misconception(
         "bn-eval-updates-stats",
         "Your running statistics change in evaluation. Evaluating a network must not change it.",
-        "Evaluation mode",
+        BATCH_NORM_EVALUATION,
         {"batch_norm": _batch_norm_with(updates_in_evaluation=True)},
     ),
     Misconception(
         "bn-ignores-training",
         "Batch norm does the same in both modes: in evaluation it uses and updates the statistics "
         "of the batch.",
-        "Evaluation mode",
+        BATCH_NORM_EVALUATION,
         {
             "batch_norm": _batch_norm_with(
                 batch_statistics_in_evaluation=True, updates_in_evaluation=True
@@ -376,7 +390,7 @@ EVALUATION_MISCONCEPTIONS = (
         "bn-eval-no-affine",
         "In evaluation you normalize but leave out γ and β. They are part of the layer in both "
         "modes.",
-        "Evaluation mode",
+        BATCH_NORM_EVALUATION,
         {"batch_norm": _batch_norm_with(affine_in_evaluation=False)},
     ),
 )
@@ -458,7 +472,7 @@ def _draw_two_layer_net(rng: np.random.Generator) -> list[Case]:
 NET = Task(
     name="two_layer_net",
     assignment="capstone",
-    section="The backward pass",
+    section=CAPSTONE,
     hints=(
         "Write the forward pass first and keep what the backward pass will need: the normalized "
         "values, the mask with its scale, the sign of what went into ReLU.",
@@ -538,7 +552,7 @@ def _draw_predict(rng: np.random.Generator) -> list[Case]:
 PREDICT = Task(
     name="predict",
     assignment="capstone",
-    section="Evaluation mode",
+    section=CAPSTONE,
     hints=(
         "It has to work for a single row as well. Which statistics make that possible?",
         "Go through the network: affine, batch norm with γ and β, ReLU, dropout, affine, softmax. "
@@ -554,38 +568,38 @@ PREDICT = Task(
             "bn-eval-batch-stats",
             "You normalize with the statistics of the batch. Use the running statistics: the "
             "answer for one example must not depend on its neighbors.",
-            "Evaluation mode",
+            BATCH_NORM_EVALUATION,
             {"batch_norm": _batch_norm_with(batch_statistics_in_evaluation=True)},
         ),
         Misconception(
             "bn-eval-no-affine",
             "You normalize but leave out γ and β. They are part of the layer in both modes.",
-            "Evaluation mode",
+            BATCH_NORM_EVALUATION,
             {"batch_norm": _batch_norm_with(affine_in_evaluation=False)},
         ),
         Misconception(
             "predict-no-batch-norm",
             "There is no batch norm in your prediction.",
-            "Evaluation mode",
+            CAPSTONE,
             {"batch_norm": lambda z, params, running, training: (z, running)},
         ),
         Misconception(
             "relu-missing",
             "There is no ReLU in your prediction.",
-            "Evaluation mode",
+            CAPSTONE,
             {"activation": lambda z: z},
         ),
         Misconception(
             "predict-probabilities",
             "You return probabilities. Scores were asked for, the numbers before the softmax.",
-            "Evaluation mode",
+            CAPSTONE,
             {"returned": lambda scores: scores.softmax(1)},
         ),
         Misconception(
             "predict-labels",
             "You return the number of the best class for each row. The scores of all classes were "
             "asked for.",
-            "Evaluation mode",
+            CAPSTONE,
             {"returned": lambda scores: scores.argmax(1)},
         ),
     ),
@@ -701,7 +715,7 @@ def _draw_train(rng: np.random.Generator) -> list[Case]:
 TRAIN = Task(
     name="train",
     assignment="capstone",
-    section="The update",
+    section=CAPSTONE,
     hints=(
         "What does a step need, and what of that did the step before it change?",
         "`x[batch]` picks the rows. Make a new dict of parameters in each step, so that the one "
@@ -723,60 +737,60 @@ TRAIN = Task(
         Misconception(
             "train-ascends",
             "Your steps go up the gradient. Descent subtracts it.",
-            "The update",
+            L2_UPDATE,
             {"update": lambda w, d, lr, weight_decay: w + lr * d},
         ),
         Misconception(
             "train-decays-twice",
             "You decay every parameter in the step, but the gradients that `two_layer_net` "
             "returns contain the penalty's already. Take a plain step, w − lr · gradient.",
-            "What goes wrong",
+            L2_WRONG,
             {"update": lambda w, d, lr, weight_decay: w - lr * (d + weight_decay * w)},
         ),
         Misconception(
             "train-stale-gradients",
             "All your gradients are taken at the parameters that training started from. Each step "
             "has to start where the last one ended.",
-            "The update",
+            L2_UPDATE,
             {"gradients_at": lambda start, params: start},
         ),
         Misconception(
             "train-full-batch",
             "Every step of yours uses all rows. Take the rows that the index array names: "
             "`x[batch]` and `y[batch]`.",
-            "The update",
+            L2_UPDATE,
             {"rows": lambda array, batch: array},
         ),
         Misconception(
             "train-reversed",
             "You go through the batches from the last to the first.",
-            "The update",
+            L2_UPDATE,
             {"walked": lambda batches: batches[::-1]},
         ),
         Misconception(
             "train-skips-last",
             "You leave out the last batch.",
-            "The update",
+            L2_UPDATE,
             {"walked": lambda batches: batches[:-1]},
         ),
         Misconception(
             "train-running-not-carried",
             "Every step starts again from the running statistics that training started from. Pass "
             "on those that the step before returned.",
-            "Running statistics",
+            BATCH_NORM_RUNNING,
             {"statistics_from": lambda start, running: start},
         ),
         Misconception(
             "train-running-untouched",
             "You return the running statistics as they came in and lose what the steps returned.",
-            "Running statistics",
+            BATCH_NORM_RUNNING,
             {"returned_statistics": lambda start, running: start},
         ),
         Misconception(
             "train-in-evaluation",
             "You train in evaluation mode, without dropout and with the running statistics. Pass "
             "`training=True`.",
-            "Training and evaluation",
+            DROPOUT_MODES,
             {"training": False},
         ),
     ),

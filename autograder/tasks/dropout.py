@@ -33,6 +33,14 @@ from autograder.task import (
     Task,
     unpack,
 )
+from autograder.tasks.sections import (
+    DROPOUT_BACKWARD,
+    DROPOUT_MASK,
+    DROPOUT_MODES,
+    DROPOUT_MONTE_CARLO,
+    DROPOUT_PYTORCH,
+    DROPOUT_SCALING,
+)
 
 # The laws of a mask, each a fraction that is counted.
 KEPT = "fraction of values kept"
@@ -87,6 +95,9 @@ def _dropout(
     """
     keep_prob = inputs["keep_prob"]
     x = torch.tensor(inputs["x"], requires_grad=True)
+    if math.isinf(scale(keep_prob)) or (scale(keep_prob) == 0 and rate(keep_prob) > 0):
+        # Values divided by 0: Python raises where NumPy goes on, so nothing can be said.
+        return {}
     mask, redrawn = torch.tensor(inputs["mask"]), torch.tensor(inputs["redrawn"])
     if rate(keep_prob) > 0 and not mask[x != 0].any():
         # An output of zeros must not agree with a mask of zeros.
@@ -114,13 +125,15 @@ def _dropout(
         # One row or column repeated is too small a sample for any law but this one.
         laws = {ROWS: 1.0} if one_row_only else {NEIGHBORS: 1.0}
     expected: dict[str, Expected] = {
-        name: Probability(laws[name]) for name in inputs["laws"] if name in laws
+        name: Probability(laws[name])
+        for name in inputs["laws"]
+        # In what is not a number no mask can be seen.
+        if name in laws and not math.isnan(scale(keep_prob))
     }
-    if math.isfinite(scale(keep_prob)):
-        expected["out"] = out.detach().numpy()
-        if "d_out" in inputs:
-            (d_x,) = torch.autograd.grad((out * torch.tensor(inputs["d_out"])).sum(), x)
-            expected["d_x"] = d_x.numpy()
+    expected["out"] = out.detach().numpy()
+    if "d_out" in inputs:
+        (d_x,) = torch.autograd.grad((out * torch.tensor(inputs["d_out"])).sum(), x)
+        expected["d_x"] = d_x.numpy()
     return expected
 
 
@@ -169,6 +182,46 @@ def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
     return Randomness({"mask": mask, "redrawn": redrawn}, counts)
 
 
+def _simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
+    """Return what a program with these steps gives, its masks drawn from `rng`."""
+    x, keep_prob = inputs["x"], inputs["keep_prob"]
+    masked = inputs["training"] or steps.get("masks_in_evaluation", False)
+    rate = steps.get("rate", _same)(keep_prob) if masked else 1.0
+    drawn = list(x.shape)
+    if steps.get("rows_alike"):
+        drawn[0] = 1
+    if steps.get("neighbors_alike"):
+        drawn[1:] = [1] * (x.ndim - 1)
+    if inputs.get("row_by_row") and steps.get("calls_alike"):
+        drawn[0] = 1
+    elif inputs.get("row_by_row") and steps.get("rows_alike"):
+        drawn[0] = len(x)
+    if x.ndim == 1 and (steps.get("rows_alike") or steps.get("neighbors_alike")):
+        drawn = [1]
+
+    def mask() -> Mask:
+        return np.broadcast_to(rng.random(drawn) < rate, x.shape)
+
+    def output(mask: Mask, redrawn: Mask) -> dict[str, Expected]:
+        return _dropout({**inputs, "mask": mask, "redrawn": redrawn}, **steps)
+
+    first = mask()
+    # Where x is 0 nothing but the gradient shows the mask.
+    at_zero = rng.random(x.shape) < steps.get("passed_at_zero", _same)(rate)
+    given = output(np.where(x != 0, first, at_zero), np.where(x != 0, mask(), at_zero))
+    outputs = {
+        name: given.get(name, np.full(x.shape, np.nan))
+        for name in ("out", "d_x")
+        if name == "out" or "d_out" in inputs
+    }
+    if CALLS in inputs["laws"]:
+        again = first if steps.get("calls_alike") else mask()
+        outputs["again"] = output(again, again).get("out", outputs["out"])
+        replay = first if steps.get("replays", True) else mask()
+        outputs["replay"] = output(replay, replay).get("out", outputs["out"])
+    return {name: array for name, array in outputs.items() if isinstance(array, np.ndarray)}
+
+
 # The known mistakes.
 
 
@@ -189,28 +242,28 @@ FORWARD_MISCONCEPTIONS = (
         "dropout-keep-drop-swapped",
         "Your mask keeps a value with probability 1 − keep_prob. At keep_prob = 0.5 nobody sees "
         "the difference; everywhere else keep and drop have changed places.",
-        "The mask",
+        DROPOUT_MASK,
         {"rate": _swapped},
     ),
     Misconception(
         "dropout-scale-swapped",
         "You divide the survivors by 1 − keep_prob. Which number makes up for the share that is "
         "lost on average?",
-        "Inverted scaling",
+        DROPOUT_SCALING,
         {"scale": _inverse_of_dropped},
     ),
     Misconception(
         "dropout-no-rescale",
         "You mask, but leave the survivors at their size. The next layer then gets less on average "
         "in training than in evaluation.",
-        "Inverted scaling",
+        DROPOUT_SCALING,
         {"scale": lambda keep_prob: 1.0},
     ),
     Misconception(
         "dropout-vanilla",
         "You scale in evaluation instead of in training. That is consistent, and it is what the "
         "first paper did, but inverted dropout was asked: evaluation returns its input unchanged.",
-        "Inverted scaling",
+        DROPOUT_SCALING,
         {
             "scale": lambda keep_prob: 1.0,
             "apply_in_evaluation": lambda x, keep_prob: x * keep_prob,
@@ -220,62 +273,62 @@ FORWARD_MISCONCEPTIONS = (
         "dropout-scaled-twice",
         "The survivors are divided by keep_prob twice. Is the mask scaled already when you apply "
         "it?",
-        "Inverted scaling",
-        {"scale": lambda keep_prob: 1 / keep_prob**2},
+        DROPOUT_SCALING,
+        {"scale": lambda keep_prob: _inverse(keep_prob) ** 2},
     ),
     Misconception(
         "dropout-active-in-eval",
         "You drop values in evaluation mode too. There the network has to give its one "
         "deterministic answer.",
-        "Training and evaluation",
+        DROPOUT_MODES,
         {"masks_in_evaluation": True},
     ),
     Misconception(
         "dropout-scaled-in-eval",
         "In evaluation mode you multiply by keep_prob. Inverted dropout has done all scaling in "
         "training; evaluation returns its input unchanged.",
-        "Training and evaluation",
+        DROPOUT_MODES,
         {"apply_in_evaluation": lambda x, keep_prob: x * keep_prob},
     ),
     Misconception(
         "dropout-divided-in-eval",
         "In evaluation mode you divide by keep_prob. Nothing was dropped there, so nothing needs "
         "to be made up for.",
-        "Training and evaluation",
+        DROPOUT_MODES,
         {"apply_in_evaluation": lambda x, keep_prob: x / keep_prob},
     ),
     Misconception(
         "dropout-normal-noise",
         "Your mask compares normally distributed numbers with keep_prob. The comparison keeps the "
         "right share only for numbers that are uniform between 0 and 1.",
-        "The mask",
+        DROPOUT_MASK,
         {"rate": _normal_below},
     ),
     Misconception(
         "dropout-shared-mask",
         "All rows of the batch share one mask. Each element is kept or dropped on its own.",
-        "The mask",
+        DROPOUT_MASK,
         {"rows_alike": True},
     ),
     Misconception(
         "dropout-row-mask",
         "All values of a row share one fate: a row is kept or dropped as a whole. Each element is "
         "kept or dropped on its own.",
-        "The mask",
+        DROPOUT_MASK,
         {"neighbors_alike": True},
     ),
     Misconception(
         "dropout-fixed-seed",
         "Every call draws the same mask, so the same units are dropped for ever. Draw from the "
         "`rng` that is passed in and do not seed inside the function.",
-        "The mask",
+        DROPOUT_MASK,
         {"calls_alike": True},
     ),
     Misconception(
         "dropout-ignores-rng",
         "Your mask does not come from `rng`: an equal generator gives another mask. Whoever passes "
         "a generator wants to be able to repeat a run.",
-        "The mask",
+        DROPOUT_MASK,
         {"replays": False},
     ),
 )
@@ -285,7 +338,7 @@ BACKWARD_MISCONCEPTIONS = (
         "dropout-backward-no-mask",
         "You pass d_out through unchanged. A value that was dropped had no influence on the "
         "output, so it gets no gradient, and the survivors were scaled.",
-        "The backward pass",
+        DROPOUT_BACKWARD,
         {
             "apply": lambda x, mask, redrawn, scale: (x * mask * scale).detach() + x - x.detach(),
             "passed": lambda rate: 1.0,
@@ -296,7 +349,7 @@ BACKWARD_MISCONCEPTIONS = (
         "dropout-backward-no-mask-scaled",
         "You scale d_out but do not mask it. A value that was dropped had no influence on the "
         "output, so it gets no gradient.",
-        "The backward pass",
+        DROPOUT_BACKWARD,
         {
             "apply": lambda x, mask, redrawn, scale: (
                 (x * mask * scale).detach() + (x - x.detach()) * scale
@@ -309,7 +362,7 @@ BACKWARD_MISCONCEPTIONS = (
         "dropout-backward-no-scale",
         "You mask d_out but do not scale it. The forward pass multiplied the survivors by a "
         "factor, and the gradient goes through that factor.",
-        "The backward pass",
+        DROPOUT_BACKWARD,
         {
             "apply": lambda x, mask, redrawn, scale: (
                 (x * mask * scale).detach() + (x - x.detach()) * mask
@@ -320,7 +373,7 @@ BACKWARD_MISCONCEPTIONS = (
         "dropout-backward-new-mask",
         "Your backward pass draws a mask of its own. The gradient belongs to the mask of the "
         "forward pass; keep that one in the cache.",
-        "The backward pass",
+        DROPOUT_BACKWARD,
         {
             "apply": lambda x, mask, redrawn, scale: (
                 (x * mask * scale).detach() + (x - x.detach()) * redrawn * scale
@@ -331,14 +384,14 @@ BACKWARD_MISCONCEPTIONS = (
         "dropout-backward-mask-from-output",
         "You seem to take the mask from where the output is not 0. An input that was 0 and kept "
         "looks the same as one that was dropped, but its gradient does pass.",
-        "The backward pass",
+        DROPOUT_BACKWARD,
         {"passed_at_zero": lambda rate: 0.0},
     ),
     Misconception(
         "dropout-backward-scaled-in-eval",
         "After a forward pass in evaluation mode you divide by keep_prob. There the output is the "
         "input, so the gradient passes unchanged.",
-        "Training and evaluation",
+        DROPOUT_MODES,
         {"apply_in_evaluation": lambda x, keep_prob: x.detach() + (x - x.detach()) / keep_prob},
     ),
 )
@@ -480,7 +533,7 @@ def _draw_backward(rng: np.random.Generator) -> list[Case]:
 FORWARD = Task(
     name="dropout_forward",
     assignment="dropout",
-    section="Inverted scaling",
+    section=DROPOUT_SCALING,
     hints=(
         "A value is kept with probability `keep_prob`. What is the mean of the output over many "
         "masks, and what should it be?",
@@ -514,12 +567,13 @@ FORWARD = Task(
         ),
     ),
     randomness=_randomness,
+    simulate=_simulate,
 )
 
 BACKWARD = Task(
     name="dropout_backward",
     assignment="dropout",
-    section="The backward pass",
+    section=DROPOUT_BACKWARD,
     hints=(
         "Once the mask is drawn, by which number is each element multiplied? What is the "
         "derivative of such a product?",
@@ -541,6 +595,7 @@ BACKWARD = Task(
     misconceptions=BACKWARD_MISCONCEPTIONS,
     companions=("dropout_forward",),
     randomness=_randomness,
+    simulate=_simulate,
     forward=FORWARD,
 )
 
@@ -617,7 +672,7 @@ MODULE_EXPLANATIONS = {
 MODULE = Task(
     name="Dropout",
     assignment="dropout",
-    section="In PyTorch",
+    section=DROPOUT_PYTORCH,
     hints=(
         "What is known once the layer is made, and what is new in each forward pass?",
         "Every module has an attribute `self.training`. `torch.rand_like(x)` is uniform between 0 "
@@ -643,14 +698,14 @@ MODULE = Task(
             "module-p-is-keep",
             "You take p for the probability to keep a value. In PyTorch p is the probability to "
             "drop it.",
-            "In PyTorch",
+            DROPOUT_PYTORCH,
             {"rate": _swapped, "scale": _inverse_of_dropped},
         ),
         Misconception(
             "module-ignores-eval",
             "Your module drops values in evaluation mode too. `model.eval()` sets `self.training` "
             "to False; look at it in `forward`.",
-            "Training and evaluation",
+            DROPOUT_MODES,
             {"masks_in_evaluation": True},
         ),
         *(
@@ -670,6 +725,7 @@ MODULE = Task(
         ),
     ),
     randomness=_randomness,
+    simulate=_simulate,
 )
 
 
@@ -753,15 +809,19 @@ def _monte_carlo(
     with np.errstate(all="ignore"):
         variance = variance * np.float64(n_samples) / (n_samples - correction)
     constant = keep_prob**n_samples + (1 - keep_prob) ** n_samples
-    return {
+    expected: dict[str, Expected] = {
         "mean": mean,
         # Through E[x²] − E[x]² the root makes 1e-8 out of a rounding error of 1e-16.
         "std": Scaled(
             np.sqrt(variance) * np.abs(kept - dropped), 10 * np.maximum(abs(kept), abs(dropped))
         ),
-        SAMPLES_KEPT: Probability(keep_prob),
-        CONSTANT_ROWS: Probability(1.0 if single_pass or not stochastic else constant),
     }
+    # What is counted is read off with the right network, so of another it says nothing.
+    if stochastic and not batch_statistics:
+        expected[CONSTANT_ROWS] = Probability(1.0 if single_pass else constant)
+        if not single_pass:
+            expected[SAMPLES_KEPT] = Probability(keep_prob)
+    return expected
 
 
 def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
@@ -783,6 +843,19 @@ def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
             CONSTANT_ROWS: _count(constant),
         },
     )
+
+
+def _simulate_monte_carlo(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
+    """Return what a program with these steps gives, its masks drawn from `rng`."""
+    kept, dropped = _kept_and_dropped(inputs, steps.get("batch_statistics", False))
+    n_samples, rows = inputs["n_samples"], (len(kept), 1)
+    different = 1 if steps.get("single_pass") else n_samples
+    share = rng.binomial(different, inputs["keep_prob"], rows) / different
+    given = _monte_carlo({**inputs, "mean": dropped + share * (kept - dropped)}, **steps)
+    mean, std = given["mean"], given["std"]
+    assert isinstance(mean, np.ndarray)
+    assert isinstance(std, Scaled)
+    return {"mean": mean, "std": std.value}
 
 
 def _run_monte_carlo(student: Functions, inputs: Inputs) -> dict[str, Any]:
@@ -853,7 +926,7 @@ def _keeps_buffers(student: Functions) -> bool:
 MONTE_CARLO = Task(
     name="monte_carlo_predict",
     assignment="dropout",
-    section="Monte Carlo dropout",
+    section=DROPOUT_MONTE_CARLO,
     hints=(
         "Which layers have to be in training mode here? What would batch norm in training mode do "
         "to the predictions, and to the model you were lent?",
@@ -885,28 +958,28 @@ MONTE_CARLO = Task(
             "mc-single-pass",
             "Your samples are one pass repeated: they do not differ. Every sample needs a forward "
             "pass of its own, with a fresh mask.",
-            "Monte Carlo dropout",
+            DROPOUT_MONTE_CARLO,
             {"single_pass": True},
         ),
         Misconception(
             "mc-dropout-off",
             "No value is dropped in your passes. Dropout layers drop only in training mode, and "
             "the model is in evaluation mode.",
-            "Monte Carlo dropout",
+            DROPOUT_MONTE_CARLO,
             {"stochastic": False},
         ),
         Misconception(
             "mc-batch-norm-in-training",
             "Batch norm uses the statistics of the batch in your passes. Only the dropout layers "
             "should be in training mode.",
-            "Monte Carlo dropout",
+            DROPOUT_MONTE_CARLO,
             {"batch_statistics": True},
         ),
         Misconception(
             "mc-sample-std",
             "Your standard deviation divides by n_samples − 1. The population's was asked, "
             "`correction=0`, which exists for a single sample as well.",
-            "Monte Carlo dropout",
+            DROPOUT_MONTE_CARLO,
             {"correction": 1},
         ),
     ),
@@ -929,6 +1002,7 @@ MONTE_CARLO = Task(
         ),
     ),
     randomness=_monte_carlo_randomness,
+    simulate=_simulate_monte_carlo,
 )
 
 TASKS = (FORWARD, BACKWARD, MODULE, MONTE_CARLO)

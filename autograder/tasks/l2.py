@@ -25,6 +25,16 @@ from autograder.task import (
     Task,
     unpack,
 )
+from autograder.tasks.sections import (
+    L2_ADAM,
+    L2_GRADIENT,
+    L2_OVERFLOW,
+    L2_PENALTY,
+    L2_SOFTMAX,
+    L2_UPDATE,
+    L2_WHAT_NOT,
+    L2_WRONG,
+)
 
 Array = NDArray[np.float64]
 
@@ -80,60 +90,60 @@ PENALTY_MISCONCEPTIONS = (
         "l2-missing-half",
         "Your penalty is twice as large as it should be: the factor ½ is missing. It is there to "
         "cancel the 2 of the derivative.",
-        "The penalty",
+        L2_PENALTY,
         _MISSING_HALF,
     ),
     Misconception(
         "l2-norm-not-squared",
         "You add up the norms of the weights, but not their squares. `np.linalg.norm` takes a "
         "square root at the end; the penalty wants the sum of squares itself.",
-        "The penalty",
+        L2_PENALTY,
         _NORM,
     ),
     Misconception(
         "l2-square-of-sum",
         "You add up the entries and square the sum, so positive and negative weights cancel. "
         "Square each entry first, then add up.",
-        "The penalty",
+        L2_PENALTY,
         _SQUARE_OF_SUM,
     ),
     Misconception(
         "l2-mean-not-sum",
         "You average the squares over the entries of each weight. The penalty adds them up; with "
         "an average, a large layer would be charged as little as a small one.",
-        "The penalty",
+        L2_PENALTY,
         _MEAN,
     ),
     Misconception(
         "l2-skips-last",
         "Your penalty leaves out the last weight of the list.",
-        "The penalty",
+        L2_PENALTY,
         _SKIPS_LAST,
     ),
     Misconception(
         "l2-one-weight-twice",
         "Your penalty counts the first weight again and again and never the others. Is the loop's "
         "own variable used inside it?",
-        "The penalty",
+        L2_PENALTY,
         {"counted": lambda weights: [weights[0]] * len(weights)},
     ),
     Misconception(
         "l2-lambda-squared",
         "weight_decay goes in twice: your penalty is λ²/2 times the sum of squares. Multiply by it "
         "inside the loop or after it, not both.",
-        "The penalty",
+        L2_PENALTY,
         _LAMBDA_SQUARED,
     ),
     Misconception(
         "l2-sign",
         "Your penalty is negative, so that large weights would be rewarded.",
-        "The penalty",
+        L2_PENALTY,
         _SIGN,
     ),
     Misconception(
         "l2-ignored",
         "Your penalty is always zero.",
-        "The penalty",
+        L2_PENALTY,
         _IGNORED,
     ),
 )
@@ -143,13 +153,13 @@ GRADIENT_MISCONCEPTIONS = (
         "l2-missing-half",
         "Your gradient is 2λw, that of a penalty without the factor ½. With it, the 2 of the "
         "derivative cancels.",
-        "The gradient",
+        L2_GRADIENT,
         _MISSING_HALF,
     ),
     Misconception(
         "l2-half-gradient",
         "Your gradient is ½λw. The derivative of w² is 2w, and its 2 cancels the ½.",
-        "The gradient",
+        L2_GRADIENT,
         {"strength": lambda weight_decay: weight_decay / 4},
     ),
     Misconception(
@@ -157,45 +167,45 @@ GRADIENT_MISCONCEPTIONS = (
         "Every entry of your gradient is λ times the sum of the whole weight. The penalty is a sum "
         "in which each entry has its own term, so the gradient of an entry depends on that entry "
         "only.",
-        "The gradient",
+        L2_GRADIENT,
         _SQUARE_OF_SUM,
     ),
     Misconception(
         "l2-norm-not-squared",
         "This is the gradient of the norm, λ/2 · w/‖w‖, not of its square. The pull of L2 grows "
         "in proportion to the weight.",
-        "The gradient",
+        L2_GRADIENT,
         _NORM,
     ),
     Misconception(
         "l2-mean-not-sum",
         "You divide by the number of entries. The penalty is a sum of squares, not an average.",
-        "The gradient",
+        L2_GRADIENT,
         _MEAN,
     ),
     Misconception(
         "l2-skips-last",
         "The gradient of the last weight is zero. All weights of the list are penalized.",
-        "The gradient",
+        L2_GRADIENT,
         _SKIPS_LAST,
     ),
     Misconception(
         "l2-lambda-squared",
         "weight_decay goes in twice: your gradient is λ²w.",
-        "The gradient",
+        L2_GRADIENT,
         _LAMBDA_SQUARED,
     ),
     Misconception(
         "l2-sign",
         "Your gradient has the wrong sign. The penalty grows with the weight, so its gradient "
         "points along w; it is the update that subtracts it.",
-        "The gradient",
+        L2_GRADIENT,
         _SIGN,
     ),
     Misconception(
         "l2-ignored",
         "Your gradient is zero. The penalty depends on the weights, so it pulls on them.",
-        "The gradient",
+        L2_GRADIENT,
         _IGNORED,
     ),
 )
@@ -251,7 +261,7 @@ def _draw_penalty(rng: np.random.Generator) -> list[Case]:
 PENALTY = Task(
     name="l2_penalty",
     assignment="l2",
-    section="The penalty",
+    section=L2_PENALTY,
     hints=(
         "Which numbers does the penalty depend on? Does it matter in which weight, or where in a "
         "weight, a number stands?",
@@ -275,7 +285,7 @@ PENALTY = Task(
 PENALTY_BACKWARD = Task(
     name="l2_penalty_backward",
     assignment="l2",
-    section="The gradient",
+    section=L2_GRADIENT,
     hints=(
         "Change one entry of one weight a little. Which terms of the penalty notice?",
         "One array for each weight, in the same order. What shape does the gradient of a matrix "
@@ -336,14 +346,14 @@ LOSS_MISCONCEPTIONS = (
         "l2-missing-half",
         "Your penalty is λ‖W‖² in the loss and 2λW in the gradient. The two agree, but the "
         "penalty is twice as strong as asked: the factor ½ is missing.",
-        "The penalty",
+        L2_PENALTY,
         {"penalty": lambda weights, biases, weight_decay: _penalty(weights, 2 * weight_decay)},
     ),
     Misconception(
         "l2-missing-half-loss",
         "The loss has the penalty λ‖W‖² and the gradient that of ½λ‖W‖². With the factor ½ in "
         "both places they agree.",
-        "The penalty",
+        L2_PENALTY,
         {
             "penalty": lambda weights, biases, weight_decay: with_gradient_of(
                 _penalty(weights, 2 * weight_decay), _penalty(weights, weight_decay)
@@ -354,7 +364,7 @@ LOSS_MISCONCEPTIONS = (
         "l2-missing-half-gradient",
         "The loss has the penalty ½λ‖W‖² and the gradient that of λ‖W‖². The 2 of the derivative "
         "cancels the ½.",
-        "The gradient",
+        L2_GRADIENT,
         {
             "penalty": lambda weights, biases, weight_decay: with_gradient_of(
                 _penalty(weights, weight_decay), _penalty(weights, 2 * weight_decay)
@@ -365,7 +375,7 @@ LOSS_MISCONCEPTIONS = (
         "l2-gradient-sum",
         "To every entry of the gradient you add λ times the sum of the whole weight. The penalty's "
         "gradient at an entry is λ times that entry.",
-        "The gradient",
+        L2_GRADIENT,
         {
             "penalty": lambda weights, biases, weight_decay: with_gradient_of(
                 _penalty(weights, weight_decay), _penalty(weights, weight_decay, **_SQUARE_OF_SUM)
@@ -376,7 +386,7 @@ LOSS_MISCONCEPTIONS = (
         "l2-sign",
         "Your gradient subtracts λW where it should add it, so the weights would grow. The "
         "gradient of a sum is the sum of the gradients; the minus comes with the update.",
-        "The gradient",
+        L2_GRADIENT,
         {
             "penalty": lambda weights, biases, weight_decay: with_gradient_of(
                 _penalty(weights, weight_decay), _penalty(weights, -weight_decay)
@@ -387,13 +397,13 @@ LOSS_MISCONCEPTIONS = (
         "l2-missing-from-gradient",
         "Your loss contains the penalty, your gradient does not. Nothing would shrink: training "
         "follows the gradient.",
-        "The gradient",
+        L2_GRADIENT,
         {"penalty": lambda weights, biases, weight_decay: _penalty(weights, weight_decay).detach()},
     ),
     Misconception(
         "l2-missing-from-loss",
         "Your gradient contains λW, your loss no penalty. They belong to different functions.",
-        "The penalty",
+        L2_PENALTY,
         {
             "penalty": lambda weights, biases, weight_decay: with_gradient_of(
                 torch.zeros((), dtype=torch.float64), _penalty(weights, weight_decay)
@@ -403,14 +413,14 @@ LOSS_MISCONCEPTIONS = (
     Misconception(
         "l2-ignored",
         "There is no penalty, neither in your loss nor in your gradient.",
-        "The penalty",
+        L2_PENALTY,
         {"penalty": lambda weights, biases, weight_decay: torch.zeros((), dtype=torch.float64)},
     ),
     Misconception(
         "l2-decays-bias",
         "You penalize the bias as well. A bias shifts a function and does not make it steeper, so "
         "it goes free.",
-        "What not to decay",
+        L2_WHAT_NOT,
         {
             "penalty": lambda weights, biases, weight_decay: _penalty(
                 [*weights, *biases], weight_decay
@@ -421,41 +431,41 @@ LOSS_MISCONCEPTIONS = (
         "l2-norm-not-squared",
         "Your penalty is λ/2 times the norm, not times its square. `np.linalg.norm` takes a "
         "square root at the end.",
-        "The penalty",
+        L2_PENALTY,
         {"penalty": lambda weights, biases, weight_decay: _penalty(weights, weight_decay, **_NORM)},
     ),
     Misconception(
         "l2-mean-not-sum",
         "You average the squared weights over the entries. The penalty is their sum.",
-        "The penalty",
+        L2_PENALTY,
         {"penalty": lambda weights, biases, weight_decay: _penalty(weights, weight_decay, **_MEAN)},
     ),
     Misconception(
         "l2-mean-over-batch",
         "Your penalty is divided by the number of rows. Average the cross-entropy over the batch "
         "and add the penalty after that, once.",
-        "What goes wrong",
+        L2_WRONG,
         {"total": lambda losses, penalty: losses.mean() + penalty / len(losses)},
     ),
     Misconception(
         "loss-sum-not-mean",
         "You add up the cross-entropy over the batch. Take the mean, or the strength of weight "
         "decay depends on the size of the batch.",
-        "What goes wrong",
+        L2_WRONG,
         {"total": lambda losses, penalty: losses.sum() + penalty},
     ),
     Misconception(
         "loss-gradient-not-averaged",
         "Your loss is a mean over the batch, but its gradient is a sum: divide it by the number of "
         "rows as well.",
-        "What goes wrong",
+        L2_SOFTMAX,
         {"total": lambda losses, penalty: with_gradient_of(losses.mean(), losses.sum()) + penalty},
     ),
     Misconception(
         "softmax-gradient-no-target",
         "Your gradient takes the probabilities themselves. The gradient at the scores is the "
         "probabilities minus 1 at the right class.",
-        "The gradient",
+        L2_SOFTMAX,
         {
             "losses": lambda scores, y: with_gradient_of(
                 cross_entropies(scores, y), scores.logsumexp(1)
@@ -522,7 +532,7 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
 SOFTMAX_REGRESSION = Task(
     name="softmax_regression",
     assignment="l2",
-    section="With a classifier: softmax regression",
+    section=L2_SOFTMAX,
     hints=(
         "Write down the shape of every quantity: scores, probabilities, loss, `d_W`, `d_b`. Which "
         "of them have a row for each example?",
@@ -552,7 +562,7 @@ SOFTMAX_REGRESSION = Task(
             "Your exponentials leave the range of floating point numbers when the scores are "
             "large. Subtract the largest score of each row first: the probabilities stay the same "
             "and no exponential exceeds 1.",
-            "What goes wrong",
+            L2_OVERFLOW,
             {"losses": _overflowing},
         ),
     ),
@@ -599,7 +609,7 @@ def _draw_sgd(rng: np.random.Generator) -> list[Case]:
 SGD = Task(
     name="sgd_step",
     assignment="l2",
-    section="The update",
+    section=L2_OVERFLOW,
     hints=(
         "Two things pull at the parameter, the loss and the penalty. What is the gradient of each?",
         "The step goes against both of them at once. Is either spared the learning rate?",
@@ -619,45 +629,45 @@ SGD = Task(
             "sgd-decay-without-lr",
             "Your weights shrink by λ in each step, whatever the learning rate. The penalty is "
             "part of the loss, so its gradient is multiplied by the learning rate like the rest.",
-            "The update",
+            L2_UPDATE,
             {"step": lambda w, g, lr, decay: w - decay * w - lr * g},
         ),
         Misconception(
             "sgd-decay-after",
             "You take the step first and shrink its result. The gradient of the penalty is taken "
             "at the weight before the step, so the factor 1 − ηλ multiplies the old weight only.",
-            "The update",
+            L2_UPDATE,
             {"step": lambda w, g, lr, decay: (1 - lr * decay) * (w - lr * g)},
         ),
         Misconception(
             "l2-missing-half",
             "Your weights decay by 2λ. The gradient of ½λ‖w‖² is λw.",
-            "The gradient",
+            L2_GRADIENT,
             {"step": lambda w, g, lr, decay: w - lr * (g + 2 * decay * w)},
         ),
         Misconception(
             "l2-gradient-sum",
             "To every entry of the gradient you add λ times the sum of the whole parameter. Each "
             "entry decays in proportion to itself.",
-            "The gradient",
+            L2_GRADIENT,
             {"step": lambda w, g, lr, decay: w - lr * (g + decay * w.sum())},
         ),
         Misconception(
             "l2-sign",
             "Your weights grow where they should decay: the sign of the decay is wrong.",
-            "The update",
+            L2_UPDATE,
             {"step": lambda w, g, lr, decay: w - lr * (g - decay * w)},
         ),
         Misconception(
             "l2-ignored",
             "Your step does not use weight_decay.",
-            "The update",
+            L2_UPDATE,
             {"step": lambda w, g, lr, decay: w - lr * g},
         ),
         Misconception(
             "sgd-ascent",
             "Your step goes up the gradient. Descent subtracts it.",
-            "The update",
+            L2_UPDATE,
             {"step": lambda w, g, lr, decay: w + lr * (g + decay * w)},
         ),
     ),
@@ -789,7 +799,7 @@ def _draw_adam(rng: np.random.Generator) -> list[Case]:
 ADAM = Task(
     name="adam_step",
     assignment="l2",
-    section="Adam and AdamW",
+    section=L2_ADAM,
     hints=(
         "Follow λw through the formulas: in which of the two kinds is it divided by the root of "
         "v̂, and in which not?",
@@ -816,45 +826,45 @@ ADAM = Task(
             "With `decoupled` you still add λw to the gradient, where it is divided by √v̂ like "
             "everything else. Decoupled decay multiplies the parameter by 1 − ηλ and leaves the "
             "gradient alone.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"is_decoupled": lambda decoupled: False},
         ),
         Misconception(
             "adamw-as-coupled",
             "Without `decoupled` you multiply the parameter by 1 − ηλ, which is AdamW. In Adam "
             "λw is added to the gradient before m and v see it.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"is_decoupled": lambda decoupled: True},
         ),
         Misconception(
             "adam-decoupling-swapped",
             "You do Adam's step when `decoupled` is true and AdamW's when it is false.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"is_decoupled": lambda decoupled: not decoupled},
         ),
         Misconception(
             "adamw-without-lr",
             "Your decoupled decay multiplies by 1 − λ. PyTorch's AdamW multiplies by 1 − ηλ, with "
             "the learning rate in it.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"decay_and_step": lambda w, update, lr, decay: (1 - decay) * w - lr * update},
         ),
         Misconception(
             "adamw-sign",
             "Your decoupled decay multiplies by 1 + ηλ, so the weights grow.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"decay_and_step": lambda w, update, lr, decay: (1 + lr * decay) * w - lr * update},
         ),
         Misconception(
             "adamw-decay-after",
             "You decay the parameter after Adam's step, the step included. AdamW decays it first.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"decay_and_step": lambda w, update, lr, decay: (1 - lr * decay) * (w - lr * update)},
         ),
         Misconception(
             "l2-ignored",
             "Your step does not use weight_decay.",
-            "Adam and AdamW",
+            L2_ADAM,
             {
                 "coupled_gradient": lambda g, w, decay: g,
                 "decay_and_step": lambda w, update, lr, decay: w - lr * update,
@@ -863,20 +873,20 @@ ADAM = Task(
         Misconception(
             "l2-sign",
             "You subtract λw from the gradient. The penalty's gradient is added.",
-            "The gradient",
+            L2_GRADIENT,
             {"coupled_gradient": lambda g, w, decay: g - decay * w},
         ),
         Misconception(
             "adam-no-bias-correction",
             "You use m and v as they are. They start at zero and are too small in the first steps; "
             "divide them by 1 − β₁ᵗ and 1 − β₂ᵗ.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"update": lambda m, v, betas, eps, step: m / (np.sqrt(v) + eps)},
         ),
         Misconception(
             "adam-eps-inside-root",
             "You divide by √(v̂ + ε). In Adam ε is added after the root: √v̂ + ε.",
-            "Adam and AdamW",
+            L2_ADAM,
             {
                 "update": lambda m, v, betas, eps, step: (
                     _corrected(m, betas[0], step) / np.sqrt(_corrected(v, betas[1], step) + eps)
@@ -887,7 +897,7 @@ ADAM = Task(
             "adam-eps-before-correction",
             "You add ε to √v and correct for the start at zero afterwards, which rescales ε too. "
             "PyTorch adds it to the corrected √v̂.",
-            "Adam and AdamW",
+            L2_ADAM,
             {
                 "update": lambda m, v, betas, eps, step: (
                     _corrected(m, betas[0], step)
@@ -899,7 +909,7 @@ ADAM = Task(
         Misconception(
             "adam-no-root",
             "You divide by v̂ + ε. It is an average of squares; Adam divides by its root.",
-            "Adam and AdamW",
+            L2_ADAM,
             {
                 "update": lambda m, v, betas, eps, step: (
                     _corrected(m, betas[0], step) / (_corrected(v, betas[1], step) + eps)
@@ -909,27 +919,27 @@ ADAM = Task(
         Misconception(
             "adam-not-squared",
             "Your v averages the gradient. It should average the square of the gradient.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"squared": lambda g: g},
         ),
         Misconception(
             "adam-betas-swapped",
             "β₁ and β₂ have changed places: `betas[0]` belongs to m, `betas[1]` to v.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"used_betas": lambda betas: (betas[1], betas[0])},
         ),
         Misconception(
             "adam-corrected-in-state",
             "You store the corrected averages in the state, so that the next step corrects them "
             "again. Keep m and v as they are and correct only what you divide.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"kept": _corrected},
         ),
         Misconception(
             "adam-step-not-counted",
             'The "step" in the state you return is the one that came in, so every step corrects '
             "like the first. Return it increased by one.",
-            "Adam and AdamW",
+            L2_ADAM,
             {"counted": lambda step: step},
         ),
     ),
@@ -1173,7 +1183,7 @@ def _draw_parameter_groups(rng: np.random.Generator) -> list[Case]:
 PARAMETER_GROUPS = Task(
     name="parameter_groups",
     assignment="l2",
-    section="What not to decay",
+    section=L2_WHAT_NOT,
     hints=(
         "What tells a weight matrix from a bias, whatever layer they belong to?",
         "`model.parameters()` goes through all parameters of all layers and names a shared one "
@@ -1198,48 +1208,48 @@ PARAMETER_GROUPS = Task(
             "groups-decay-everything",
             "All parameters are in the group that is decayed. Those with fewer than two dimensions "
             "(biases, γ and β) belong into the other.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _decays(lambda owner, name, parameter: True)},
         ),
         Misconception(
             "groups-decay-nothing",
             "All parameters are in the group that is not decayed. Those with two or more "
             "dimensions belong into the other.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _decays(lambda owner, name, parameter: False)},
         ),
         Misconception(
             "groups-decay-norm",
             "You decay γ and β of the normalization layers. Pulled to zero they shrink the signal "
             "for no gain in smoothness.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _decays_roles("weights", "gammas and betas")},
         ),
         Misconception(
             "groups-decay-bias",
             "You decay the biases. A bias shifts a function and does not make it steeper.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _decays_roles("weights", "biases")},
         ),
         Misconception(
             "groups-by-name",
             "You sort by name: what is not called `bias` is decayed. The γ of a normalization "
             "layer is called `weight` and has one dimension; look at `parameter.ndim`.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _decays(lambda owner, name, parameter: name != "bias")},
         ),
         Misconception(
             "groups-swapped",
             "The two groups have changed places: what should be decayed is not, and the other way "
             "round.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _decays(lambda owner, name, parameter: parameter.ndim < 2)},
         ),
         Misconception(
             "groups-linear-only",
             "You decay the weights of linear layers and convolutions only. Embeddings and a "
             "model's own matrices have two dimensions too.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {
                 "placed": _decays(
                     lambda owner, name, parameter: (
@@ -1252,27 +1262,27 @@ PARAMETER_GROUPS = Task(
             "groups-lost-parameter",
             "Parameters that belong to none of PyTorch's layers are in neither group, so the "
             "optimizer would never train them. Go through `model.parameters()`, which has all.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _loses_own},
         ),
         Misconception(
             "groups-in-both",
             "You put the decayed parameters into the other group as well. An optimizer refuses a "
             "parameter that is in two groups.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _in_both},
         ),
         Misconception(
             "groups-keeps-frozen",
             "Frozen parameters are in your groups. Leave out those whose `requires_grad` is False.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"placed": _keeps_frozen},
         ),
         Misconception(
             "groups-shared-twice",
             "A parameter that two layers share is in your groups twice. `model.parameters()` names "
             "each parameter once.",
-            "What not to decay",
+            L2_WHAT_NOT,
             {"walked": _each_time},
         ),
     ),

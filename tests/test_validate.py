@@ -1,0 +1,78 @@
+"""The grader, graded; and that a grader with a fault would not pass."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autograder.tasks import tasks
+from autograder.validate import INDISTINGUISHABLE, missing_places, validate
+
+ROOT = Path(__file__).parent.parent
+PENALTY = tasks["l2_penalty"]
+
+
+@pytest.mark.parametrize("name", list(tasks))
+def test_every_task_knows_right_from_wrong_and_each_mistake_by_its_name(name):
+    """The right answer earns all, the exercise as it is nothing, a mistake its own name."""
+    found = validate(tasks[name], range(2))
+    assert found.failures == []
+    assert set(found.named) == {(one.id, one.id) for one in tasks[name].misconceptions}
+
+
+def test_every_place_that_findings_point_to_is_in_the_book():
+    """A label, its heading, its chapter, and the box of common mistakes exist."""
+    assert list(missing_places(ROOT)) == []
+
+
+def test_what_cannot_be_told_apart_is_declared_with_the_reason():
+    """The list of pairs speaks of mistakes that there are."""
+    for (name, one, other), reason in INDISTINGUISHABLE.items():
+        forward = tasks[name].forward
+        assert one in {known.id for known in tasks[name].misconceptions}
+        assert other in {
+            known.id for known in (*tasks[name].misconceptions, *forward.misconceptions)
+        }
+        assert len(reason.split()) > 5
+
+
+def failures(**changed):
+    return " ".join(validate(replace(PENALTY, **changed), [0]).failures)
+
+
+def test_a_right_answer_that_fails_is_found():
+    """A task whose reference is not what programs compute fails the right answer."""
+    simulate = lambda inputs, rng, **steps: {}  # noqa: E731
+    assert "a right answer earns 0" in failures(simulate=simulate)
+
+
+def test_two_mistakes_alike_are_found():
+    """A mistake declared twice is told apart by no case and named as neither."""
+    first = PENALTY.misconceptions[0]
+    twin = replace(first, id="twin")
+    found = failures(misconceptions=(*PENALTY.misconceptions, twin))
+    assert f"no case tells {first.id} from twin" in found
+    assert "twin is named nothing" in found
+
+
+def test_a_mistake_that_costs_nothing_is_found():
+    """A declared mistake that gives the right numbers is none."""
+    harmless = replace(PENALTY.misconceptions[0], id="harmless", departure={})
+    found = failures(misconceptions=(harmless,))
+    assert "harmless costs nothing" in found
+    assert "harmless is named nothing" in found
+
+
+def test_points_for_an_untouched_exercise_are_found():
+    """A task that looks at something else than the student's code gives points for nothing."""
+
+    def run(student, inputs):
+        return PENALTY.reference(inputs)
+
+    assert "the exercise as it is earns 3" in failures(run=run)
+
+
+def test_a_place_that_the_book_does_not_have_is_found(tmp_path):
+    """Without the chapters every place is missing."""
+    assert any("l2-penalty" in problem for problem in missing_places(tmp_path))
+    assert any("no common mistakes of train" in problem for problem in missing_places(tmp_path))
