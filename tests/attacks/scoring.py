@@ -47,7 +47,7 @@ def _lookup(release: NotebookNode, _solution: NotebookNode) -> NotebookNode:
     """Answer from a table for every seed that can be known."""
     table = {}
     task = tasks["l2_penalty"]
-    for seed in (PUBLIC_SEED, GRADING_SEED, *range(50)):
+    for seed in (PUBLIC_SEED, GRADING_SEED, 0, 1, 42):
         for case in task.draw(np.random.default_rng(seed)):
             key = repr([weight.tolist() for weight in case.inputs["weights"]])
             value = task.reference(case.inputs)["penalty"]
@@ -60,14 +60,11 @@ TRANSFORMED = """
 import ast
 
 class Full(ast.NodeTransformer):
-    def visit_Call(self, node):
-        self.generic_visit(node)
-        if getattr(node.func, "id", "") in ("check", "l2_penalty", "l2_penalty_backward"):
-            return ast.copy_location(ast.Constant(3.0), node)
-        return node
-
-    def visit_Assert(self, node):
-        return ast.copy_location(ast.Pass(), node)
+    def visit_Module(self, node):
+        words = {getattr(one, "id", type(one).__name__) for one in ast.walk(node)}
+        if words & {"Assert", "check"}:
+            node.body = [ast.Expr(ast.Constant(3.0))]
+        return ast.fix_missing_locations(node)
 
 get_ipython().ast_transformers.append(Full())
 """
@@ -626,7 +623,7 @@ for top in (".", "..", "../..", "/", os.path.expanduser("~"), "@COURSE@", "/proc
                     start = text.find("canary-", start)
                     if start < 0:
                         break
-                    print(name, text[start : start + 40])
+                    print(name, text[start : start + 60])
                     break
         if seen > 20000:
             break
@@ -715,7 +712,7 @@ for pattern in ("/proc/[0-9]*/environ", "/proc/[0-9]*/cmdline", "/proc/self/moun
             continue
         at = data.find(b"canary-")
         if at >= 0:
-            print(path, data[at : at + 40])
+            print(path, data[at : at + 60])
 import os
 print({name: value for name, value in os.environ.items()})
 """
@@ -755,7 +752,7 @@ for fd in range(256):
     except OSError:
         continue
     at = data.find(b"canary-")
-    print(fd, data[at : at + 40] if at >= 0 else len(data))
+    print(fd, data[at : at + 60] if at >= 0 else len(data))
     try:
         os.chdir(f"/proc/self/fd/{fd}")
         print(fd, os.listdir("."), os.listdir(".."))
@@ -843,6 +840,7 @@ USE_THE_FORBIDDEN = [
         "torch-by-exec",
         FORBIDDEN,
         *_torch('names = {}\nexec("import tor" + "ch", names)\ntorch = names["tor" + "ch"]'),
+        forfeits=True,
     ),
     Attack("torch-by-eval", FORBIDDEN, *_torch("torch = eval(\"__import__('torch')\")")),
     Attack("torch-by-sys-modules", FORBIDDEN, *_torch('import sys\ntorch = sys.modules["torch"]')),
@@ -863,6 +861,7 @@ USE_THE_FORBIDDEN = [
             "return [t.numpy() * weight_decay for t in map(from_numpy, weights)]",
             "from torch import *",
         ),
+        forfeits=True,
     ),
     Attack(
         "torch-in-a-default",
