@@ -420,14 +420,21 @@ if os.fork():
 {PENALTY}
 """
 
-THREAD = (
-    HAUNT
-    + """
-import threading
+THREAD = """
+import socket, threading, time
+
+def haunt():
+    for _ in range(600):
+        try:
+            open("@MARKER@", "w").write("still here")
+            socket.create_connection(("127.0.0.1", @TCP@), 1).sendall(b"still here")
+        except OSError:
+            pass
+        time.sleep(0.1)
+
 for daemon in (True, False):
-    threading.Thread(target=exec, args=(HAUNT,), daemon=daemon).start()
+    threading.Thread(target=haunt, daemon=daemon).start()
 """
-)
 
 TIMERS = (
     HAUNT
@@ -477,7 +484,7 @@ STAY_BEHIND = [
     Attack("forked-child-stays", STAY, honest(FORKED_STAYS), 6.0),
     # Two processes answer for one, and which of them is heard is nobody's business.
     Attack("fork-goes-on", STAY, added(FORK_GOES_ON)),
-    Attack("fork-in-an-answer", STAY, added(l2_penalty=FORK_IN_ANSWER), 0.0),
+    Attack("fork-in-an-answer", STAY, added(l2_penalty=FORK_IN_ANSWER), 3.0, forfeits=True),
     Attack("threads", STAY, honest(THREAD), 6.0),
     Attack("timers", STAY, added(TIMERS)),
     Attack("leaves-files", STAY, honest(LEAVES), 6.0),

@@ -316,7 +316,13 @@ ATTACKS = [
     Attack(
         "byte-order-mark", FILE, _bytes(lambda data: b"\xef\xbb\xbf" + data), 6.0, forfeits=True
     ),
-    Attack("invalid-utf-8", FILE, _bytes(lambda data: data.replace(b"Return", b"\xff\xfe")), None),
+    Attack(
+        "invalid-utf-8",
+        FILE,
+        _bytes(lambda data: data.replace(b"Return", b"\xff\xfe")),
+        6.0,
+        forfeits=True,
+    ),
     Attack("surrogates", FILE, edited(_surrogate), 6.0, forfeits=True),
     Attack("surrogates-in-an-answer", FILE, edited(_surrogate_in_an_answer), 6.0, forfeits=True),
     Attack("nul-characters", FILE, edited(lambda nb: insert(nb, "x = 1\0\0")), 6.0, forfeits=True),
