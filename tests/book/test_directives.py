@@ -11,9 +11,6 @@ from test_pages import Page
 
 from autograder import tasks
 
-# Which chapter speaks of which assignment.
-CHAPTERS = {"l2": "l2", "dropout": "dropout", "batch_norm": "batch_norm", "capstone": "practice"}
-
 PAGE = """# Page
 
 ```{common-mistakes} dropout_backward
@@ -24,14 +21,10 @@ PAGE = """# Page
 """
 
 
-def chapter_of(task):
-    return f"book/{CHAPTERS[task.assignment]}"
-
-
 @pytest.mark.parametrize("name", list(tasks))
 def test_every_known_mistake_has_its_place_in_the_chapter(name, pages):
     """A finding can send a student to the mistake it names."""
-    ids = Page(pages[chapter_of(tasks[name])]).ids
+    ids = Page(pages[tasks[name].page]).ids
     known = (*tasks[name].misconceptions, *tasks[name].requirements)
     expected = {f"mistake-{name}-{one.id}" for one in known} | {f"mistakes-{name}"}
     assert expected - ids == set()
@@ -50,7 +43,7 @@ def test_every_task_is_a_place_in_its_exercise(name, pages):
     assignment = tasks[name].assignment
     assert f"task-{name}" in Page(pages[f"exercises/{assignment}/{assignment}"]).ids
     link = f"../exercises/{assignment}/{assignment}.html#task-{name}"
-    assert Page(pages[chapter_of(tasks[name])]).links.count(link) == 2
+    assert Page(pages[tasks[name].page]).links.count(link) == 2
 
 
 def test_a_link_to_a_mistake_unfolds_it(address, browser):
