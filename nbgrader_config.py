@@ -36,6 +36,10 @@ c.Autograde.autograde_preprocessors = [
 # Feedback is one file that runs nothing and asks no other host.
 c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
 
+# Archives that students hand in are a stranger's files as well.
+c.ZipCollectApp.extractor_plugin = "autograder.collect.SafeExtractor"
+c.ZipCollectApp.collector_plugin = "autograder.collect.PlainNames"
+
 # How `nbgrader zip_collect` reads the names of downloaded files: STUDENT_NAME.ipynb, with
 # anything a learning platform puts between the two or behind them (ann_4711_l2-1.ipynb).
 c.FileNameCollectorPlugin.named_regexp = (

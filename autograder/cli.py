@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
-from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +50,10 @@ class Isolation(Enum):
     none = "none"
 
 
+# Starting workers takes as long as grading this many.
+_FEW = 10
+_ODD_NAME = "the folder's name can have only letters, digits and . _ @ + -; rename it"
+
 console = Console(soft_wrap=True)
 errors = Console(soft_wrap=True, stderr=True)
 
@@ -84,7 +84,11 @@ def grade_command(
     feedback: Annotated[bool, typer.Option(help="Make the feedback pages as well.")] = True,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="How many submissions at a time.")
-    ] = min(4, os.cpu_count() or 1),
+    ] = os.cpu_count() or 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="A Dask scheduler, as in tcp://grader:8786, to run submissions with."),
+    ] = None,
     sandbox: Annotated[
         Isolation | None,
         typer.Option(
@@ -101,7 +105,14 @@ def grade_command(
     """
     with _course() as course:
         course = replace(course, sandbox=sandbox.value if sandbox else None)
-        failed = grade(course, assignments or None, force=force, feedback=feedback, jobs=jobs)
+        failed = grade(
+            course,
+            assignments or None,
+            force=force,
+            feedback=feedback,
+            jobs=jobs,
+            scheduler=scheduler,
+        )
     if failed:
         raise typer.Exit(1)
 
@@ -116,6 +127,24 @@ def export_command(
     """Write all grades to a CSV file, as `nbgrader export` does."""
     with _course() as course:
         console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
+
+
+@app.command("validate")
+def validate_command(
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How often the cases of each task are drawn.")
+    ] = 5,
+) -> None:
+    """Grade the grader; needs no course.
+
+    For every task: the right answer earns all points, the exercise as it is handed out none, and
+    every known mistake loses points and is named as itself and as nothing else.  Every place that
+    a finding points to is in the book.
+    """
+    from autograder.validate import show, validate_all
+
+    if not show(validate_all(seeds), console):
+        raise typer.Exit(1)
 
 
 def release(course: Course, names: Sequence[str] | None = None) -> None:
@@ -144,6 +173,7 @@ def grade(
     force: bool = False,
     feedback: bool = True,
     jobs: int = 1,
+    scheduler: str | None = None,
 ) -> list[Result]:
     """Grade some or all assignments, showing progress; return what was not graded.
 
@@ -158,32 +188,40 @@ def grade(
     feedback
         Make feedback pages too.
     jobs
-        How many processes.
+        How many processes run submissions.
+    scheduler
+        The address of a Dask scheduler whose workers run them instead.
     """
-    from autograder.course import LOG, CourseError
+    from autograder.collect import PLAIN_NAME
+    from autograder.course import LOG, CourseError, Result
 
     released = course.released()
     if not released:
         raise CourseError("Nothing is released yet: run `autograder release` first.")
     _check_names(names, released, "released are")
-    todo, skipped = [], 0
+    todo, odd, skipped = [], [], 0
     for name in names or released:
         graded = course.points(name)
         for student in course.submissions(name):
+            if not PLAIN_NAME.fullmatch(student):
+                # It would stand on nbgrader's pages as it is.
+                odd.append(Result(name, ascii(student), problem=_ODD_NAME))
+                continue
             if not force and student in graded and course.is_up_to_date(name, student):
                 skipped += 1
             else:
                 todo.append((name, student))
-    if todo:
-        course.check_sandbox()
+            if force:
+                course.forget_result(name, student)
     course.add_students({student for _, student in todo})
     results = []
     with _progress(len(todo)) as advance:
-        for result in _graded(course, todo, feedback, jobs):
+        for result in _graded(course, todo, feedback, jobs, scheduler):
             course.keep_log(f"--- {result.assignment} {result.student}\n{result.log}")
             results.append(result)
             advance(result)
     results.sort(key=lambda result: todo.index((result.assignment, result.student)))
+    results += odd
     failed = [result for result in results if result.problem]
     not_graded = sum(result.points is None for result in results)
     summary = f"{len(results) - not_graded} graded, {skipped} unchanged, {not_graded} not graded"
@@ -223,47 +261,40 @@ def export(course: Course, names: Sequence[str] | None = None, to: Path | None =
 
 
 def _graded(
-    course: Course, todo: list[tuple[str, str]], feedback: bool, jobs: int
+    course: Course,
+    todo: Sequence[tuple[str, str]],
+    feedback: bool,
+    jobs: int,
+    scheduler: str | None,
 ) -> Iterator[Result]:
     """Grade submissions and yield what became of them as they are done."""
-    from autograder.course import Result
-
-    # A new process takes as long to import nbgrader as to grade a submission.
-    if jobs < 2 or len(todo) < 5:
-        for name, student in todo:
-            yield course.grade(name, student, feedback)
+    missing = [pair for pair in todo if not course.has_result(*pair)]
+    if scheduler is None:
+        if missing:
+            course.check_sandbox()
+        if jobs < 2 or len(missing) < _FEW:
+            missing = []
+    elsewhere = set(missing)
+    for pair in todo:
+        if pair not in elsewhere:
+            yield course.grade(*pair, feedback)
+    if not missing:
         return
-    # Spawned, because nbgrader's database connections and event loops must not be forked.
-    with ProcessPoolExecutor(min(jobs, len(todo)), get_context("spawn")) as pool:
-        settings = replace(course)  # without what it has read, which cannot be sent
-        waiting = {
-            pool.submit(_grade_in_worker, settings, name, student, feedback): (
-                name,
-                student,
-            )
-            for name, student in todo
-        }
-        try:
-            for future in as_completed(waiting):
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    problem = "a grading process died; run `autograder grade` again"
-                    yield Result(*waiting[future], problem=problem)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    # Imported here because it takes a second and few submissions do without.
+    from autograder import cluster
+    from autograder.course import CourseError
+    from autograder.sandbox import SandboxUnavailable
 
-
-def _grade_in_worker(course: Course, name: str, student: str, feedback: bool) -> Result:
-    ignore_third_party_warnings()
-    return _kept(course).grade(name, student, feedback)
-
-
-@cache
-def _kept(course: Course) -> Course:
-    """Return the first of equal courses, which has read its settings already."""
-    return course
+    work = ((pair, course.job(*pair)) for pair in missing)
+    try:
+        for pair, job, outcome in cluster.run(work, jobs, scheduler):
+            if isinstance(outcome, cluster.SetAside):
+                yield course.set_aside(*pair, str(outcome))
+            else:
+                course.keep_result(job, outcome)
+                yield course.grade(*pair, feedback)
+    except (cluster.ClusterUnavailable, SandboxUnavailable) as error:
+        raise CourseError(str(error)) from None
 
 
 @contextmanager

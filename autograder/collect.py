@@ -32,7 +32,7 @@ MAX_HEADER = 100_000
 
 _CHUNK = 64 * 1024
 _DRIVE = re.compile("[A-Za-z]:")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 
 
 class ArchiveError(Exception):
@@ -87,7 +87,7 @@ class PlainNames(FileNameCollectorPlugin):  # type: ignore[misc]  # nbgrader is 
         if found is None or not isinstance(found.get("student_id"), str):
             return found
         student = found["student_id"]
-        if not _PLAIN.fullmatch(student):
+        if not PLAIN_NAME.fullmatch(student):
             self.log.error(
                 "%s was not collected: its student id %s has other characters than letters, "
                 "digits and ._@+-. Rename the file.",

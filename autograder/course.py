@@ -6,7 +6,7 @@ So `nbgrader autograde`, formgrader and `autograder grade` do the same thing, by
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import re
 import shutil
@@ -22,6 +22,8 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from autograder import notebooks, plugins, submission
+from autograder.grading import Job, Outputs
+from autograder.results import result_name
 from autograder.sandbox import SandboxUnavailable, readable
 
 CONFIG = "nbgrader_config.py"
@@ -106,6 +108,11 @@ class Course:
             raise CourseError(f"{self.config_file} cannot be used: {error}") from error
 
     @cached_property
+    def grader(self) -> plugins.GradeSubmission:
+        """The plug-in that grades, with this course's settings."""
+        return plugins.GradeSubmission(config=self.api.config)
+
+    @cached_property
     def root(self) -> Path:
         """The folder with source, release, submitted, autograded, feedback and gradebook."""
         return Path(self.api.coursedir.root)
@@ -186,7 +193,7 @@ class Course:
                     f"{shown}; make Python's environment in a folder of its own, such as .venv."
                 )
         try:
-            plugins.GradeSubmission(config=self.api.config).sandbox_for_student_code().check()
+            self.grader.check_sandbox()
         except SandboxUnavailable as error:
             raise CourseError(str(error)) from None
 
@@ -230,14 +237,39 @@ class Course:
         """Say whether exactly these files have been graded."""
         record = self._record(assignment, student)
         graded = self.folder("autograded", student, assignment) / f"{assignment}.ipynb"
-        return (
-            record.exists()
-            and graded.exists()
-            and record.read_text() == _fingerprint(self.folder("submitted", student, assignment))
-        )
+        try:
+            return graded.exists() and record.read_text() == self._state(assignment, student)
+        except (OSError, submission.Unreadable):
+            return False
+
+    def job(self, assignment: str, student: str) -> Job:
+        """Return what is to be run of a submission.
+
+        Raises
+        ------
+        Unreadable
+            When the file cannot be read.
+        """
+        return self.grader.job(assignment, student)
+
+    def has_result(self, assignment: str, student: str) -> bool:
+        """Say whether a submission has been run; what cannot be read needs no running."""
+        try:
+            return self.grader.results.get(result_name(self.job(assignment, student))) is not None
+        except submission.Unreadable:
+            return True
+
+    def keep_result(self, job: Job, outputs: Outputs) -> None:
+        """Keep what running a submission gave, for `grade`."""
+        self.grader.results.put(result_name(job), outputs)
+
+    def forget_result(self, assignment: str, student: str) -> None:
+        """Let a submission be run again."""
+        with contextlib.suppress(submission.Unreadable):
+            self.grader.results.drop(result_name(self.job(assignment, student)))
 
     def grade(self, assignment: str, student: str, feedback: bool = True) -> Result:
-        """Grade one submission, whatever it looks like.
+        """Grade one submission, whatever it looks like; run it if there is no result of it.
 
         Parameters
         ----------
@@ -247,24 +279,18 @@ class Course:
             Whether to make the feedback page too.
         """
         started = time.monotonic()
-        folder = self.folder("submitted", student, assignment)
-        before = _fingerprint(folder)
         # Should this process be killed, the submission must not look graded.
         self._record(assignment, student).unlink(missing_ok=True)
-        problem = self._unreadable(folder, assignment)
-        log = ""
-        if not problem:
-            done = self.api.autograde(assignment, student, force=True)
-            log = done.get("log", "")
-            if not done["success"]:
-                if "KeyboardInterrupt" in done["error"]:
-                    raise KeyboardInterrupt
-                log += done["error"]
-                problem = _last_error(done)
+        problem = self._unreadable(assignment, student)
         if problem:
-            if self._clear(assignment, student):
-                problem += "; the points of an earlier version were cleared"
-            return Result(assignment, student, None, None, problem, log, time.monotonic() - started)
+            return self.set_aside(assignment, student, problem)
+        state = self._state(assignment, student)
+        done = self.api.autograde(assignment, student, force=True)
+        log = done.get("log", "")
+        if not done["success"]:
+            if "KeyboardInterrupt" in done["error"]:
+                raise KeyboardInterrupt
+            return self.set_aside(assignment, student, _last_error(done), log + done["error"])
         if feedback:
             done = self.api.generate_feedback(assignment, student, force=True)
             log += done.get("log", "")
@@ -273,10 +299,10 @@ class Course:
                 problem = f"graded, but without feedback: {_last_error(done)}"
         record = self._record(assignment, student)
         record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(before)
+        record.write_text(state)
         with self.api.gradebook as gradebook:
-            submission = gradebook.find_submission(assignment, student)
-            points, maximum = submission.score, submission.max_score
+            found = gradebook.find_submission(assignment, student)
+            points, maximum = found.score, found.max_score
         return Result(
             assignment, student, points, maximum, problem, log, time.monotonic() - started
         )
@@ -284,22 +310,32 @@ class Course:
     def _record(self, assignment: str, student: str) -> Path:
         return self.root / ".graded" / student / assignment
 
-    def _clear(self, assignment: str, student: str) -> bool:
-        """Take back what an earlier version of a submission got; return whether it got anything."""
+    def _state(self, assignment: str, student: str) -> str:
+        """Return what the grade of a submission follows from, its lateness included."""
+        timestamp = self.folder("submitted", student, assignment) / "timestamp.txt"
+        handed_in = (
+            submission.read(timestamp).decode("utf-8", "replace") if timestamp.exists() else ""
+        )
+        return f"{result_name(self.job(assignment, student))} {handed_in}"
+
+    def set_aside(self, assignment: str, student: str, problem: str, log: str = "") -> Result:
+        """Take back what an earlier version of a submission that cannot be graded got."""
         for step in ("autograded", "feedback"):
             shutil.rmtree(self.folder(step, student, assignment), ignore_errors=True)
         self._record(assignment, student).unlink(missing_ok=True)
-        return plugins.clear_scores(self.api.coursedir.db_url, assignment, student)
+        if plugins.clear_scores(self.api.coursedir.db_url, assignment, student):
+            problem += "; the points of an earlier version were cleared"
+        return Result(assignment, student, problem=problem, log=log)
 
-    def _unreadable(self, folder: Path, assignment: str) -> str:
+    def _unreadable(self, assignment: str, student: str) -> str:
         """Return why no answers can be found in a submission; empty if they can."""
+        folder = self.folder("submitted", student, assignment)
         path = folder / f"{assignment}.ipynb"
         if not os.path.lexists(path):
             found = ", ".join(sorted(other.name for other in folder.iterdir())) or "nothing"
             return f"there is no {path.name}, only {found}"
         try:
-            release = plugins.released_notebook(self.api.coursedir, assignment)
-            submission.rebuild(submission.read(path), release)
+            self.job(assignment, student).rebuilt()
         except submission.Unreadable as error:
             return str(error)
         return ""
@@ -318,22 +354,6 @@ def _recorded_cells(gradebook: Gradebook, name: str) -> tuple[set[str], int]:
     except MissingEntry:
         return set(), 0
     return {cell.name for cell in notebook.source_cells}, len(notebook.submissions)
-
-
-def _fingerprint(folder: Path) -> str:
-    """Return a hash of the names and contents of all files in a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            content = os.readlink(path).encode()
-        elif path.is_file():
-            content = path.read_bytes()
-        else:
-            continue
-        name = str(path.relative_to(folder)).encode()
-        for part in (name, content):
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
 
 
 def _last_error(done: dict[str, Any]) -> str:

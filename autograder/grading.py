@@ -7,22 +7,25 @@ with, and the versions of tasks and libraries.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import hmac
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from autograder import notebooks
+from autograder import notebooks, submission
 from autograder.forbidden import forbidden_use
 from autograder.judge import judge
 from autograder.report import Finding, Report
-from autograder.sandbox import Ended, Sandbox, Session
+from autograder.sandbox import Ended, Isolation, Limits, Sandbox, Session
 from autograder.sandbox.pipe import Output
 from autograder.task import Task
 from autograder.tasks import tasks
@@ -30,6 +33,68 @@ from autograder.tasks import tasks
 WITHOUT_SANDBOX = "Graded without a sandbox: this code could have changed its own points.\n"
 
 _LOCAL = "none"
+
+
+Outputs = dict[str, list[NotebookNode]]
+"""The outputs of a graded notebook's cells, by cell id."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submission, and all that its result follows from but code and libraries.
+
+    Attributes
+    ----------
+    assignment
+        Its name.
+    content
+        The bytes that were handed in.
+    release
+        The notebook that students got, as text.
+    key
+        From the course's secret and the submission; with it, inputs are drawn.
+    limits, isolation
+        Of the sandbox.
+    """
+
+    assignment: str
+    content: bytes
+    release: str
+    key: bytes
+    limits: Limits
+    isolation: Isolation
+
+    def rebuilt(self) -> submission.Submission:
+        """Return our notebook with the student's answers in it.
+
+        Raises
+        ------
+        Unreadable
+            When there are no answers to be found.
+        """
+        return submission.rebuild(self.content, nbformat.reads(self.release, as_version=4))
+
+    def run(self) -> Outputs:
+        """Grade it in this process's sandbox.
+
+        Raises
+        ------
+        Unreadable
+            When there are no answers to be found.
+        SandboxUnavailable
+            When there is no sandbox to be had here.
+        """
+        notebook = self.rebuilt().notebook
+        grade_notebook(notebook, self.key, warm_sandbox(self.limits, self.isolation))
+        return {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+
+
+@cache
+def warm_sandbox(limits: Limits, isolation: Isolation) -> Sandbox:
+    """Return the sandbox of this process for some settings."""
+    sandbox = Sandbox(limits, isolation)
+    atexit.register(sandbox.close)
+    return sandbox
 
 
 def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> None:

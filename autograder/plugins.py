@@ -6,15 +6,13 @@ grades it.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import hashlib
 import hmac
 import os
 import secrets
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
@@ -25,13 +23,14 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Float, Integer
 
 from autograder import submission
-from autograder.grading import grade_notebook
-from autograder.sandbox import Limits, Sandbox
+from autograder.grading import Job, warm_sandbox
+from autograder.results import Results, result_name
+from autograder.sandbox import Isolation, Limits
 
 SECRET = ".secret"
 """The file of a course, in its root, that inputs are drawn with."""
 
-_KEY = "autograder"
+_NOTES = "autograder_notes"
 
 
 class SubmissionExporter(NotebookExporter):
@@ -52,20 +51,21 @@ class SubmissionExporter(NotebookExporter):
         SandboxUnavailable
             When it could not be graded in any case.
         """
-        course = CourseDirectory(parent=self)
         whose = resources["nbgrader"]
         assignment, student = whose["assignment"], whose["student"]
-        folder = course.format_path(course.submitted_directory, student, assignment)
-        if Path(filename).parent.absolute() != Path(folder).absolute():
+        grader = GradeSubmission(parent=self)
+        if Path(filename).absolute() != grader.submitted_file(assignment, student).absolute():
             return super().from_filename(filename, resources, **options)
-        GradeSubmission(parent=self).sandbox_for_student_code().check()
-        clear_scores(course.db_url, assignment, student)
-        content = submission.read(Path(filename))
-        rebuilt = submission.rebuild(content, released_notebook(course, assignment))
-        rebuilt.notebook.metadata[_KEY] = {
-            "digest": hashlib.sha256(content).hexdigest(),
-            "notes": list(rebuilt.notes),
-        }
+        try:
+            job = grader.job(assignment, student)
+            rebuilt = job.rebuilt()
+            if grader.results.get(result_name(job)) is None:
+                grader.check_sandbox()
+        except submission.Unreadable:
+            clear_scores(grader.course.db_url, assignment, student)
+            raise
+        clear_scores(grader.course.db_url, assignment, student)
+        rebuilt.notebook.metadata[_NOTES] = list(rebuilt.notes)
         return self.from_notebook_node(rebuilt.notebook, resources, **options)
 
 
@@ -88,39 +88,74 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
         Limits.memory // 2**20, help="Memory that a notebook may use, beyond what Python takes."
     ).tag(config=True)
 
-    def sandbox_for_student_code(self) -> Sandbox:
-        """Return the sandbox of this process for these settings."""
-        limits = Limits(
+    @cached_property
+    def course(self) -> CourseDirectory:
+        """The course that the settings are of."""
+        return CourseDirectory(parent=self)
+
+    @property
+    def results(self) -> Results:
+        """What is known of the course's submissions."""
+        return _results(Path(self.course.root))
+
+    @property
+    def limits(self) -> Limits:
+        """What student code may use."""
+        return Limits(
             cell_seconds=self.cell_seconds,
             notebook_seconds=self.notebook_seconds,
             memory=self.memory_megabytes * 2**20,
         )
-        return _sandbox(limits, self.sandbox)
+
+    def check_sandbox(self) -> None:
+        """Raise SandboxUnavailable where these settings cannot be had."""
+        warm_sandbox(self.limits, self.sandbox).check()
+
+    def submitted_file(self, assignment: str, student: str) -> Path:
+        """Return the file that a student should have handed in."""
+        folder = self.course.format_path(self.course.submitted_directory, student, assignment)
+        return Path(folder) / f"{assignment}.ipynb"
+
+    def job(self, assignment: str, student: str) -> Job:
+        """Return a submission with all that its result follows from.
+
+        Raises
+        ------
+        Unreadable
+            When the file cannot be read.
+        """
+        content = submission.read(self.submitted_file(assignment, student))
+        released = Path(self.course.format_path(self.course.release_directory, ".", assignment))
+        return Job(
+            assignment=assignment,
+            content=content,
+            release=(released / f"{assignment}.ipynb").read_text(encoding="utf-8"),
+            key=hmac.digest(course_secret(Path(self.course.root)), content, "sha256"),
+            limits=self.limits,
+            isolation=cast(Isolation, self.sandbox),
+        )
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
-        """Fill the outputs of all cells."""
-        course = CourseDirectory(parent=self)
-        ours = nb.metadata.pop(_KEY)
-        digest = bytes.fromhex(ours["digest"])
-        key = hmac.digest(course_secret(Path(course.root)), digest, "sha256")
-        grade_notebook(nb, key, self.sandbox_for_student_code())
-        if ours["notes"]:
-            nb.cells.insert(0, _notes(ours["notes"]))
+        """Fill the outputs of all cells, from the results that there are if it is among them."""
+        whose = resources["nbgrader"]
+        job = self.job(whose["assignment"], whose["student"])
+        name = result_name(job)
+        outputs = self.results.get(name)
+        if outputs is None:
+            outputs = job.run()
+            self.results.put(name, outputs)
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                cell.outputs = outputs[cell.id]
+        notes = nb.metadata.pop(_NOTES)
+        if notes:
+            nb.cells.insert(0, _notes_cell(notes))
         return nb, resources
 
 
 @cache
-def _sandbox(limits: Limits, isolation: Any) -> Sandbox:
-    sandbox = Sandbox(limits, isolation)
-    atexit.register(sandbox.close)
-    return sandbox
-
-
-def released_notebook(course: CourseDirectory, assignment: str) -> NotebookNode:
-    """Return the notebook that students got."""
-    folder = Path(course.format_path(course.release_directory, ".", assignment))
-    notebook: NotebookNode = nbformat.read(folder / f"{assignment}.ipynb", as_version=4)
-    return notebook
+def _results(root: Path) -> Results:
+    return Results(root)
 
 
 def clear_scores(db_url: str, assignment: str, student: str) -> bool:
@@ -159,7 +194,7 @@ def course_secret(root: Path) -> bytes:
     return path.read_bytes()
 
 
-def _notes(notes: list[str]) -> NotebookNode:
+def _notes_cell(notes: list[str]) -> NotebookNode:
     text = "\n".join(["**About this file**", "", *(f"- {note}" for note in notes)])
     cell: NotebookNode = nbformat.v4.new_markdown_cell(text, id="grading-notes")
     return cell

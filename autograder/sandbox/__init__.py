@@ -5,6 +5,6 @@ crosses, and `session` is what the grader sees of it.
 """
 
 from autograder.sandbox.bubblewrap import SandboxUnavailable, readable
-from autograder.sandbox.session import Ended, Limits, Sandbox, Session
+from autograder.sandbox.session import Ended, Isolation, Limits, Sandbox, Session
 
-__all__ = ["Ended", "Limits", "Sandbox", "SandboxUnavailable", "Session", "readable"]
+__all__ = ["Ended", "Isolation", "Limits", "Sandbox", "SandboxUnavailable", "Session", "readable"]
