@@ -261,7 +261,7 @@ ATTACKS = [
     Attack("forged-counts-below-zero", PIPE, added(COUNTS_NEGATIVE), 0.0, "dropout"),
     Attack("empty-array-of-many-dimensions", PIPE, added(SHAPES)),
     Attack("dribbles-and-takes-memory", PIPE, honest(DRIBBLE_MEMORY), 6.0, says="GB of memory"),
-    Attack("dribbles-and-takes-time", PIPE, honest(DRIBBLE_TIME), 6.0, says="processor time"),
+    Attack("dribbles-and-takes-time", PIPE, honest(DRIBBLE_TIME), 6.0, says="left out"),
     Attack("memory-that-is-not-seen", PIPE, honest(UNSEEN_MEMORY), 6.0, says="GB of memory"),
     Attack("gigabyte-of-pictures", PIPE, honest(*[GALLERY] * 20), 6.0),
     Attack("socket-buffers", PIPE, honest(SOCKET_BUFFERS), 6.0),
