@@ -211,6 +211,9 @@ class Task:
         What can cost points but not earn them.
     randomness
         For tasks that draw random numbers: what the answer says about its own draws.
+    described
+        `described(name, got, expected)`: says in words how an output of the right shape differs,
+        where its numbers alone would tell a student nothing.
     simulate
         `simulate(inputs, rng, **steps)`: for tasks that draw random numbers, the outputs of a
         program with these steps.  So a known mistake can be tried without code that makes it.
@@ -236,6 +239,7 @@ class Task:
     forbidden: tuple[str, ...] = ("torch",)
     requirements: tuple[Requirement, ...] = ()
     randomness: Callable[[Inputs, Outputs], Randomness] | None = None
+    described: Callable[[str, NDArray[Any], NDArray[Any]], str] | None = None
     simulate: Callable[..., Outputs] | None = None
     forward: Task | None = None
     section: Section | None = None

@@ -215,6 +215,13 @@ FORWARD_MISCONCEPTIONS = (
         {"normalize": lambda x, mean, variance, eps: (x - mean) / torch.sqrt(variance)},
     ),
     Misconception(
+        "bn-no-root",
+        "You divide by the variance, σ² + ε. What is left would have a variance of 1/σ²: which "
+        "power of σ has the unit of x?",
+        BATCH_NORM_FORWARD,
+        {"normalize": lambda x, mean, variance, eps: (x - mean) / (variance + eps)},
+    ),
+    Misconception(
         "bn-eval-batch-stats",
         "In evaluation mode you normalize with the statistics of the batch. Use the running "
         "statistics: the answer for one example must not depend on its neighbors.",
@@ -386,17 +393,50 @@ IMAGE_MISCONCEPTIONS = (
     ),
 )
 
+_NOT_MOVED_BACK = Misconception(
+    "bn2d-not-moved-back",
+    "The rows of your result come in the order N, H, W and are reshaped to (N, C, H, W) as they "
+    "are. A reshape does not move an axis: undo the move as well as the reshape.",
+    BATCH_NORM_CHANNELS,
+    {"out_not_moved": True},
+)
+
 # Statistics of a wrong shape cannot be blended into running ones of images.
 IMAGE_FORWARD_MISCONCEPTIONS = (
     *IMAGE_MISCONCEPTIONS,
+    _NOT_MOVED_BACK,
     *(one for one in FORWARD_MISCONCEPTIONS if "axes" not in one.departure),
 )
 
 
-def _images(inputs: Inputs, *, unfolded: bool = False, **steps: Any) -> dict[str, Expected]:
+def _not_moved(array: NDArray[Any]) -> NDArray[Any]:
+    """Return images whose channel axis went to the end and only came back by a reshape."""
+    return np.moveaxis(array, 1, -1).reshape(array.shape)
+
+
+def _images(
+    inputs: Inputs,
+    *,
+    unfolded: bool = False,
+    out_not_moved: bool = False,
+    d_out_not_moved: bool = False,
+    d_x_not_moved: bool = False,
+    **steps: Any,
+) -> dict[str, Expected]:
     """Return what batch norm gives on images, or on wrongly reshaped ones."""
     if not unfolded:
-        return _batch_norm(inputs, **steps)
+        if d_out_not_moved:
+            n, channels, *pixels = inputs["d_out"].shape
+            moved = np.moveaxis(inputs["d_out"].reshape(n, *pixels, channels), -1, 1)
+            inputs = {**inputs, "d_out": moved}
+        expected = _batch_norm(inputs, **steps)
+        for name, wrong in (("out", out_not_moved), ("d_x", d_x_not_moved)):
+            if wrong:
+                array = expected[name]
+                value = array.value if isinstance(array, Scaled) else array
+                assert isinstance(value, np.ndarray)
+                expected[name] = _not_moved(value)
+        return expected
     channels = inputs["gamma"].size
     as_rows = {"x": [x.reshape(-1, channels) for x in inputs["x"]]}
     if "d_out" in inputs:
@@ -678,6 +718,27 @@ IMAGES_BACKWARD = Task(
             BATCH_NORM_CHANNELS,
             {"normalize": _closed_form(lambda x: x[0, 0].numel())},
         ),
+        Misconception(
+            "bn2d-backward-no-transpose",
+            "Your backward pass only reshapes, d_out on the way in and d_x on the way out. The "
+            "forward pass moved the channel axis too; go its way back step by step.",
+            BATCH_NORM_CHANNELS,
+            {"d_out_not_moved": True, "d_x_not_moved": True},
+        ),
+        Misconception(
+            "bn2d-backward-d-out",
+            "You reshape d_out to (N·H·W, C) without moving its channel axis to the end first, so "
+            "its rows are not those of the forward pass.",
+            BATCH_NORM_CHANNELS,
+            {"d_out_not_moved": True},
+        ),
+        Misconception(
+            "bn2d-backward-d-x",
+            "The rows of your d_x come in the order N, H, W and are reshaped to (N, C, H, W) as "
+            "they are. A reshape does not move an axis.",
+            BATCH_NORM_CHANNELS,
+            {"d_x_not_moved": True},
+        ),
         *BACKWARD_MISCONCEPTIONS,
     ),
     companions=("batch_norm_2d_forward", "batch_norm_forward", "batch_norm_backward"),
@@ -837,7 +898,7 @@ MODULE = Task(
 def _fold(
     inputs: Inputs,
     *,
-    shift: Callable[..., NDArray[Any]] = lambda b, mean: b - mean,
+    bias: Callable[..., NDArray[Any]] = lambda b, mean, scale, beta: (b - mean) * scale + beta,
     scaled: Callable[..., NDArray[Any]] = lambda W, scale: W * scale,
     scale_of: Callable[..., NDArray[Any]] = lambda gamma, var, eps: gamma / np.sqrt(var + eps),
 ) -> dict[str, Expected]:
@@ -845,7 +906,7 @@ def _fold(
     scale = scale_of(inputs["gamma"], inputs["running_var"], inputs["eps"])
     return {
         "W_folded": scaled(inputs["W"], scale),
-        "b_folded": shift(inputs["b"], inputs["running_mean"]) * scale + inputs["beta"],
+        "b_folded": bias(inputs["b"], inputs["running_mean"], scale, inputs["beta"]),
     }
 
 
@@ -898,7 +959,20 @@ FOLD = Task(
             "The running mean is missing from your folded bias. Batch norm subtracts it from "
             "x @ W + b before it scales.",
             BATCH_NORM_FOLDING,
-            {"shift": lambda b, mean: b},
+            {"bias": lambda b, mean, scale, beta: b * scale + beta},
+        ),
+        Misconception(
+            "fold-bias-not-scaled",
+            "Your folded bias contains b as it was. Batch norm scales all that comes out of the "
+            "layer, its bias too.",
+            BATCH_NORM_FOLDING,
+            {"bias": lambda b, mean, scale, beta: b - mean * scale + beta},
+        ),
+        Misconception(
+            "fold-forgets-beta",
+            "β is missing from your folded bias. What comes out of batch norm where x̂ is 0?",
+            BATCH_NORM_FOLDING,
+            {"bias": lambda b, mean, scale, beta: (b - mean) * scale},
         ),
         Misconception(
             "fold-scales-rows",
@@ -916,6 +990,12 @@ FOLD = Task(
             "There is no ε in your scale. The layer divides by √(σ² + ε), in evaluation as well.",
             BATCH_NORM_FOLDING,
             {"scale_of": lambda gamma, var, eps: gamma / np.sqrt(var)},
+        ),
+        Misconception(
+            "fold-no-root",
+            "You divide by the running variance. The layer divides by its root.",
+            BATCH_NORM_FOLDING,
+            {"scale_of": lambda gamma, var, eps: gamma / (var + eps)},
         ),
     ),
 )

@@ -61,6 +61,7 @@ def _batch_norm_with(
     batch_statistics_in_evaluation: bool = False,
     updates_in_evaluation: bool = False,
     affine_in_evaluation: bool = True,
+    root: Callable[[Tensor], Tensor] = torch.sqrt,
 ) -> Callable[..., tuple[Tensor, Tensors]]:
     """Return batch norm in PyTorch's convention, right unless a part is replaced.
 
@@ -75,7 +76,7 @@ def _batch_norm_with(
             used_mean, used_variance = mean(z), variance(z)
         else:
             used_mean, used_variance = running["mean"], running["var"]
-        out = (z - used_mean) / torch.sqrt(used_variance + EPS)
+        out = (z - used_mean) / root(used_variance + EPS)
         if training or affine_in_evaluation:
             out = params["gamma"] * out + params["beta"]
         else:
@@ -92,9 +93,6 @@ def _batch_norm_with(
     return batch_norm
 
 
-_batch_norm = _batch_norm_with()
-
-
 def _dropout(hidden: Tensor, keep_prob: float, training: bool, uniform: Tensor) -> Tensor:
     return hidden * (uniform < keep_prob) / keep_prob if training else hidden
 
@@ -109,14 +107,15 @@ def _network(
     training: bool,
     rng: np.random.Generator,
     *,
-    batch_norm: Callable[..., tuple[Tensor, Tensors]] = _batch_norm,
     activation: Callable[[Tensor], Tensor] = torch.relu,
     dropout: Callable[..., Tensor] = _dropout,
     losses: Callable[..., Tensor] = cross_entropies,
     penalty: Callable[..., Tensor] = half_sum_of_squares,
     total: Callable[..., Tensor] = mean_plus_penalty,
+    **parts_of_batch_norm: Any,
 ) -> tuple[Tensor, Tensors]:
     """Return the loss and the new running statistics."""
+    batch_norm = _batch_norm_with(**parts_of_batch_norm)
     normalized, new_running = batch_norm(x @ params["W1"] + params["b1"], params, running, training)
     hidden = activation(normalized)
     uniform = torch.from_numpy(rng.random(hidden.shape))
@@ -253,39 +252,42 @@ _BATCH_NORM_MISCONCEPTIONS = (
         "Your running variance averages the variance that divides by N. The one to store divides "
         "by N − 1, as in PyTorch.",
         BATCH_NORM_RUNNING,
-        {"batch_norm": _batch_norm_with(running_variance=lambda z: z.var(0, correction=0))},
+        {"running_variance": lambda z: z.var(0, correction=0)},
     ),
     Misconception(
         "bn-unbiased-normalization",
         "You normalize the batch with the variance that divides by N − 1. That one belongs into "
         "the running variance only.",
         BATCH_NORM_FORWARD,
-        {"batch_norm": _batch_norm_with(variance=lambda z: z.var(0))},
+        {"variance": lambda z: z.var(0)},
+    ),
+    Misconception(
+        "bn-no-root",
+        "You divide by the variance of the batch. Normalized values have the variance 1: which "
+        "power of σ has the unit of what you divide?",
+        BATCH_NORM_FORWARD,
+        {"root": lambda variance: variance},
     ),
     Misconception(
         "bn-momentum-flipped",
         "Old and new value have changed places in your running average: it should be 0.9 times "
         "the old value plus 0.1 times that of the batch.",
         BATCH_NORM_RUNNING,
-        {
-            "batch_norm": _batch_norm_with(
-                blend=lambda old, batch: MOMENTUM * old + (1 - MOMENTUM) * batch
-            )
-        },
+        {"blend": lambda old, batch: MOMENTUM * old + (1 - MOMENTUM) * batch},
     ),
     Misconception(
         "bn-stats-never-updated",
         "You return the running statistics as they came in. In training they move towards those "
         "of the batch, or evaluation mode has nothing to work with.",
         BATCH_NORM_RUNNING,
-        {"batch_norm": _batch_norm_with(blend=lambda old, batch: old)},
+        {"blend": lambda old, batch: old},
     ),
     Misconception(
         "bn-running-var-not-started",
         "Your running statistics are those of the last batch alone. They should move a little "
         "towards each batch and remember the earlier ones.",
         BATCH_NORM_RUNNING,
-        {"batch_norm": _batch_norm_with(blend=lambda old, batch: batch)},
+        {"blend": lambda old, batch: batch},
     ),
     Misconception(
         "bn-backward-diagonal",
@@ -293,10 +295,8 @@ _BATCH_NORM_MISCONCEPTIONS = (
         "every row.",
         BATCH_NORM_BACKWARD,
         {
-            "batch_norm": _batch_norm_with(
-                mean=lambda z: z.mean(0).detach(),
-                variance=lambda z: z.var(0, correction=0).detach(),
-            )
+            "mean": lambda z: z.mean(0).detach(),
+            "variance": lambda z: z.var(0, correction=0).detach(),
         },
     ),
 )
@@ -367,31 +367,27 @@ EVALUATION_MISCONCEPTIONS = (
         "In evaluation you normalize with the statistics of the batch. Use the running "
         "statistics: the answer for one example must not depend on its neighbors.",
         BATCH_NORM_EVALUATION,
-        {"batch_norm": _batch_norm_with(batch_statistics_in_evaluation=True)},
+        {"batch_statistics_in_evaluation": True},
     ),
     Misconception(
         "bn-eval-updates-stats",
         "Your running statistics change in evaluation. Evaluating a network must not change it.",
         BATCH_NORM_EVALUATION,
-        {"batch_norm": _batch_norm_with(updates_in_evaluation=True)},
+        {"updates_in_evaluation": True},
     ),
     Misconception(
         "bn-ignores-training",
         "Batch norm does the same in both modes: in evaluation it uses and updates the statistics "
         "of the batch.",
         BATCH_NORM_EVALUATION,
-        {
-            "batch_norm": _batch_norm_with(
-                batch_statistics_in_evaluation=True, updates_in_evaluation=True
-            )
-        },
+        {"batch_statistics_in_evaluation": True, "updates_in_evaluation": True},
     ),
     Misconception(
         "bn-eval-no-affine",
         "In evaluation you normalize but leave out γ and β. They are part of the layer in both "
         "modes.",
         BATCH_NORM_EVALUATION,
-        {"batch_norm": _batch_norm_with(affine_in_evaluation=False)},
+        {"affine_in_evaluation": False},
     ),
 )
 
@@ -520,11 +516,13 @@ NET = Task(
 def _predict(
     inputs: Inputs,
     *,
-    batch_norm: Callable[..., tuple[Tensor, Tensors]] = _batch_norm,
+    batch_norm: Callable[..., tuple[Tensor, Tensors]] | None = None,
     activation: Callable[[Tensor], Tensor] = torch.relu,
     returned: Callable[[Tensor], Tensor] = lambda scores: scores,
+    **parts_of_batch_norm: Any,
 ) -> dict[str, Expected]:
     """Return the scores in evaluation mode."""
+    batch_norm = batch_norm or _batch_norm_with(**parts_of_batch_norm)
     params, running = _as_tensors(inputs["params"]), _as_tensors(inputs["running"])
     z = torch.tensor(inputs["x"]) @ params["W1"] + params["b1"]
     hidden = activation(batch_norm(z, params, running, False)[0])
@@ -569,13 +567,19 @@ PREDICT = Task(
             "You normalize with the statistics of the batch. Use the running statistics: the "
             "answer for one example must not depend on its neighbors.",
             BATCH_NORM_EVALUATION,
-            {"batch_norm": _batch_norm_with(batch_statistics_in_evaluation=True)},
+            {"batch_statistics_in_evaluation": True},
         ),
         Misconception(
             "bn-eval-no-affine",
             "You normalize but leave out γ and β. They are part of the layer in both modes.",
             BATCH_NORM_EVALUATION,
-            {"batch_norm": _batch_norm_with(affine_in_evaluation=False)},
+            {"affine_in_evaluation": False},
+        ),
+        Misconception(
+            "bn-no-root",
+            "You divide by the running variance. Batch norm divides by its root.",
+            BATCH_NORM_FORWARD,
+            {"root": lambda variance: variance},
         ),
         Misconception(
             "predict-no-batch-norm",
@@ -772,6 +776,12 @@ TRAIN = Task(
             "You leave out the last batch.",
             L2_UPDATE,
             {"walked": lambda batches: batches[:-1]},
+        ),
+        Misconception(
+            "train-first-only",
+            "You return after the first step. Is the `return` inside the loop?",
+            L2_UPDATE,
+            {"walked": lambda batches: batches[:1]},
         ),
         Misconception(
             "train-running-not-carried",

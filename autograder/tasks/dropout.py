@@ -708,6 +708,13 @@ MODULE = Task(
             DROPOUT_MODES,
             {"masks_in_evaluation": True},
         ),
+        Misconception(
+            "dropout-keep-zero",
+            "With p = 1 you divide 0 by 0. Nothing survives then, and nothing has to be made up "
+            "for: the output is 0.",
+            DROPOUT_PYTORCH,
+            {"scale": lambda keep_prob: 1 / keep_prob if keep_prob > 0 else math.nan},
+        ),
         *(
             replace(one, explanation=MODULE_EXPLANATIONS[one.id])
             for one in FORWARD_MISCONCEPTIONS
@@ -796,6 +803,7 @@ def _monte_carlo(
     batch_statistics: bool = False,
     correction: int = 0,
     single_pass: bool = False,
+    root: Callable[[NDArray[Any]], NDArray[Any]] = np.sqrt,
     stochastic: bool = True,
 ) -> dict[str, Expected]:
     """Return mean and standard deviation given how often the hidden unit was kept."""
@@ -813,7 +821,7 @@ def _monte_carlo(
         "mean": mean,
         # Through E[x²] − E[x]² the root makes 1e-8 out of a rounding error of 1e-16.
         "std": Scaled(
-            np.sqrt(variance) * np.abs(kept - dropped), 10 * np.maximum(abs(kept), abs(dropped))
+            root(variance * (kept - dropped) ** 2), 10 * np.maximum(abs(kept), abs(dropped))
         ),
     }
     # What is counted is read off with the right network, so of another it says nothing.
@@ -981,6 +989,13 @@ MONTE_CARLO = Task(
             "`correction=0`, which exists for a single sample as well.",
             DROPOUT_MONTE_CARLO,
             {"correction": 1},
+        ),
+        Misconception(
+            "mc-variance",
+            "You return the variance over the samples. The standard deviation is its root, and has "
+            "the unit of the predictions.",
+            DROPOUT_MONTE_CARLO,
+            {"root": lambda variance: variance},
         ),
     ),
     framework="torch",

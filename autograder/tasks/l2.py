@@ -121,6 +121,13 @@ PENALTY_MISCONCEPTIONS = (
         _SKIPS_LAST,
     ),
     Misconception(
+        "l2-first-only",
+        "Your penalty contains the first weight only. Does your loop come to the others, or does "
+        "its `return` end it in the first round?",
+        L2_PENALTY,
+        {"counted": lambda weights: weights[:1]},
+    ),
+    Misconception(
         "l2-one-weight-twice",
         "Your penalty counts the first weight again and again and never the others. Is the loop's "
         "own variable used inside it?",
@@ -230,6 +237,7 @@ def _run_penalty_backward(student: Functions, inputs: Inputs) -> dict[str, Any]:
         raise NotObserved(
             f"`{name}` returned {len(gradients)} gradient{'' if len(gradients) == 1 else 's'} "
             f"for {count} weight{'' if count == 1 else 's'}."
+            + (" Is the `return` inside the loop?" if len(gradients) == 1 else "")
         )
     return dict(zip(GRADIENTS, gradients, strict=False))
 
@@ -339,6 +347,20 @@ def _overflowing(scores: Tensor, y: Tensor) -> Tensor:
     exponentials = scores.exp()
     probabilities = exponentials / exponentials.sum(1, keepdim=True)
     return -probabilities[torch.arange(len(y)), y].log()
+
+
+def _log_of_probabilities(scores: Tensor, y: Tensor) -> Tensor:
+    probabilities = scores.softmax(1)[torch.arange(len(y)), y]
+    return with_gradient_of(-probabilities.log(), cross_entropies(scores, y))
+
+
+def _shifted_by_the_batch(scores: Tensor, y: Tensor) -> Tensor:
+    exponentials = (scores - scores.max()).exp().detach()
+    probabilities = exponentials / exponentials.sum(1, keepdim=True)
+    rows = torch.arange(len(y))
+    # A function of the scores whose gradient is the probabilities minus 1 at the right class.
+    linear = (probabilities * scores).sum(1) - scores[rows, y]
+    return with_gradient_of(-probabilities[rows, y].log(), linear)
 
 
 LOSS_MISCONCEPTIONS = (
@@ -510,7 +532,6 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
         }
 
     large = inputs(6, 4, 3)
-    large["W"] *= 300.0
     large["b"] += rng.uniform(5e3, 9e3)
     negative = inputs(5, 3, 4)
     negative["W"] *= 300.0
@@ -564,6 +585,20 @@ SOFTMAX_REGRESSION = Task(
             "and no exponential exceeds 1.",
             L2_OVERFLOW,
             {"losses": _overflowing},
+        ),
+        Misconception(
+            "softmax-log-of-zero",
+            "Your loss takes the logarithm of a probability that has been rounded to 0 already. "
+            "What is the logarithm of the formula, before anything is rounded?",
+            L2_OVERFLOW,
+            {"losses": _log_of_probabilities},
+        ),
+        Misconception(
+            "softmax-batch-max",
+            "You subtract the largest score of the whole batch. A row whose scores are all far "
+            "below it is left with exponentials of 0, and 0/0 is not a number.",
+            L2_OVERFLOW,
+            {"losses": _shifted_by_the_batch},
         ),
     ),
 )
@@ -709,8 +744,8 @@ def _adam(
             g = coupled_gradient(g, w, weight_decay)
         m = betas[0] * m + (1 - betas[0]) * g
         v = betas[1] * v + (1 - betas[1]) * squared(g)
-        # Of mistakes only: the root of a negative average.
-        with np.errstate(invalid="ignore"):
+        # Of mistakes only: the root of a negative average, a division by zero.
+        with np.errstate(divide="ignore", invalid="ignore"):
             change = update(m, v, betas, inputs["eps"], t)
         w = decay_and_step(w, change, lr, weight_decay if decoupled else 0.0)
         m, v = kept(m, betas[0], t), kept(v, betas[1], t)
@@ -907,6 +942,13 @@ ADAM = Task(
             },
         ),
         Misconception(
+            "adam-counts-from-zero",
+            "Your bias correction counts the first step as number 0, where 1 − β⁰ is zero. "
+            '`state["step"]` counts the steps before this one.',
+            L2_ADAM,
+            {"update": lambda m, v, betas, eps, step: _adam_update(m, v, betas, eps, step - 1)},
+        ),
+        Misconception(
             "adam-no-root",
             "You divide by v̂ + ε. It is an average of squares; Adam divides by its root.",
             L2_ADAM,
@@ -1091,6 +1133,18 @@ def _each_time(model: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:
     ]
 
 
+def _described(name: str, got: Array, expected: Array) -> str:
+    """Say in words which parameters are where they should not be."""
+    role, group = name.split(" in the ")
+    count, inside, wanted = len(got), int((got > 0).sum()), int((expected > 0).sum())
+    if inside == wanted:
+        return f"{int((got > 1).sum())} of {count} {role} are in the {group} more than once."
+    return (
+        f"{inside or 'none'} of {count} {role} {'is' if inside == 1 else 'are'} in the {group}; "
+        f"{'all' if wanted else 'none'} should be."
+    )
+
+
 def _run_parameter_groups(student: Functions, inputs: Inputs) -> dict[str, Any]:
     model, weight_decay = _model(inputs), inputs["weight_decay"]
     groups = student["parameter_groups"](model, weight_decay)
@@ -1203,6 +1257,7 @@ PARAMETER_GROUPS = Task(
     draw=_draw_parameter_groups,
     run=_run_parameter_groups,
     reference=_groups,
+    described=_described,
     misconceptions=(
         Misconception(
             "groups-decay-everything",
