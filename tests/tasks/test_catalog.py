@@ -1,0 +1,332 @@
+"""Every mistake that students are known to make has a place where it is told.
+
+The table is the list of `MISCONCEPTIONS` that the course was built from.  An id stands for a known
+mistake or a requirement of that task; where there is neither, a test below shows the message.
+"""
+
+import numpy as np
+import pytest
+import torch
+from solutions import solution
+from torch import nn
+
+from autograder import grade, tasks
+
+NAMED = {
+    "l2-missing-half-loss": ("softmax_regression", "two_layer_net"),
+    "l2-missing-half": ("l2_penalty", "l2_penalty_backward", "softmax_regression", "sgd_step"),
+    "l2-gradient-sum": ("l2_penalty_backward", "softmax_regression", "sgd_step"),
+    "l2-lambda-squared": ("l2_penalty", "l2_penalty_backward"),
+    "l2-skips-last": ("l2_penalty", "l2_penalty_backward", "two_layer_net"),
+    "l2-one-weight-twice": ("l2_penalty",),
+    "l2-first-only": ("l2_penalty",),
+    "l2-norm-not-squared": ("l2_penalty", "l2_penalty_backward", "softmax_regression"),
+    "l2-decays-bias": ("softmax_regression", "two_layer_net"),
+    "l2-ignored": ("l2_penalty", "softmax_regression", "sgd_step", "adam_step", "two_layer_net"),
+    "l2-sign": ("l2_penalty_backward", "softmax_regression", "sgd_step", "adam_step"),
+    "l2-mean-not-sum": ("l2_penalty", "l2_penalty_backward", "softmax_regression"),
+    "l2-mean-over-batch": ("softmax_regression", "two_layer_net"),
+    "softmax-log-of-zero": ("softmax_regression",),
+    "softmax-batch-max": ("softmax_regression",),
+    "sgd-decay-without-lr": ("sgd_step",),
+    "adam-coupled-as-adamw": ("adam_step",),
+    "adamw-as-coupled": ("adam_step",),
+    "adamw-without-lr": ("adam_step",),
+    "adamw-sign": ("adam_step",),
+    "adamw-decay-after": ("adam_step",),
+    "adam-no-bias-correction": ("adam_step",),
+    "adam-eps-inside-root": ("adam_step",),
+    "adam-counts-from-zero": ("adam_step",),
+    "groups-decay-norm": ("parameter_groups",),
+    "groups-decay-bias": ("parameter_groups",),
+    "groups-lost-parameter": ("parameter_groups",),
+    "groups-in-both": ("parameter_groups",),
+    "dropout-keep-drop-swapped": ("dropout_forward", "Dropout", "two_layer_net"),
+    "dropout-scale-swapped": ("dropout_forward", "Dropout"),
+    "dropout-no-rescale": ("dropout_forward", "Dropout", "two_layer_net"),
+    "dropout-vanilla": ("dropout_forward", "Dropout", "two_layer_net"),
+    "dropout-scaled-twice": ("dropout_forward", "Dropout"),
+    "dropout-active-in-eval": ("dropout_forward", "two_layer_net"),
+    "dropout-scaled-in-eval": ("dropout_forward", "Dropout", "two_layer_net"),
+    "dropout-normal-noise": ("dropout_forward", "Dropout"),
+    "dropout-shared-mask": ("dropout_forward", "Dropout"),
+    "dropout-fixed-seed": ("dropout_forward", "Dropout"),
+    "dropout-ignores-rng": ("dropout_forward",),
+    "dropout-accepts-bad-keep-prob": ("dropout_forward",),
+    "dropout-keep-zero": ("Dropout",),
+    "dropout-backward-no-mask": ("dropout_backward", "two_layer_net"),
+    "dropout-backward-no-scale": ("dropout_backward", "two_layer_net"),
+    "dropout-backward-new-mask": ("dropout_backward",),
+    "module-ignores-eval": ("Dropout",),
+    "module-p-is-keep": ("Dropout",),
+    "module-accepts-bad-p": ("Dropout",),
+    "mc-leaves-mode": ("monte_carlo_predict",),
+    "mc-changes-batch-norm": ("monte_carlo_predict",),
+    "mc-single-pass": ("monte_carlo_predict",),
+    "mc-variance": ("monte_carlo_predict",),
+    "bn-unbiased-normalization": ("batch_norm_forward", "two_layer_net"),
+    "bn-biased-running-var": ("batch_norm_forward", "BatchNorm1d", "two_layer_net"),
+    "bn-momentum-flipped": ("batch_norm_forward", "BatchNorm1d", "two_layer_net"),
+    "bn-running-var-not-started": ("batch_norm_forward", "two_layer_net"),
+    "bn-stats-never-updated": ("batch_norm_forward", "BatchNorm1d", "two_layer_net"),
+    "bn-std-in-running-var": ("batch_norm_forward",),
+    "bn-eps-outside-root": ("batch_norm_forward",),
+    "bn-no-root": ("batch_norm_forward", "batch_norm_2d_forward", "two_layer_net", "predict"),
+    "bn-no-eps": ("batch_norm_forward",),
+    "bn-eps-in-running-var": ("batch_norm_forward",),
+    "bn-eval-batch-stats": ("batch_norm_forward", "two_layer_net", "predict"),
+    "bn-eval-updates-stats": ("batch_norm_forward", "two_layer_net"),
+    "bn-eval-no-affine": ("batch_norm_forward", "two_layer_net", "predict"),
+    "bn-wrong-axis": ("batch_norm_forward",),
+    "bn-global-stats": ("batch_norm_forward",),
+    "bn-shape": ("batch_norm_forward",),
+    "bn-backward-diagonal": ("batch_norm_backward", "two_layer_net"),
+    "bn-backward-no-mean": ("batch_norm_backward",),
+    "bn-backward-no-var": ("batch_norm_backward",),
+    "bn-backward-no-gamma": ("batch_norm_backward",),
+    "bn-backward-gamma-raw-x": ("batch_norm_backward",),
+    "bn-backward-mean-not-sum": ("batch_norm_backward",),
+    "bn-backward-eval-as-train": ("batch_norm_backward",),
+    "bn-backward-no-eps": ("batch_norm_backward",),
+    "bn2d-no-transpose": ("batch_norm_2d_forward",),
+    "bn2d-not-moved-back": ("batch_norm_2d_forward",),
+    "bn2d-backward-no-transpose": ("batch_norm_2d_backward",),
+    "bn2d-per-pixel": ("batch_norm_2d_forward",),
+    "bn2d-wrong-count": ("batch_norm_2d_backward",),
+    "bnmodule-momentum-buffer": ("BatchNorm1d",),
+    "bnmodule-ignores-eval": ("BatchNorm1d",),
+    "fold-forgets-mean": ("fold_batch_norm",),
+    "fold-scales-rows": ("fold_batch_norm",),
+    "train-first-only": ("train",),
+}
+
+
+@pytest.mark.parametrize("mistake", NAMED)
+def test_a_listed_mistake_is_declared_where_it_can_be_made(mistake):
+    """The task knows it by the id of the list."""
+    for name in NAMED[mistake]:
+        known = (*tasks[name].misconceptions, *tasks[name].requirements)
+        assert mistake in {one.id for one in known}, name
+
+
+# What was missing, as a student writes it.
+
+
+def solved(name, **replaced):
+    return {**solution(tasks[name].assignment), **replaced}
+
+
+def penalty_returning_early(weights, weight_decay):
+    total = 0.0
+    for w in weights:
+        total += 0.5 * weight_decay * np.sum(w**2)
+        return total
+
+
+def softmax_with(probabilities):
+    def softmax_regression(x, y, W, b, weight_decay):
+        p = probabilities(x @ W + b)
+        rows = np.arange(len(y))
+        loss = -np.log(p[rows, y]).mean() + 0.5 * weight_decay * np.sum(W**2)
+        d = p.copy()
+        d[rows, y] -= 1
+        d /= len(y)
+        return loss, x.T @ d + weight_decay * W, d.sum(0)
+
+    return softmax_regression
+
+
+def shifted_by_rows(scores):
+    e = np.exp(scores - scores.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def shifted_by_the_batch(scores):
+    e = np.exp(scores - scores.max())
+    return e / e.sum(1, keepdims=True)
+
+
+def adam_counting_from_zero(param, grad, state, lr, betas, eps, weight_decay, decoupled):
+    if decoupled:
+        param = (1 - lr * weight_decay) * param
+    else:
+        grad = grad + weight_decay * param
+    t = state["step"]
+    m = betas[0] * state["m"] + (1 - betas[0]) * grad
+    v = betas[1] * state["v"] + (1 - betas[1]) * grad * grad
+    m_hat = m / np.float64(1 - betas[0] ** t)
+    v_hat = v / np.float64(1 - betas[1] ** t)
+    return param - lr * m_hat / (np.sqrt(v_hat) + eps), {"step": t + 1, "m": m, "v": v}
+
+
+class DividesByZero(nn.Module):
+    def __init__(self, p):
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(p)
+        self.p = p
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return x * (torch.rand_like(x) >= self.p) / (1 - self.p)
+
+
+class ScalesTwice(DividesByZero):
+    def forward(self, x):
+        if not self.training:
+            return x
+        keep = 1 - self.p
+        mask = (torch.rand_like(x) < keep) / keep if keep else torch.zeros_like(x)
+        return x * mask / keep if keep else x * mask
+
+
+def predict_with_variance(model, x, n_samples):
+    mean, std = solution("dropout")["monte_carlo_predict"](model, x, n_samples)
+    return mean, std**2
+
+
+def norm_by_the_variance(x, gamma, beta, mean, var, training, momentum=0.1, eps=1e-5):
+    right = solution("batch_norm")["batch_norm_forward"]
+    _, new_mean, new_var, cache = right(x, gamma, beta, mean, var, training, momentum, eps)
+    if training:
+        mean, var = x.mean(0), x.var(0)
+    return gamma * (x - mean) / (var + eps) + beta, new_mean, new_var, cache
+
+
+def images(forward_back, backward_in, backward_out):
+    """Return both passes on images; the arguments say where an axis is moved and not reshaped."""
+    one_dimensional = solution("batch_norm")
+
+    def rows(a, moved):
+        return (a.transpose(0, 2, 3, 1) if moved else a).reshape(-1, a.shape[1])
+
+    def pictures(a, shape, moved):
+        n, c, h, w = shape
+        return a.reshape(n, h, w, c).transpose(0, 3, 1, 2) if moved else a.reshape(shape)
+
+    def forward(x, *arguments, **options):
+        out, mean, var, cache = one_dimensional["batch_norm_forward"](
+            rows(x, True), *arguments, **options
+        )
+        return pictures(out, x.shape, forward_back), mean, var, cache
+
+    def backward(d_out, cache):
+        d_x, *others = one_dimensional["batch_norm_backward"](rows(d_out, backward_in), cache)
+        return pictures(d_x, d_out.shape, backward_out), *others
+
+    return {"batch_norm_2d_forward": forward, "batch_norm_2d_backward": backward}
+
+
+def fold_with(bias=lambda b, mean, scale, beta: (b - mean) * scale + beta, root=np.sqrt):
+    def fold_batch_norm(W, b, gamma, beta, mean, var, eps):
+        scale = gamma / root(var + eps)
+        return W * scale, bias(b, mean, scale, beta)
+
+    return fold_batch_norm
+
+
+def train_returning_early(x, y, params, running, batches, *rest):
+    return solution("capstone")["train"](x, y, params, running, batches[:1], *rest)
+
+
+STUDENTS = [
+    ("l2_penalty", penalty_returning_early, "l2-first-only"),
+    ("softmax_regression", softmax_with(shifted_by_rows), "softmax-log-of-zero"),
+    ("softmax_regression", softmax_with(shifted_by_the_batch), "softmax-batch-max"),
+    ("adam_step", adam_counting_from_zero, "adam-counts-from-zero"),
+    ("Dropout", DividesByZero, "dropout-keep-zero"),
+    ("Dropout", ScalesTwice, "dropout-scaled-twice"),
+    ("monte_carlo_predict", predict_with_variance, "mc-variance"),
+    ("batch_norm_forward", norm_by_the_variance, "bn-no-root"),
+    ("batch_norm_2d_forward", images(False, True, True), "bn2d-not-moved-back"),
+    ("batch_norm_2d_backward", images(True, False, False), "bn2d-backward-no-transpose"),
+    ("batch_norm_2d_backward", images(True, False, True), "bn2d-backward-d-out"),
+    ("batch_norm_2d_backward", images(True, True, False), "bn2d-backward-d-x"),
+    (
+        "fold_batch_norm",
+        fold_with(lambda b, mean, scale, beta: b - mean * scale + beta),
+        "fold-bias-not-scaled",
+    ),
+    (
+        "fold_batch_norm",
+        fold_with(lambda b, mean, scale, beta: (b - mean) * scale),
+        "fold-forgets-beta",
+    ),
+    ("fold_batch_norm", fold_with(root=lambda var: var), "fold-no-root"),
+    ("train", train_returning_early, "train-first-only"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "mistake"), STUDENTS, ids=[one[2] for one in STUDENTS])
+def test_a_student_who_makes_it_is_told_so(name, answer, mistake):
+    """The mistake is named, it alone, and said to account for everything."""
+    functions = answer if isinstance(answer, dict) else {name: answer}
+    for seed in range(3):
+        report = grade(name, solved(name, **functions), seed)
+        named = {finding.misconception for finding in report.findings if not finding.passed}
+        assert named == {mistake}, f"seed {seed}\n{report}"
+        assert "exactly those of one known mistake" in " ".join(str(report).split())
+        assert report.points < report.max_points
+
+
+# What has no id: the message tells it.
+
+
+def assumes_a_matrix(x, keep_prob, training, rng):
+    _n, _d = x.shape
+    return solution("dropout")["dropout_forward"](x, keep_prob, training, rng)
+
+
+def swapped(name):
+    right = solution(tasks[name].assignment)[name]
+
+    def function(*arguments, **options):
+        first, second, *rest = right(*arguments, **options)
+        return second, first, *rest
+
+    return function
+
+
+def in_float32(name):
+    right = solution(tasks[name].assignment)[name]
+
+    def function(*arguments):
+        first, *rest = right(*arguments)
+        return first.astype(np.float32), *rest
+
+    return function
+
+
+def groups(decayed):
+    def parameter_groups(model, weight_decay):
+        rest = {"params": [p for p in model.parameters() if not decayed(p)], "weight_decay": 0.0}
+        some = {"params": [p for p in model.parameters() if decayed(p)]}
+        return [rest, {**some, "weight_decay": weight_decay}]
+
+    return parameter_groups
+
+
+MESSAGES = [
+    ("dropout_forward", assumes_a_matrix, "four dimensions”: Your code raised ValueError"),
+    ("monte_carlo_predict", swapped("monte_carlo_predict"), "`mean` stands where `std` should"),
+    ("batch_norm_backward", swapped("batch_norm_backward"), "in another order"),
+    ("fold_batch_norm", in_float32("fold_batch_norm"), "an array of float32 is made"),
+    ("l2_penalty_backward", lambda weights, decay: [decay * weights[0]], "inside the loop?"),
+    ("parameter_groups", groups(lambda p: p.ndim == 4), "weights are in the decayed group; all"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "words"), MESSAGES, ids=[one[0] for one in MESSAGES])
+def test_what_has_no_name_has_a_message(name, answer, words):
+    """The report says what is different about these numbers."""
+    report = grade(name, solved(name, **{name: answer}), 0)
+    assert report.points < report.max_points
+    assert words in " ".join(str(report).split())
+
+
+def test_groups_may_come_in_either_order():
+    """An optimizer does not care which group is the first."""
+    right = solution("l2")["parameter_groups"]
+    reversed_groups = {"parameter_groups": lambda *arguments: right(*arguments)[::-1]}
+    assert grade("parameter_groups", reversed_groups, 0).passed
