@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -317,3 +318,90 @@ def test_a_huge_array_is_judged_at_once():
     tracemalloc.stop()
     assert report.points == 0
     assert peak < 3 * huge.nbytes
+
+
+# What is known, and what is only likely.
+
+
+def words_of(report):
+    return " ".join(str(report).split())
+
+
+def test_what_is_known_is_told_apart_from_what_fits():
+    """Only what accounts for every number of every case is called exact."""
+    known = verdict({"out": 3 * X, "total": np.asarray(3 * X.sum())})
+    assert "All your numbers are exactly those of one known mistake." in words_of(known)
+    partly = verdict({"out": 3 * X, "total": np.asarray(7.7)})
+    assert partly.findings[0].misconception == "tripled"
+    assert "does not account for all the others" in words_of(partly)
+    assert "exactly" not in words_of(partly)
+
+
+def with_mistakes(*misconceptions):
+    task = replace(TASK, misconceptions=misconceptions)
+    outputs = {"out": 3 * X, "total": np.asarray(3 * X.sum())}
+    return judge(task, CASES, Observations((Observation(outputs),)))
+
+
+def test_several_mistakes_with_the_same_numbers_are_all_told():
+    """Where nothing tells them apart the report says so and names none for certain."""
+    report = with_mistakes(
+        Misconception("one", "You triple it. Do not.", DOUBLING, {"factor": 3.0}),
+        Misconception("other", "You add it thrice. Do not.", DOUBLING, {"factor": 3.0}),
+    )
+    assert {finding.misconception for finding in report.findings} == {None}
+    assert "several known mistakes" in words_of(report)
+    assert "You triple it. (one)" in words_of(report)
+    assert "You add it thrice. (other)" in words_of(report)
+
+
+def test_two_mistakes_at_once_are_recognized():
+    """Two steps replaced at once account for what neither does alone."""
+    report = verdict({"out": 3 * X + 1, "total": np.asarray(3 * X.sum())})
+    assert {finding.misconception for finding in report.findings} == {"shifted", "tripled"}
+    assert "exactly those of two known mistakes together" in words_of(report)
+    assert "You triple." in words_of(report)
+    assert "You add one." in words_of(report)
+
+
+def test_flipped_momentum_and_a_biased_running_variance_are_told_together():
+    """The first spoils both statistics, the second one of them on top."""
+    right = solution("batch_norm")["batch_norm_forward"]
+
+    def forward(x, gamma, beta, mean, var, training, momentum=0.1, eps=1e-5):
+        out, _, _, cache = right(x, gamma, beta, mean, var, training, momentum, eps)
+        if training:
+            mean = momentum * mean + (1 - momentum) * x.mean(0)
+            var = momentum * var + (1 - momentum) * x.var(0)
+        return out, mean, var, cache
+
+    task = tasks["batch_norm_forward"]
+    for seed in range(5):
+        cases = task.draw(np.random.default_rng(seed))
+        report = judge(task, cases, observe(task, {task.name: forward}, cases))
+        named = {finding.misconception for finding in report.findings if not finding.passed}
+        assert named == {"bn-momentum-flipped", "bn-biased-running-var"}, str(report)
+        assert "two known mistakes together" in words_of(report)
+
+
+def test_findings_point_into_the_book():
+    """A known mistake links to its section and to where the chapter lists it."""
+    report = verdict({"out": 3 * X, "total": np.asarray(3 * X.sum())})
+    assert [link.path for link in report.findings[0].links] == [
+        "book/numbers.html#numbers-doubling",
+        "book/none.html#mistake-double-tripled",
+    ]
+    assert "Read “Doubling” in the chapter “Numbers”." in words_of(report)
+
+
+def test_the_catalogue_runs_only_when_something_is_wrong():
+    """A right answer costs one reference a case."""
+    calls = []
+
+    def counting(inputs, **steps):
+        calls.append(steps)
+        return double(inputs, **steps)
+
+    observations = Observations((Observation(RIGHT),))
+    assert judge(replace(TASK, reference=counting), CASES, observations).passed
+    assert calls == [{}]

@@ -2,7 +2,8 @@
 
 import json
 
-from autograder.report import Finding, Report
+from autograder import report as report_module
+from autograder.report import Finding, Link, Report
 
 REPORT = Report(
     "dropout_forward",
@@ -69,3 +70,16 @@ def test_an_explanation_is_told_once():
         assert text.count("You forgot the scale.") == 1
         assert "As above." not in text
     assert "`b` differs." in str(report)
+
+
+def test_links_are_shown_once_the_book_has_an_address(monkeypatch):
+    """Before that no link can lead anywhere; the path is data all the same."""
+    link = Link("The <mask>", 'book/dropout.html#dropout-"mask')
+    report = Report("f", (Finding("a", False, "no", None, 0.0, 1.0, (link,)),))
+    data = json.loads(json.dumps(report.to_dict()))
+    assert data["findings"][0]["links"] == [{"text": link.text, "path": link.path}]
+    assert "href" not in report._repr_html_()
+    monkeypatch.setattr(report_module, "BOOK", "https://example.org/course/")
+    html = report._repr_html_()
+    assert 'href="https://example.org/course/book/dropout.html#dropout-&quot;mask"' in html
+    assert "The &lt;mask&gt;</a>" in html

@@ -1,0 +1,90 @@
+"""What is said of numbers that no known mistake gives."""
+
+import numpy as np
+import pytest
+
+from autograder.clues import Comparison, clues
+from autograder.compare import agrees
+from autograder.task import Case
+
+RNG = np.random.default_rng(0)
+CASES = [
+    Case("seven", {"x": RNG.standard_normal((7, 4)), "lr": 0.3}),
+    Case("three", {"x": RNG.standard_normal((3, 3)), "lr": 0.7}),
+    Case("five", {"x": RNG.standard_normal((5, 2)), "lr": 0.2}, "evaluation"),
+]
+
+
+def told(wrong, name="d_x", right=lambda x: 2 * x, where=(0, 1, 2)):
+    """Return the clues when `wrong(x, inputs)` came back in some cases and `right(x)` should."""
+    comparisons = []
+    for index, case in enumerate(CASES):
+        expected = right(case.inputs["x"])
+        got = wrong(expected, case.inputs) if index in where else expected
+        comparisons.append(Comparison(name, case, got, expected, agrees(got, expected, 1e-7)))
+    return " ".join(clues(comparisons, 1e-7))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda a, inputs: 3 * a, "`d_x` is 3 times what it should be"),
+        (lambda a, inputs: a / 2, "`d_x` is 0.5 times"),
+        (lambda a, inputs: -a, "Only the sign of `d_x` is wrong"),
+        (lambda a, inputs: 0 * a, "`d_x` is 0 wherever"),
+        (lambda a, inputs: a * inputs["lr"], "`d_x` is `lr` times"),
+        (lambda a, inputs: a / inputs["lr"], "`d_x` is 1/`lr` times"),
+        (lambda a, inputs: a / len(inputs["x"]), "is 1/N, with N the number of rows, times"),
+        (lambda a, inputs: -a * len(inputs["x"]), "is minus N, with N the number of rows, times"),
+        (lambda a, inputs: a * inputs["x"][0, 0], "off by one factor in each case"),
+        (lambda a, inputs: a.T, "transposed"),
+        (lambda a, inputs: a[None], "numbers are right and only the shape"),
+        (lambda a, inputs: a.astype(np.float32), "array of float32 is made"),
+        (lambda a, inputs: np.trunc(a).astype(int), "behind the decimal point is cut off"),
+        (lambda a, inputs: a.sum(), "one number for all"),
+        (lambda a, inputs: np.where(np.arange(a.shape[1]) == 1, np.nan, a), "Only column 1 is not"),
+        (lambda a, inputs: a * np.inf, "No number there is finite"),
+    ],
+)
+def test_the_difference_is_named(wrong, words):
+    """What holds in every case is said, in words."""
+    assert words in told(wrong)
+
+
+def test_a_sum_along_the_wrong_axis_is_told():
+    """One number for each row where there should be one for each column."""
+    words = told(
+        lambda a, inputs: inputs["x"].sum(1), right=lambda x: x.sum(0), where=(0, 2), name="d_beta"
+    )
+    assert "one number for each row" in words
+
+
+def test_a_sum_that_was_forgotten_is_told():
+    """The rows are still there."""
+    words = told(lambda a, inputs: 1.0 * inputs["x"], right=lambda x: x.sum(0), name="d_beta")
+    assert "still an entry for each row" in words
+
+
+def test_where_it_is_right_is_told():
+    """By mode if that divides right from wrong, otherwise by case."""
+    assert "Right in training, wrong in evaluation." in told(lambda a, inputs: a + 1, where=(2,))
+    assert "In the other 2 cases this is right." in told(lambda a, inputs: a + 1, where=(1,))
+    assert "Right only in the case “three”." in told(lambda a, inputs: a + 1, where=(0, 2))
+
+
+def test_no_clue_is_better_than_a_wrong_one():
+    """Noise has no factor, and one number alone is a multiple of any other."""
+    assert told(lambda a, inputs: a + inputs["x"] ** 2) == ""
+    case = CASES[0]
+    alone = [Comparison("loss", case, np.asarray(3.0), np.asarray(2.0), False)]
+    assert clues(alone, 1e-7) == []
+
+
+def test_only_one_wrong_output_is_told():
+    """Its companions are right."""
+    a = CASES[0].inputs["x"]
+    both = [
+        Comparison("d_gamma", CASES[0], a, a, True),
+        Comparison("d_beta", CASES[0], a + a**2, a, False),
+    ]
+    assert clues(both, 1e-7) == ["Only `d_beta` is wrong here."]
