@@ -200,6 +200,29 @@ def test_nothing_of_the_host_is_there(session, tmp_path):
     assert found == "True True True True True [] False False\n"
 
 
+def test_the_references_are_nowhere_in_the_sandbox(session):
+    """Not in memory, not on disk: whoever searches finds what runs the student's functions."""
+    names = {task.reference.__qualname__ for task in tasks.values()}
+    names |= {task.draw.__qualname__ for task in tasks.values()}
+    for task in tasks.values():
+        for misconception in task.misconceptions:
+            steps = misconception.departure.values()
+            names |= {step.__qualname__ for step in steps if hasattr(step, "__qualname__")}
+    # Lambdas have no names to search for.
+    names = {name for name in names if "<" not in name}
+    found = text(
+        session,
+        f"""
+        import gc, os, types, autograder
+        functions = [one for one in gc.get_objects() if type(one) is types.FunctionType]
+        ours = [f for f in functions if str(f.__module__).startswith("autograder.tasks")]
+        print(sorted({{f.__qualname__ for f in ours}} & {names!r}), len(ours) > 19)
+        print(os.listdir(autograder.__path__[0]))
+        """,
+    )
+    assert found == "[] True\n[]\n"
+
+
 def test_nothing_is_left_for_the_next(sandbox):
     """Files, processes and names are gone when a session ends."""
     with sandbox.session(0, math.inf) as session:

@@ -1,0 +1,89 @@
+"""Take out of the sandbox's process what would give the answers away.
+
+The process needs of a task what runs a student's functions.  It has no use for the reference, and
+a submission that finds it could let it answer.
+"""
+
+from __future__ import annotations
+
+import dis
+import gc
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from types import CodeType, FunctionType
+from typing import Any
+
+import autograder
+from autograder.tasks import tasks
+
+_HERE = "autograder.tasks."
+
+
+def forget_references() -> None:
+    """Leave of each task only what observing it needs; cannot be undone."""
+    kept = {
+        name: replace(
+            task,
+            draw=_gone,
+            reference=_gone,
+            misconceptions=(),
+            randomness=None,
+            described=None,
+            simulate=None,
+            forward=None,
+        )
+        for name, task in tasks.items()
+    }
+    running: list[Any] = [task.run for task in kept.values()]
+    running += [one.holds for task in kept.values() for one in task.requirements]
+    needed = {id(value) for value in _reached(running)}
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_HERE):
+            for key, value in list(vars(module).items()):
+                if not key.startswith("__") and id(value) not in needed:
+                    delattr(module, key)
+    vars(tasks)["_by_name"] = kept
+    for name in ("check", "grade"):
+        setattr(autograder, name, _unchecked)
+    gc.collect()
+
+
+def _gone(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("This is not available where submissions are run.")
+
+
+def _unchecked(*_: Any, **__: Any) -> None:
+    print("Not checked here: grading judges the answers by itself.")
+
+
+def _reached(functions: Iterable[Any]) -> Iterator[Any]:
+    """Yield all that functions can call or use by its name in a module of tasks."""
+    waiting, seen = list(functions), set()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        if isinstance(value, partial):
+            waiting += [value.func, *value.args, *value.keywords.values()]
+        elif isinstance(value, FunctionType):
+            waiting += [cell.cell_contents for cell in value.__closure__ or ()]
+            waiting += [
+                value.__globals__[name]
+                for name in _globals(value.__code__)
+                if name in value.__globals__ and value.__module__.startswith(_HERE)
+            ]
+        elif isinstance(value, type) and value.__module__.startswith(_HERE):
+            waiting += [*value.__bases__, *vars(value).values()]
+
+
+def _globals(code: CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _globals(constant)
