@@ -263,6 +263,6 @@ ATTACKS = [
     Attack("dribbles-and-takes-memory", PIPE, honest(DRIBBLE_MEMORY), 6.0, says="GB of memory"),
     Attack("dribbles-and-takes-time", PIPE, honest(DRIBBLE_TIME), 6.0, says="left out"),
     Attack("memory-that-is-not-seen", PIPE, honest(UNSEEN_MEMORY), 6.0, says="GB of memory"),
-    Attack("gigabyte-of-pictures", PIPE, honest(*[GALLERY] * 20), 6.0),
+    Attack("gigabyte-of-pictures", PIPE, honest(*[GALLERY] * 20), 6.0, forfeits=True),
     Attack("socket-buffers", PIPE, honest(SOCKET_BUFFERS), 6.0),
 ]

@@ -24,7 +24,7 @@ from attacks.graded import (
 )
 from sample import ROOT, make_course
 
-from autograder.grading import course_secret
+from autograder.plugins import course_secret
 
 pytestmark = [pytest.mark.evidence, pytest.mark.filterwarnings("ignore:Object of type")]
 
