@@ -197,7 +197,7 @@ def test_links_in_zip_files_are_left_out(place):
 def test_a_large_file_costs_only_itself(place, pack):
     """A student's bomb in the class's archive does not keep the others from being collected."""
     others = {f"{n}_l2.ipynb": os.urandom(20_000) for n in range(10)}
-    found, [left_out] = place(pack({"eve_l2.ipynb": bytes(collect.MAX_BYTES + 1), **others}))
+    found, [left_out] = place(pack({"eve_l2.ipynb": bytes(3 * collect.MAX_BYTES), **others}))
     assert found == others
     assert left_out.startswith("more than 10000000 bytes")
 
@@ -260,6 +260,12 @@ def long_header(kind):
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = kind, 200_000_000
     return gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(1_000_000))
+
+
+def test_headers_are_not_read_whatever_their_size(place):
+    """A name of megabytes would be held in memory several times."""
+    with pytest.raises(ArchiveError, match="header"):
+        place(tarred({"x" * 200_000: b"evil"}))
 
 
 def negative_size():
