@@ -9,6 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from fuzz_pipe import reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -61,20 +62,6 @@ NEARLY = st.fixed_dictionaries(
         "printed": st.text() | JSON,
     },
 )
-
-
-def reader(content):
-    """Return a function that reads from bytes, and is closed at their end."""
-    rest = memoryview(content)
-
-    def read(count):
-        nonlocal rest
-        if count > len(rest):
-            raise pipe.Closed
-        part, rest = rest[:count], rest[count:]
-        return bytes(part)
-
-    return read
 
 
 def received(content):
