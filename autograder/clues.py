@@ -214,7 +214,8 @@ def _factor(wrong: Sequence[_Difference]) -> str | None:
         values = [source.get(meaning, np.nan) for source in sources]
         for sign, minus in ((1.0, ""), (-1.0, "minus ")):
             if np.allclose(factors, sign * np.asarray(values), rtol=1e-6, atol=0):
-                return f"`{name}` is {minus}{meaning} times what it should be."
+                rows = "; N is the number of rows" if "N" in meaning else ""
+                return f"`{name}` is {minus}{meaning} times what it should be{rows}."
     if max(one.got.size for one in wrong) > 1:
         return f"`{name}` is off by one factor in each case, {_number(factors[0])} in the first."
     return None
@@ -233,12 +234,11 @@ def _named_factors(one: _Difference) -> Iterator[tuple[str, float]]:
     """Yield numbers of a case that a result may wrongly have been multiplied by."""
     rows = next((len(x) for x in _matrices(one.inputs)), None)
     if rows is not None:
-        of = "with N the number of rows,"
-        yield f"N, {of}", rows
-        yield f"1/N, {of}", 1 / rows
+        yield "N", rows
+        yield "1/N", 1 / rows
         if rows > 1:
-            yield f"N/(N − 1), {of}", rows / (rows - 1)
-            yield f"(N − 1)/N, {of}", (rows - 1) / rows
+            yield "N/(N − 1)", rows / (rows - 1)
+            yield "(N − 1)/N", (rows - 1) / rows
     for key, value in one.inputs.items():
         if isinstance(value, float) and value not in (0.0, 1.0):
             yield f"`{key}`", value

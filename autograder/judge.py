@@ -282,32 +282,36 @@ class _Diagnosis:
             return ()
         wrong = [cell for cell in cells if not cell[0].agrees(cell[1])]
         right = [cell for cell in cells if cell[0].agrees(cell[1])]
+        # In one case of each mode, because looking at all would take too long.
+        sample = {trial.case.mode: trial for trial, _ in reversed(wrong)}
+        explained = {
+            one.id: sum(
+                trial.agrees(name, (one,)) for trial, name in wrong if trial in sample.values()
+            )
+            for one in self.task.misconceptions
+        }
+        if not any(explained.values()):
+            # Of two mistakes at once, one at least is seen by itself somewhere.
+            return ()
         possible = [
             one
             for one in self.task.misconceptions
             if all(trial.agrees(name, (one,)) for trial, name in right)
         ]
-        # In one case of each mode, because looking at all would take too long.
-        sample = {trial.case.mode: trial for trial, _ in reversed(wrong)}
-        explained = [
-            sum(trial.agrees(name, (one,)) for trial, name in wrong if trial in sample.values())
-            for one in possible
-        ]
-        # Of two mistakes at once, one at least is seen by itself somewhere.
         pairs = [
-            (i, j)
-            for i, j in itertools.combinations(range(len(possible)), 2)
-            if explained[i] + explained[j]
-            and not possible[i].departure.keys() & possible[j].departure.keys()
+            (one, other)
+            for one, other in itertools.combinations(possible, 2)
+            if explained[one.id] + explained[other.id]
+            and not one.departure.keys() & other.departure.keys()
         ]
         # What explains much by itself first; the sort is stable.
-        pairs.sort(key=lambda pair: -explained[pair[0]] - explained[pair[1]])
+        pairs.sort(key=lambda pair: -explained[pair[0].id] - explained[pair[1].id])
         # Most pairs fail where both are seen, so that is looked at first.
         trials = sorted(self.trials, key=lambda trial: -sum(cell[0] is trial for cell in wrong))
         found = [
-            (possible[i], possible[j])
-            for i, j in pairs[:MAX_PAIRS]
-            if all(trial.agrees_everywhere((possible[i], possible[j])) for trial in trials)
+            pair
+            for pair in pairs[:MAX_PAIRS]
+            if all(trial.agrees_everywhere(pair) for trial in trials)
         ]
         return found[0] if len(found) == 1 else ()
 
@@ -358,9 +362,11 @@ class _Diagnosis:
 
     def _told_order(self) -> list[str]:
         assert self.order is not None
-        # The output that stands where it should, and where it does stand.
+        if len(self.order) == 2:
+            both = " and ".join(f"`{name}`" for name in self.order)
+            return [f"The numbers are right, but {both} have changed places."]
         places = [f"`{name}` stands where `{place}` should" for place, name in self.order.items()]
-        return ["The numbers are right, and returned in another order: " + ", ".join(places) + "."]
+        return ["The numbers are right, but come in another order: " + ", ".join(places) + "."]
 
 
 def _first_failure(aspect: Aspect, trials: Sequence[_Trial]) -> str | None:

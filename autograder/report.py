@@ -179,7 +179,12 @@ def _wrapped(message: str) -> list[str]:
     for line in message.splitlines():
         indent = " " * (9 + len(line) - len(line.lstrip()))
         lines += textwrap.wrap(
-            line.strip(), width=96, initial_indent=indent, subsequent_indent=indent
+            line.strip(),
+            width=96,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            # Names of mistakes are full of hyphens, and are searched for.
+            break_on_hyphens=False,
         )
     return lines
 

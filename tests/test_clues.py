@@ -34,8 +34,11 @@ def told(wrong, name="d_x", right=lambda x: 2 * x, where=(0, 1, 2)):
         (lambda a, inputs: 0 * a, "`d_x` is 0 wherever"),
         (lambda a, inputs: a * inputs["lr"], "`d_x` is `lr` times"),
         (lambda a, inputs: a / inputs["lr"], "`d_x` is 1/`lr` times"),
-        (lambda a, inputs: a / len(inputs["x"]), "is 1/N, with N the number of rows, times"),
-        (lambda a, inputs: -a * len(inputs["x"]), "is minus N, with N the number of rows, times"),
+        (
+            lambda a, inputs: a / len(inputs["x"]),
+            "is 1/N times what it should be; N is the number of rows.",
+        ),
+        (lambda a, inputs: -a * len(inputs["x"]), "is minus N times what"),
         (lambda a, inputs: a * inputs["x"][0, 0], "off by one factor in each case"),
         (lambda a, inputs: a.T, "transposed"),
         (lambda a, inputs: a[None], "numbers are right and only the shape"),

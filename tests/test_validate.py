@@ -1,12 +1,16 @@
 """The grader, graded; and that a grader with a fault would not pass."""
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
+from autograder.cli import app
 from autograder.tasks import tasks
-from autograder.validate import INDISTINGUISHABLE, missing_places, validate
+from autograder.validate import INDISTINGUISHABLE, Validation, missing_places, show, validate
 
 ROOT = Path(__file__).parent.parent
 PENALTY = tasks["l2_penalty"]
@@ -76,3 +80,33 @@ def test_a_place_that_the_book_does_not_have_is_found(tmp_path):
     """Without the chapters every place is missing."""
     assert any("l2-penalty" in problem for problem in missing_places(tmp_path))
     assert any("no common mistakes of train" in problem for problem in missing_places(tmp_path))
+
+
+def shown(*validations):
+    """Return whether all is well and what is printed."""
+    console = Console(file=StringIO(), width=200)
+    return show(validations, console), console.file.getvalue()
+
+
+def test_the_table_counts_the_diagonal_and_prints_what_is_off_it():
+    """A task whose mistakes keep their names passes; one that is confused fails the command."""
+    well, text = shown(validate(PENALTY, [0]))
+    count = len(PENALTY.misconceptions)
+    assert well
+    assert f"{count} of {count}" in text
+    assert f"1 tasks, {count} mistakes, 1 seeds, 0 failures" in text
+    twin = replace(PENALTY.misconceptions[0], id="twin")
+    well, text = shown(
+        validate(replace(PENALTY, misconceptions=(twin, replace(twin, id="b"))), [0])
+    )
+    assert not well
+    assert "l2_penalty: twin named nothing, 1 times" in text
+    assert "no case tells twin from b" in text
+
+
+def test_the_command_fails_when_the_grader_does(monkeypatch):
+    """Exit status 0 when all is well and 1 when not, as for the other commands."""
+    for failures, status in (([], 0), (["seed 0: a right answer earns 0."], 1)):
+        found = [Validation("l2_penalty", 0, 1, failures=failures)]
+        monkeypatch.setattr("autograder.validate.validate_all", lambda seeds, found=found: found)
+        assert CliRunner().invoke(app, ["validate"]).exit_code == status

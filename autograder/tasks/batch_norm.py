@@ -145,7 +145,7 @@ FORWARD_MISCONCEPTIONS = (
     Misconception(
         "bn-unbiased-normalization",
         "This is what comes out when the batch is normalized with the variance that divides by "
-        "N − 1. Batch norm divides by N here; the N − 1 belongs into the running variance only.",
+        "N − 1. Batch norm divides by N here; the N − 1 belongs in the running variance only.",
         BATCH_NORM_FORWARD,
         {"variance": _unbiased_variance},
     ),

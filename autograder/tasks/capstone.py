@@ -256,7 +256,7 @@ _BATCH_NORM_MISCONCEPTIONS = (
     ),
     Misconception(
         "bn-unbiased-normalization",
-        "You normalize the batch with the variance that divides by N − 1. That one belongs into "
+        "You normalize the batch with the variance that divides by N − 1. That one belongs in "
         "the running variance only.",
         BATCH_NORM_FORWARD,
         {"variance": lambda z: z.var(0)},

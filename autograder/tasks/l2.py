@@ -1262,14 +1262,14 @@ PARAMETER_GROUPS = Task(
         Misconception(
             "groups-decay-everything",
             "All parameters are in the group that is decayed. Those with fewer than two dimensions "
-            "(biases, γ and β) belong into the other.",
+            "(biases, γ and β) belong in the other.",
             L2_WHAT_NOT,
             {"placed": _decays(lambda owner, name, parameter: True)},
         ),
         Misconception(
             "groups-decay-nothing",
             "All parameters are in the group that is not decayed. Those with two or more "
-            "dimensions belong into the other.",
+            "dimensions belong in the other.",
             L2_WHAT_NOT,
             {"placed": _decays(lambda owner, name, parameter: False)},
         ),
