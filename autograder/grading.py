@@ -149,7 +149,8 @@ def _run(source: str, runner: _Runner) -> Iterator[NotebookNode]:
     try:
         outputs = runner.run(source)
     except Ended as ended:
-        yield _new("error", traceback=[f"This cell was left out. {ended}"])
+        text = f"This cell was left out. {ended}"
+        yield _new("error", ename="Stopped", evalue=text, traceback=[text])
         return
     for output in outputs:
         yield _output(output)

@@ -104,6 +104,8 @@ def environment() -> dict[str, str]:
         "USER": "student",
         "PYTHONPATH": str(_PACKAGE.parent),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # The order of a set of strings, which a student may print.
+        "PYTHONHASHSEED": "0",
         "IPYTHONDIR": "/tmp/ipython",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "MPLCONFIGDIR": "/tmp/matplotlib",
