@@ -39,7 +39,7 @@ CAP = 4 * (pipe.MAX_BYTES + pipe.MAX_HEADER)
 """Bytes that one reply, received and decoded, may ever take on the grader's side."""
 
 FRAMES = 105_000
-EXAMPLES = 20_000
+EXAMPLES = 5_000
 
 
 class Watched(Exception):
@@ -402,7 +402,7 @@ def test_a_hundred_thousand_frames(tmp_path):
 
 @pytest.mark.evidence
 def test_frames_by_hypothesis():
-    """Twenty thousand by other rules: any JSON, nearly right replies, and any bytes."""
+    """Five thousand by other rules: any JSON, nearly right replies, and any bytes."""
     found = {"frames": 0, "decoded": 0, "peak": 0}
 
     @settings(
@@ -450,12 +450,12 @@ def test_two_thousand_meetings():
 
 @pytest.mark.evidence
 @pytest.mark.usefixtures("all_honest")
-def test_three_thousand_forged_replies_are_judged():
+def test_two_thousand_forged_replies_are_judged():
     """All tasks, with arrays of the solution changed in all ways."""
     seconds = {}
 
     @settings(
-        max_examples=3000,
+        max_examples=2000,
         deadline=None,
         database=None,
         phases=[Phase.generate, Phase.shrink],
