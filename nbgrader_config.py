@@ -20,8 +20,8 @@ c.CourseDirectory.ignore = ["*"]
 # What student code may use; `autograder/plugins.py` lists the settings.
 c.GradeSubmission.cell_seconds = 30
 
-# nbgrader's own list with the first entry replaced: ours runs the code in a sandbox and judges
-# what comes out of it.  The last makes sure that nothing a student wrote is live.
+# nbgrader's own list with the ends replaced: the first runs the code in a sandbox and judges what
+# comes out of it, the last makes sure that nothing a student wrote is live.
 c.Autograde.autograde_preprocessors = [
     "autograder.plugins.GradeSubmission",
     "nbgrader.preprocessors.IgnorePattern",
@@ -29,9 +29,12 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
-    "nbgrader.preprocessors.CheckCellMetadata",
     "autograder.harmless.Harmless",
 ]
+
+# What nbgrader repairs and checks in a submission at first is so by construction: all but the
+# answers comes from the release.
+c.Autograde.sanitize_preprocessors = []
 
 # Feedback is one file that runs nothing and asks no other host.
 c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"

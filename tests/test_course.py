@@ -28,6 +28,7 @@ c.Execute.timeout = 40
 c.Execute.iopub_timeout = 60
 from nbgrader.converters import Autograde
 c.Autograde.exporter_class = Autograde.exporter_class.default_value
+c.Autograde.sanitize_preprocessors = Autograde.sanitize_preprocessors.default()
 c.Autograde.autograde_preprocessors = Autograde.autograde_preprocessors.default()
 """
 
