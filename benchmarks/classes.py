@@ -1,0 +1,87 @@
+"""Classes of any size: the kinds of the sample class in turn, and no file like another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import nbformat
+
+from autograder import demo, notebooks
+from autograder.course import CONFIG, Course
+from autograder.tasks import ASSIGNMENTS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+KINDS = [kind for kind in demo.STUDENTS.values() if kind not in ("broken", "hangs")]
+"""What students hand in.  A broken file is not run by anybody, and how long one that hangs takes
+is decided by the limits that were set, not by the grader."""
+
+# Stock nbgrader: its own preprocessors run every cell, demonstrations too, in a kernel.
+STOCK = """
+c.Execute.kernel_name = "python3"
+c.Execute.timeout = 40
+c.Execute.iopub_timeout = 60
+from nbgrader.converters import Autograde
+c.Autograde.exporter_class = Autograde.exporter_class.default_value
+c.Autograde.sanitize_preprocessors = Autograde.sanitize_preprocessors.default()
+c.Autograde.autograde_preprocessors = Autograde.autograde_preprocessors.default()
+"""
+
+
+def make(
+    folder: Path,
+    students: int,
+    assignments: Sequence[str] = ASSIGNMENTS,
+    settings: str = "",
+    every: int = 1,
+) -> Course:
+    """Write a course with submissions that nobody has graded yet.
+
+    Parameters
+    ----------
+    folder
+        Where; it must not exist.
+    students
+        How many; each hands in every assignment.
+    assignments
+        Their names.
+    settings
+        To put at the end of `nbgrader_config.py`.
+    every
+        Leave out all but each so manieth student: the others' files are the same bytes.
+    """
+    folder.mkdir(parents=True)
+    (folder / CONFIG).write_text(
+        f"load_subconfig({os.fspath(ROOT / CONFIG)!r})\n"
+        "c = get_config()\n"
+        f"c.CourseDirectory.root = {os.fspath(folder / 'course')!r}\n"
+        f"{settings}",
+        encoding="utf-8",
+    )
+    course = Course(folder / CONFIG)
+    for name in assignments:
+        source = ROOT / "exercises" / name / f"{name}.py"
+        course.release(source)
+        texts = [_text(source, name, kind) for kind in KINDS]
+        for number in islice(range(students), 0, None, every):
+            student = f"student-{number:04}"
+            path = course.folder("submitted", student, name) / f"{name}.ipynb"
+            path.parent.mkdir(parents=True)
+            path.write_text(texts[number % len(KINDS)].replace(_NAME, student), encoding="utf-8")
+    return course
+
+
+_NAME = "NAME OF THE STUDENT"
+
+
+def _text(source: Path, assignment: str, kind: str) -> str:
+    """Return a submission with a place for a name, without which copies would be graded once."""
+    notebook = demo.submission(notebooks.source_notebook(source), assignment, kind)
+    if isinstance(notebook, str):
+        raise ValueError(f"{kind} is no notebook")
+    last = [cell for cell in notebook.cells if notebooks.is_answer(cell)][-1]
+    last.source += f"\n\n# {_NAME}"
+    return nbformat.writes(notebook)
