@@ -35,6 +35,9 @@ WITHOUT_SANDBOX = "Graded without a sandbox: this code could have changed its ow
 _LOCAL = "none"
 
 
+MAX_SHOWN = 10 * 2**20
+"""Bytes of outputs that are kept of one notebook."""
+
 Outputs = dict[str, list[NotebookNode]]
 """The outputs of a graded notebook's cells, by cell id."""
 
@@ -153,7 +156,11 @@ def _run(source: str, runner: _Runner) -> Iterator[NotebookNode]:
         yield _new("error", ename="Stopped", evalue=text, traceback=[text])
         return
     for output in outputs:
-        yield _output(output)
+        if runner.has_room_for(output):
+            yield _output(output)
+        else:
+            yield _stream("(left out: the notebook shows more than can be kept)\n")
+            return
 
 
 class _Runner:
@@ -165,6 +172,12 @@ class _Runner:
         self._deadline = time.monotonic() + sandbox.limits.notebook_seconds
         self._session: Session | None = None
         self._ran: list[str] = []
+        self._room = MAX_SHOWN
+
+    def has_room_for(self, output: Output) -> bool:
+        """Count an output, and say whether the notebook can still show it."""
+        self._room -= len(output.text) + len(output.picture)
+        return self._room >= 0
 
     def run(self, source: str) -> tuple[Output, ...]:
         """Run a cell; raises Ended."""

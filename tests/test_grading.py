@@ -129,6 +129,15 @@ def test_what_cells_put_out_is_capped(grade):
     assert points(graded) == (3, 3)
 
 
+def test_a_notebook_shows_only_so_much(grade, monkeypatch):
+    """However many cells it takes; the points are not touched."""
+    monkeypatch.setattr(grading, "MAX_SHOWN", 1000)
+    graded = grade(["print('a' * 600)"] * 4)
+    assert points(graded) == (3, 3)
+    assert of_students(graded).count("a" * 600) == 1
+    assert of_students(graded).count("more than can be kept") == 3
+
+
 def test_what_is_forbidden_scores_nothing_and_says_why(grade):
     """In whichever cell it stands: the task that forbids it gets 0."""
     graded = grade(l2_penalty=f"import torch; return float(torch.tensor({PENALTY}))")

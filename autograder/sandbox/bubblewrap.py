@@ -75,18 +75,23 @@ def command(tmpfs: int) -> list[str]:
             arguments += ["--symlink", os.readlink(folder), folder]
         elif os.path.isdir(folder):
             arguments += ["--ro-bind", folder, folder]
+    arguments += ["--perms", "1777", "--size", str(tmpfs), "--tmpfs", "/tmp"]
     for path in (*map(Path, _SETTINGS), *readable()):
         for parent in reversed(path.parents[:-1]):
             arguments += ["--perms", "0755", "--dir", str(parent)]
         arguments += ["--ro-bind-try", str(path), str(path)]
     arguments += ["--proc", "/proc", "--dev", "/dev"]
-    arguments += ["--perms", "1777", "--size", str(tmpfs), "--tmpfs", "/tmp"]
     arguments += ["--perms", "1777", "--size", str(tmpfs), "--tmpfs", "/dev/shm"]
     arguments += ["--perms", "0777", "--dir", "/tmp/matplotlib", *_font_list()]
     arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
     for name, value in environment().items():
         arguments += ["--setenv", name, value]
-    return [*arguments, "--", *program(), "--seccomp", filter_program.hex(), "--tmpfs", str(tmpfs)]
+    arguments += ["--", *program(), "--seccomp", filter_program.hex(), "--tmpfs", str(tmpfs)]
+    return [
+        *arguments,
+        "--keep",
+        *(str(path) for path in readable() if path.is_relative_to("/tmp")),
+    ]
 
 
 def program() -> list[str]:

@@ -43,7 +43,7 @@ NOBODY = 65534
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 _NEW_NAMESPACES = 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000
-_NOSUID, _NODEV, _READ_ONLY, _RECURSIVE, _PRIVATE = 2, 4, 1, 0x4000, 1 << 18
+_NOSUID, _NODEV, _READ_ONLY, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 1, 0x1000, 0x4000, 1 << 18
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
 _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 38, 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--bare", action="store_true", help="no namespaces, no filter")
     parser.add_argument("--seccomp", type=bytes.fromhex, default=b"", help="filter, in hex")
     parser.add_argument("--tmpfs", type=int, default=64 * 2**20, help="bytes in /tmp")
+    parser.add_argument("--keep", nargs="*", default=[], help="what to show in /tmp")
     options = parser.parse_args()
     if os.getuid() == 0 and not options.bare:
         _drop_root()
@@ -99,7 +100,7 @@ def _serve_one_submission(descriptor: int, shell: Shell, options: argparse.Names
         with open("/proc/self/statm") as file:
             address_space = int(file.read().split()[0]) * resource.getpagesize()
         if not options.bare:
-            _enter_namespaces(options.tmpfs)
+            _enter_namespaces(options.tmpfs, options.keep)
             _fork_and_wait()  # into the new PID namespace, as the process that keeps it alive
         _fork_and_wait()
         os.setsid()
@@ -133,7 +134,7 @@ def _fork_and_wait() -> None:
     os._exit(0)
 
 
-def _enter_namespaces(tmpfs: int) -> None:
+def _enter_namespaces(tmpfs: int, kept: list[str]) -> None:
     """Enter new namespaces with an empty /tmp and /dev/shm, without /proc and our sources."""
     user, group = os.getuid(), os.getgid()
     _checked(_libc.unshare(_NEW_NAMESPACES))
@@ -145,9 +146,13 @@ def _enter_namespaces(tmpfs: int) -> None:
         with open(f"/proc/self/{name}", "w") as file:
             file.write(content)
     _mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
+    folders = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in kept]
     size = b"size=%d,nr_inodes=10000,mode=700" % tmpfs
     for folder in (b"/tmp", b"/dev/shm"):
         _mount(b"tmpfs", folder, b"tmpfs", _NOSUID | _NODEV, size)
+    for path, descriptor in folders:
+        os.makedirs(path, exist_ok=True)
+        _mount(b"/proc/self/fd/%d" % descriptor, os.fsencode(path), None, _BIND | _RECURSIVE, None)
     # The package is in memory already, and what of it is not should not be found.
     for folder in (b"/proc", os.fsencode(_PACKAGE)):
         _mount(b"tmpfs", folder, b"tmpfs", _NOSUID | _NODEV | _READ_ONLY, b"size=4k")

@@ -247,6 +247,23 @@ def test_a_sandbox_that_died_is_started_again(sandbox):
         assert text(session, "1") == "1"
 
 
+def test_python_may_lie_in_tmp(monkeypatch, tmp_path):
+    """A checkout in /tmp is shown beside the empty /tmp of a submission."""
+    (tmp_path / "module.py").write_text("value = 3\n")
+    if not tmp_path.is_relative_to("/tmp"):
+        pytest.fail("This test needs a temporary folder in /tmp.")
+    tmp_path.chmod(0o755)
+    shown = [*readable(), tmp_path]
+    monkeypatch.setattr(bubblewrap, "readable", lambda: shown)
+    with Sandbox(LIMITS) as sandbox, sandbox.session(0, math.inf) as session:
+        source = f"import sys; sys.path.append({os.fspath(tmp_path)!r}); import module"
+        assert text(session, f"{source}\nmodule.value") == "3"
+        tops = sorted({path.parts[2] for path in shown if path.is_relative_to("/tmp")})
+        assert text(session, "import os; sorted(os.listdir('/tmp'))") == repr(tops)
+        refused = text(session, f"open({os.fspath(tmp_path / 'new')!r}, 'w')")
+        assert "Read-only file system" in refused
+
+
 def test_without_bubblewrap_it_says_what_to_install(monkeypatch):
     """And nothing is run."""
     monkeypatch.setenv("PATH", "/nowhere")
