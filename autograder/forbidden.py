@@ -317,7 +317,7 @@ class _Statement:
         for kind, attributes in _ATTRIBUTES.items():
             if word in attributes:
                 self._note(word, line, kind, owner=name)
-        if word == "modules" and "sys" in (name, getattr(owner, "attr", None)):
+        if word == "modules" and "sys" in (getattr(owner, "id", ""), getattr(owner, "attr", "")):
             self._note("modules", line, "hiding", "replacing", owner=name)
 
     def _change(self, target: ast.AST, scope: _Scope, line: str) -> None:
