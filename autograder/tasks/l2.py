@@ -539,6 +539,8 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
     apart = inputs(4, 3, 4)
     apart["W"] = np.abs(apart["W"]) * 300.0
     apart["x"] = np.abs(apart["x"]) * np.array([[30.0], [-30.0], [1.0], [-1.0]])
+    # The probability of this class is rounded to 0, whatever was drawn.
+    apart["y"][0] = np.argmin(apart["x"][0] @ apart["W"])
     return [
         Case("more rows than classes", inputs(8, 5, 3)),
         Case("no weight decay", inputs(5, 3, 4, weight_decay=0.0)),
