@@ -1,6 +1,7 @@
 """Hand in attacks, grade them with `autograder grade` in a process of its own, and look at it."""
 
 import copy
+import json
 import os
 import re
 import subprocess
@@ -167,7 +168,7 @@ def hand_in(handed: object, path: Path, canaries: Canaries) -> None:
     elif callable(handed):
         handed(path)
     else:
-        path.write_text(canaries.filled(nbformat.writes(handed)), encoding="utf-8")
+        path.write_text(canaries.filled(json.dumps(handed)), encoding="utf-8")
 
 
 def hand_in_honestly(course: Course, canaries: Canaries) -> None:
