@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
 import psutil
 from attacks.attack import PENALTY, SOURCES, Attack, insert, solve
 from attacks.canaries import HONEST, Canaries
