@@ -22,6 +22,7 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from autograder import notebooks, plugins, submission
+from autograder.gradebook import keep_engines, one_transaction
 from autograder.grading import Job, Outputs
 from autograder.results import result_name
 from autograder.sandbox import SandboxUnavailable, readable
@@ -103,6 +104,7 @@ class Course:
             settings = Config(config.load_config())
             if self.sandbox is not None:
                 settings.GradeSubmission.sandbox = self.sandbox
+            keep_engines()
             return NbGraderAPI(config=settings)
         except Exception as error:
             raise CourseError(f"{self.config_file} cannot be used: {error}") from error
@@ -215,7 +217,7 @@ class Course:
 
         Two processes that grade for one new student would both try.
         """
-        with self.api.gradebook as gradebook:
+        with one_transaction(self.api.coursedir.db_url), self.api.gradebook as gradebook:
             new = students - {student.id for student in gradebook.students}
             for student in sorted(new):
                 gradebook.add_student(student)
@@ -255,7 +257,7 @@ class Course:
     def has_result(self, assignment: str, student: str) -> bool:
         """Say whether a submission has been run; what cannot be read needs no running."""
         try:
-            return self.grader.results.get(result_name(self.job(assignment, student))) is not None
+            return self.grader.results.has(result_name(self.job(assignment, student)))
         except submission.Unreadable:
             return True
 
@@ -285,7 +287,9 @@ class Course:
         if problem:
             return self.set_aside(assignment, student, problem)
         state = self._state(assignment, student)
-        done = self.api.autograde(assignment, student, force=True)
+        self._run(assignment, student)
+        with one_transaction(self.api.coursedir.db_url):
+            done = self.api.autograde(assignment, student, force=True)
         log = done.get("log", "")
         if not done["success"]:
             if "KeyboardInterrupt" in done["error"]:
@@ -306,6 +310,15 @@ class Course:
         return Result(
             assignment, student, points, maximum, problem, log, time.monotonic() - started
         )
+
+    def _run(self, assignment: str, student: str) -> None:
+        """Run a submission unless that has been done; the gradebook is not kept waiting for it."""
+        job = self.job(assignment, student)
+        if not self.grader.results.has(result_name(job)):
+            try:
+                self.keep_result(job, job.run())
+            except SandboxUnavailable as error:
+                raise CourseError(str(error)) from None
 
     def _record(self, assignment: str, student: str) -> Path:
         return self.root / ".graded" / student / assignment

@@ -42,34 +42,41 @@ class Results:
 
     def __init__(self, root: Path) -> None:
         self._folder = root / FOLDER
-        # For when the disk is full: then they last as long as this process.
+        # The last one that could not be written, for who records it next.
         self._kept: dict[str, Outputs] = {}
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a result of that name."""
+        return name in self._kept or self._file(name).exists()
 
     def get(self, name: str) -> Outputs | None:
         """Return the result of that name; None if there is none."""
         if name in self._kept:
             return self._kept[name]
         with suppress(OSError, ValueError, TypeError):
-            found = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
+            found = json.loads(self._file(name).read_text(encoding="utf-8"))
             return {cell: [from_dict(output) for output in found[cell]] for cell in found}
         return None
 
     def put(self, name: str, outputs: Outputs) -> None:
-        """Keep a result: in memory only when it cannot be written."""
+        """Keep a result: in memory, until the next one, when it cannot be written."""
         new = self._folder / f"{name}.{secrets.token_hex(8)}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             new.write_text(json.dumps(outputs), encoding="utf-8")
-            os.replace(new, self._folder / f"{name}.json")
+            os.replace(new, self._file(name))
         except OSError:
-            self._kept[name] = outputs
+            self._kept = {name: outputs}
             with suppress(OSError):
                 new.unlink()
 
     def drop(self, name: str) -> None:
         """Forget a result."""
         self._kept.pop(name, None)
-        (self._folder / f"{name}.json").unlink(missing_ok=True)
+        self._file(name).unlink(missing_ok=True)
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
 
 
 def result_name(job: Job) -> str:
@@ -107,12 +114,19 @@ def _with_imports(*names: str) -> Iterator[tuple[str, str]]:
         if not found:
             # A name within a module, not a module.
             continue
-        text = found[0].read_text(encoding="utf-8")
+        text, imports = _read(found[0])
         yield name, text
-        for imported in _imports(ast.parse(text)):
+        for imported in imports:
             if imported.startswith("autograder.") and imported not in seen:
                 seen.add(imported)
                 waiting.append(imported)
+
+
+@cache
+def _read(path: Path) -> tuple[str, frozenset[str]]:
+    """Return the text of a module, and what it imports."""
+    text = path.read_text(encoding="utf-8")
+    return text, frozenset(_imports(ast.parse(text)))
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
