@@ -537,10 +537,12 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
     negative["W"] *= 300.0
     negative["b"] -= rng.uniform(5e3, 9e3)
     apart = inputs(4, 3, 4)
-    apart["W"] = np.abs(apart["W"]) * 300.0
-    apart["x"] = np.abs(apart["x"]) * np.array([[30.0], [-30.0], [1.0], [-1.0]])
-    # The probability of this class is rounded to 0, whatever was drawn.
-    apart["y"][0] = np.argmin(apart["x"][0] @ apart["W"])
+    # In row 0 the first class lies thousands below the others, so that its probability is rounded
+    # to 0, and it is the right one.
+    apart["W"] = (0.5 + np.abs(apart["W"])) * 300.0
+    apart["W"][:, 0] = 0.0
+    apart["x"] = (0.5 + np.abs(apart["x"])) * np.array([[30.0], [-30.0], [1.0], [-1.0]])
+    apart["y"][0] = 0
     return [
         Case("more rows than classes", inputs(8, 5, 3)),
         Case("no weight decay", inputs(5, 3, 4, weight_decay=0.0)),
