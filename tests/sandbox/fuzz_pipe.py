@@ -5,6 +5,7 @@ the fuzzer (atheris, which is libFuzzer) ends it.  An exception other than the t
 may raise ends it with a traceback and a status that is not 0.
 """
 
+import copy
 import json
 import random
 import struct
@@ -114,7 +115,7 @@ def change_header(header, rng):
         del container[key]
     elif action == 1:
         other, other_key = rng.choice(found)
-        container[key] = json.loads(json.dumps(other[other_key]))
+        container[key] = copy.deepcopy(other[other_key])
     elif action == 2:
         value = container[key]
         times = rng.choice([1, 2, 10, 60, 200])
@@ -124,7 +125,7 @@ def change_header(header, rng):
             container.update({f"{key}{i}": value for i in range(times)})
     else:
         alike = [value for value in VALUES if type(value) is type(container[key])]
-        container[key] = rng.choice(alike if alike and action == 3 else VALUES)
+        container[key] = copy.deepcopy(rng.choice(alike if alike and action == 3 else VALUES))
 
 
 def change_array(header, blobs, rng):

@@ -5,8 +5,10 @@ The quick ones run with the tests; the long ones print what they tried and what 
 
 import array
 import contextlib
+import copy
 import inspect
 import json
+import math
 import os
 import random
 import socket
@@ -28,7 +30,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from solutions import solution
-from test_pipe import JSON, NEARLY, announced
+from test_pipe import JSON, announced
 
 from autograder import tasks
 from autograder.judge import judge
@@ -39,7 +41,7 @@ CAP = 4 * (pipe.MAX_BYTES + pipe.MAX_HEADER)
 """Bytes that one reply, received and decoded, may ever take on the grader's side."""
 
 FRAMES = 105_000
-EXAMPLES = 5_000
+EXAMPLES = 3_000
 
 
 class Watched(Exception):
@@ -400,9 +402,40 @@ def test_a_hundred_thousand_frames(tmp_path):
     assert len(missed) <= 4
 
 
+TEXT = st.text(max_size=5)
+ARRAYS = st.tuples(
+    st.sampled_from(sorted(pipe.DTYPES)), st.lists(st.integers(0, 3), max_size=3)
+).map(list)
+
+
+@st.composite
+def nearly_right(draw):
+    """Draw a reply that is right in every way, or has something else in one place."""
+    which = draw(st.integers(0, len(TASKS)))
+    if which == len(TASKS):
+        kind = st.sampled_from(["stdout", "stderr", "text", "error", "picture"])
+        outputs = draw(st.lists(st.fixed_dictionaries({"kind": kind, "text": TEXT}), max_size=3))
+        header = {"outputs": outputs}
+        blobs = [fuzz_pipe.PNG for output in outputs if output["kind"] == "picture"]
+    else:
+        cases, blobs = [], []
+        for _ in TASKS[which][1]:
+            found = draw(st.dictionaries(TEXT, ARRAYS, max_size=2))
+            cases.append({"outputs": found, "problems": draw(st.just({}) | st.just({"": "why"}))})
+            for code, shape in found.values():
+                blobs.append(b"\xff" * (math.prod(shape) * np.dtype(code).itemsize))
+        header = {"cases": cases, "mutated": draw(st.lists(TEXT, max_size=2))}
+        header |= {"broken": draw(st.lists(TEXT, max_size=2)), "printed": draw(TEXT)}
+    if draw(st.booleans()):
+        header = copy.deepcopy(header)
+        container, key = draw(st.sampled_from(list(fuzz_pipe.places(header))))
+        container[key] = draw(JSON)
+    return frame(header, blobs, which)
+
+
 @pytest.mark.evidence
 def test_frames_by_hypothesis():
-    """Five thousand by other rules: any JSON, nearly right replies, and any bytes."""
+    """Three thousand by other rules: right replies, and such with one thing wrong."""
     found = {"frames": 0, "decoded": 0, "peak": 0}
 
     @settings(
@@ -412,12 +445,8 @@ def test_frames_by_hypothesis():
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.integers(0, len(TASKS)), JSON | NEARLY, st.binary(max_size=200), st.booleans())
-    def one_frame(which, header, rest, honest_lengths):
-        if isinstance(header, dict) and honest_lengths:
-            data = frame(header, [rest], which)
-        else:
-            data = bytes([which]) + announced(header, [rest])
+    @given(nearly_right())
+    def one_frame(data):
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
         decoded = fuzz_pipe.decode(data)
@@ -438,14 +467,15 @@ def test_frames_by_hypothesis():
         f"{found['decoded']} of them replies, at most {found['peak'] / 2**10:.0f} KiB for one"
     )
     assert found["frames"] >= EXAMPLES
+    assert found["decoded"] > EXAMPLES / 10
 
 
 @pytest.mark.evidence
-def test_two_thousand_meetings():
+def test_a_thousand_meetings():
     """With somebody hostile, who never ends the grader nor keeps it waiting."""
     started = time.monotonic()
-    endings = meetings(2000)
-    print(f"\n2000 meetings in {time.monotonic() - started:.0f} s ended so: {endings}")
+    endings = meetings(1000)
+    print(f"\n1000 meetings in {time.monotonic() - started:.0f} s ended so: {endings}")
 
 
 @pytest.mark.evidence
