@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from traitlets.config.loader import Config, PyFileConfigLoader
 from autograder import notebooks, plugins, submission
 from autograder.gradebook import keep_engines, one_transaction
 from autograder.grading import Job, Outputs
+from autograder.harmless import typed
 from autograder.results import result_name
 from autograder.sandbox import SandboxUnavailable, readable
 
@@ -345,8 +347,8 @@ class Course:
         folder = self.folder("submitted", student, assignment)
         path = folder / f"{assignment}.ipynb"
         if not os.path.lexists(path):
-            found = ", ".join(sorted(other.name for other in folder.iterdir())) or "nothing"
-            return f"there is no {path.name}, only {found}"
+            found = ", ".join(sorted(other.name for other in islice(folder.iterdir(), 10)))
+            return f"there is no {path.name}, only {typed(found, 300) or 'nothing'}"
         try:
             self.job(assignment, student).rebuilt()
         except submission.Unreadable as error:

@@ -156,14 +156,14 @@ def test_a_resubmission_is_graded_whatever_its_date(tmp_path, graded):
 
 
 def test_a_file_of_another_name_is_a_reason(graded):
-    """From nbgrader came the question whether the assignment was released."""
+    """From nbgrader came the question whether the assignment was released; nothing hides in it."""
     course, _ = graded
     folder = course.folder("submitted", "renamed", "l2")
     folder.mkdir(parents=True)
-    (folder / "l2 (1).ipynb").write_text("{}")
+    (folder / "l2 (1)\u202e.ipynb").write_text("{}")
     result = course.grade("l2", "renamed")
     shutil.rmtree(folder)
-    assert result.problem == "there is no l2.ipynb, only l2 (1).ipynb"
+    assert result.problem == "there is no l2.ipynb, only l2 (1)⟨U+202E⟩.ipynb"
 
 
 def test_validate_passes_the_solution_and_shows_our_message(tmp_path):

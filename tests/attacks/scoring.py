@@ -843,7 +843,13 @@ USE_THE_FORBIDDEN = [
         forfeits=True,
     ),
     Attack("torch-by-eval", FORBIDDEN, *_torch("torch = eval(\"__import__('torch')\")")),
-    Attack("torch-by-sys-modules", FORBIDDEN, *_torch('import sys\ntorch = sys.modules["torch"]')),
+    Attack(
+        "torch-by-sys-modules",
+        FORBIDDEN,
+        *_torch('import sys\ntorch = sys.modules["torch"]'),
+        # With it any answer could be replaced, so all of them may count.
+        forfeits=True,
+    ),
     Attack(
         "torch-in-a-helper",
         FORBIDDEN,
