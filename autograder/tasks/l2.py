@@ -540,7 +540,7 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
     # In row 0 the first class lies thousands below the others, so that its probability is rounded
     # to 0, and it is the right one.
     apart["W"] = (0.5 + np.abs(apart["W"])) * 300.0
-    apart["W"][:, 0] = 0.0
+    apart["W"][:, 0] = 60.0
     apart["x"] = (0.5 + np.abs(apart["x"])) * np.array([[30.0], [-30.0], [1.0], [-1.0]])
     apart["y"][0] = 0
     return [
