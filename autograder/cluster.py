@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from itertools import islice
+from threading import Lock
 from typing import TypeVar
 
 import dask
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, Future, LocalCluster, Security, as_completed, get_worker
 from distributed.scheduler import KilledWorker
 
 from autograder.grading import Job, Outputs
+from autograder.results import result_name
 from autograder.sandbox import SandboxUnavailable
 
 DEATHS = 2
@@ -28,7 +31,7 @@ Key = TypeVar("Key")
 
 
 class ClusterUnavailable(Exception):
-    """There is no scheduler or no worker; the message says what to do."""
+    """There is no scheduler or no fit worker; the message says what to do."""
 
 
 class SetAside(Exception):
@@ -47,12 +50,13 @@ def run(
     workers
         How many processes to start on this machine, when there is no `scheduler`.
     scheduler
-        The address of one, such as "tcp://grader:8786", with workers of its own.
+        The address of one, such as "tcp://grader:8786", with workers of its own.  How many of
+        them a submission may take with it is a setting of its own, too.
 
     Raises
     ------
     ClusterUnavailable
-        When the scheduler does not answer, or has no workers.
+        When the scheduler does not answer, has no workers, or has workers with other versions.
     SandboxUnavailable
         When a worker cannot build the sandbox.
     """
@@ -70,45 +74,59 @@ def run(
             )
         )
         client = stack.enter_context(_client(workers, scheduler, stack))
-        ahead = _AHEAD * max(1, len(client.scheduler_info()["workers"]))
         waiting = iter(jobs)
-        sent = {client.submit(_graded, one[1], pure=False): one for one in islice(waiting, ahead)}
-        running = as_completed(sent)
+        sent: dict[Future[Outputs], tuple[Key, Job]] = {}
+        running = as_completed()
+
+        def send() -> None:
+            ahead = _AHEAD * max(1, sum(client.nthreads().values()))
+            for key, job in islice(waiting, max(0, ahead - len(sent))):
+                future = client.submit(_graded, job, result_name(job), pure=False)
+                sent[future] = key, job
+                running.add(future)
+
+        send()
         for future in running:
             key, job = sent.pop(future)
             try:
                 result: Outputs | SetAside = future.result()
-            except KilledWorker:
+            except KilledWorker as error:
+                deaths = error.allowed_failures + 1
                 result = SetAside(
-                    f"{DEATHS} grading processes died of it. Look at it yourself, or grade again."
+                    f"{deaths} grading processes died of it. Look at it yourself, or grade again."
                 )
-            except SandboxUnavailable:
+            except (SandboxUnavailable, ClusterUnavailable):
                 raise
+            except CancelledError:
+                raise ClusterUnavailable(
+                    f"The scheduler at {scheduler} has gone: start it again, and grade again; "
+                    "what has been graded is kept."
+                ) from None
             except Exception as error:
                 result = SetAside(f"Grading failed: {type(error).__name__}: {error}")
-            for one in islice(waiting, 1):
-                new = client.submit(_graded, one[1], pure=False)
-                sent[new] = one
-                running.add(new)
+            send()
             yield key, job, result
 
 
 def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
     if scheduler is None:
+        # Others on this machine could have their code run by a cluster that asks for no key.
+        security = Security.temporary()
         local = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
+            security=security,
         )
-        return Client(stack.enter_context(local))
+        return Client(stack.enter_context(local), security=security)
     try:
         client = Client(scheduler)
     except (OSError, ValueError) as error:
         raise ClusterUnavailable(
             f"No scheduler answers at {scheduler} ({error}): start one with `dask scheduler`."
         ) from None
-    if not client.scheduler_info()["workers"]:
+    if not client.nthreads():
         client.close()
         raise ClusterUnavailable(
             f"The scheduler at {scheduler} has no workers: start some with `dask worker`."
@@ -116,5 +134,19 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
     return client
 
 
-def _graded(job: Job) -> Outputs:
-    return job.run()
+# A sandbox serves one submission at a time, a worker may have several threads.
+_one_at_a_time = Lock()
+
+
+def _graded(job: Job, name: str) -> Outputs:
+    """Run a job on a worker, if the result will be what the coordinator calls it."""
+    if result_name(job) != name:
+        raise ClusterUnavailable(
+            f"The worker at {get_worker().address} has other versions than this machine of the "
+            "package, Python or a library that counts: install the same there."
+        )
+    with _one_at_a_time:
+        try:
+            return job.run()
+        except SandboxUnavailable as error:
+            raise SandboxUnavailable(f"Worker {get_worker().address}: {error}") from None
