@@ -9,20 +9,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 try:
     import typer
     from rich.console import Console
-    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
 except ImportError as error:
     raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
 
@@ -218,9 +220,11 @@ def grade(
     with _progress(len(todo)) as advance:
         for result in _graded(course, todo, feedback, jobs, scheduler):
             course.keep_log(f"--- {result.assignment} {result.student}\n{result.log}")
-            results.append(result)
+            # A class's logs would fill the memory.
+            results.append(replace(result, log=""))
             advance(result)
-    results.sort(key=lambda result: todo.index((result.assignment, result.student)))
+    order = {pair: number for number, pair in enumerate(todo)}
+    results.sort(key=lambda result: order[result.assignment, result.student])
     results += odd
     failed = [result for result in results if result.problem]
     not_graded = sum(result.points is None for result in results)
@@ -230,10 +234,9 @@ def grade(
         console.print(f"Feedback is in {course.root / 'feedback'}", markup=False)
     elif results:
         console.print("Feedback: run `nbgrader generate_feedback ASSIGNMENT`.", markup=False)
-    for result in failed:
-        errors.print(
-            f"{result.assignment} of {result.student}: {result.problem}", markup=False, style="red"
-        )
+    shown = console.is_terminal and errors.is_terminal
+    for result in odd if shown else failed:
+        errors.print(_problem(result), markup=False, style="red")
     if failed:
         errors.print(f"What nbgrader said about them is in {course.root / LOG}", markup=False)
     return failed
@@ -269,10 +272,10 @@ def _graded(
 ) -> Iterator[Result]:
     """Grade submissions and yield what became of them as they are done."""
     missing = [pair for pair in todo if not course.has_result(*pair)]
-    if scheduler is None:
-        if missing:
-            course.check_sandbox()
+    if scheduler is None and missing:
+        course.check_place()
         if jobs < 2 or len(missing) < _FEW:
+            course.check_sandbox()
             missing = []
     elsewhere = set(missing)
     for pair in todo:
@@ -299,7 +302,7 @@ def _graded(
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[Result], None]]:
-    """Show a bar on a terminal and a line for each submission elsewhere."""
+    """Show a bar and what goes wrong on a terminal, a line for each submission elsewhere."""
 
     def line(result: Result) -> str:
         grade = "not graded"
@@ -310,22 +313,46 @@ def _progress(total: int) -> Iterator[Callable[[Result], None]]:
     if not console.is_terminal or not total:
         yield lambda result: console.print(line(result), markup=False)
         return
-    columns: Iterable[Any] = (
+    columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
+        _Rate(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[red]{task.fields[wrong]}"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("Grading", total=total)
-        yield lambda result: progress.update(task, advance=1, description=escape(line(result)))
+        task = progress.add_task("Grading", total=total, wrong="")
+        wrong = 0
+
+        def advance(result: Result) -> None:
+            nonlocal wrong
+            if result.problem:
+                wrong += 1
+                progress.console.print(_problem(result), style="red", markup=False)
+                progress.update(task, wrong=f"{wrong} went wrong")
+            progress.advance(task)
+
+        yield advance
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Return how many submissions are graded in a minute, once that is known."""
+        return Text(f"{60 * task.speed:.0f} a minute" if task.speed else "")
+
+
+def _problem(result: Result) -> str:
+    return f"{result.assignment} of {result.student}: {result.problem}"
 
 
 @contextmanager
 def _course() -> Iterator[Course]:
     """Find the course, and turn what has to be put right first into one line and status 2."""
     try:
+        from sqlalchemy.exc import OperationalError
+
         from autograder.course import Course, CourseError
     except ImportError as error:
         raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
@@ -334,7 +361,16 @@ def _course() -> Iterator[Course]:
         yield Course.nearest(Path.cwd())
     except CourseError as error:
         errors.print(f"autograder: {error}", markup=False, style="red")
-        raise typer.Exit(2) from None
+    except OperationalError as error:
+        errors.print(
+            f"autograder: The gradebook cannot be used: {error.orig}. When it can, run this again; "
+            "what has been done is kept.",
+            markup=False,
+            style="red",
+        )
+    else:
+        return
+    raise typer.Exit(2)
 
 
 def ignore_third_party_warnings() -> None:

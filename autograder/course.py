@@ -182,13 +182,13 @@ class Course:
 
     # Grading.
 
-    def check_sandbox(self) -> None:
-        """Make sure that submissions can be run as the settings ask.
+    def check_place(self) -> None:
+        """Make sure that a sandbox on this machine would not show the course.
 
         Raises
         ------
         CourseError
-            When the sandbox cannot be built here, or would show what it must hide.
+            When it would.
         """
         for shown in readable():
             if self.root.resolve().is_relative_to(shown):
@@ -196,6 +196,15 @@ class Course:
                     f"Students' code would see the course in {self.root}, because Python is in "
                     f"{shown}; make Python's environment in a folder of its own, such as .venv."
                 )
+
+    def check_sandbox(self) -> None:
+        """Make sure that submissions can be run in this process as the settings ask.
+
+        Raises
+        ------
+        CourseError
+            When the sandbox cannot be built.
+        """
         try:
             self.grader.check_sandbox()
         except SandboxUnavailable as error:
