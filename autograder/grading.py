@@ -167,6 +167,8 @@ class _Runner:
     """Sessions one after the other: a cell that ended one is left out of the next."""
 
     def __init__(self, sandbox: Sandbox, seed: int) -> None:
+        # Its start is not the student's time.
+        sandbox.check()
         self._sandbox = sandbox
         self._seed = seed
         self._deadline = time.monotonic() + sandbox.limits.notebook_seconds
