@@ -115,8 +115,11 @@ class Canaries:
         if self.home_file.read_text() != self.secrets["home"]:
             found.append("the file in the home folder was changed")
         for victim in self.victims:
+            if victim.poll() is not None:
+                found.append("another process was ended")
+                continue
             state = Path(f"/proc/{victim.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            if victim.poll() is not None or state != "S":
+            if state != "S":
                 found.append(f"another process is in state {state}")
         if ctypes.string_at(self._address, 7) != b"canary-":
             found.append("shared memory was changed")

@@ -39,7 +39,7 @@ def test_canaries_notice(tmp_path):
         found = "\n".join(canaries.reached())
         (tmp_path / "page.html").write_text(canaries.secrets["environment"])
         assert canaries.told(tmp_path) == ["environment"]
-    for word in ("home folder was changed", "left behind", "state", "stolen"):
+    for word in ("home folder was changed", "left behind", "was ended", "stolen"):
         assert word in found
 
 
