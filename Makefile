@@ -10,7 +10,7 @@ BOOK_SOURCES = $(shell find book exercises -type f -not -path '*/__pycache__/*' 
 	$(wildcard autograder/*.py autograder/tasks/*.py) _config.yml _toc.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test evidence book serve notebooks lint clean
+.PHONY: help setup demo test evidence bench book serve notebooks lint clean
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(SETUP) ## run the tests
 
 evidence: $(SETUP) ## run the long measurements
 	@$(RUN) .venv/bin/python -m pytest -m evidence -s
+
+bench: $(SETUP) ## measure grading beside stock nbgrader; under 10 minutes
+	@$(RUN) .venv/bin/python -m benchmarks.bench
 
 book: $(SETUP) ## build the site into _build/html
 	@$(RUN) .venv/bin/jupyter-book build . -W -n --keep-going

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 import nbformat
@@ -36,7 +35,6 @@ def make(
     students: int,
     assignments: Sequence[str] = ASSIGNMENTS,
     settings: str = "",
-    every: int = 1,
 ) -> Course:
     """Write a course with submissions that nobody has graded yet.
 
@@ -50,8 +48,6 @@ def make(
         Their names.
     settings
         To put at the end of `nbgrader_config.py`.
-    every
-        Leave out all but each so manieth student: the others' files are the same bytes.
     """
     folder.mkdir(parents=True)
     (folder / CONFIG).write_text(
@@ -66,7 +62,7 @@ def make(
         source = ROOT / "exercises" / name / f"{name}.py"
         course.release(source)
         texts = [_text(source, name, kind) for kind in KINDS]
-        for number in islice(range(students), 0, None, every):
+        for number in range(students):
             student = f"student-{number:04}"
             path = course.folder("submitted", student, name) / f"{name}.ipynb"
             path.parent.mkdir(parents=True)
