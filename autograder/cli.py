@@ -28,8 +28,6 @@ try:
 except ImportError as error:
     raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
 
-from autograder import _quick  # noqa: F401  # before nbgrader
-
 if TYPE_CHECKING:
     from autograder.course import Course, Result
 

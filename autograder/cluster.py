@@ -18,16 +18,12 @@ import dask
 from distributed import Client, Future, LocalCluster, Security, as_completed, get_worker
 from distributed.scheduler import KilledWorker
 
-from autograder import _quick  # noqa: F401  # before the others
 from autograder.grading import Job, Outputs
 from autograder.results import result_name
 from autograder.sandbox import SandboxUnavailable
 
 DEATHS = 2
 """How many workers a submission may take with it before it is set aside."""
-
-CONNECT_SECONDS = 10
-"""How long to look for a scheduler."""
 
 _AHEAD = 4
 
@@ -71,7 +67,7 @@ def run(
                     "distributed.scheduler.allowed-failures": DEATHS - 1,
                     # Nothing waits at a worker, or a worker's death would be blamed on it too.
                     "distributed.scheduler.worker-saturation": 1.0,
-                    "distributed.comm.timeouts.connect": CONNECT_SECONDS,
+                    "distributed.comm.timeouts.connect": "10s",
                     # Memory is limited by the sandbox; a restart would cost a good submission.
                     "distributed.worker.memory.terminate": False,
                 }
