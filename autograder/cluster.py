@@ -21,6 +21,7 @@ from distributed.scheduler import KilledWorker
 from autograder.grading import Job, Outputs
 from autograder.results import result_name
 from autograder.sandbox import SandboxUnavailable
+from autograder.submission import Unreadable
 
 DEATHS = 2
 """How many workers a submission may take with it before it is set aside."""
@@ -68,6 +69,8 @@ def run(
                     # Nothing waits at a worker, or a worker's death would be blamed on it too.
                     "distributed.scheduler.worker-saturation": 1.0,
                     "distributed.comm.timeouts.connect": "10s",
+                    "distributed.scheduler.http.routes": [],
+                    "distributed.worker.http.routes": [],
                     # Memory is limited by the sandbox; a restart would cost a good submission.
                     "distributed.worker.memory.terminate": False,
                 }
@@ -102,6 +105,8 @@ def run(
                     f"The scheduler at {scheduler} has gone: start it again, and grade again; "
                     "what has been graded is kept."
                 ) from None
+            except Unreadable as error:
+                result = SetAside(str(error))
             except Exception as error:
                 result = SetAside(f"Grading failed: {type(error).__name__}: {error}")
             send()
@@ -115,7 +120,9 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
         local = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            dashboard_address=None,
+            # Any free port, for pages that there are none of.
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
             security=security,
         )
