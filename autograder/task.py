@@ -154,6 +154,10 @@ class Misconception:
     departure: Mapping[str, Any]
 
 
+LEAVES_ARGUMENTS = "leaves its arguments as they are"
+"""What is required of every answer in NumPy; `Observations.mutated` says who does not."""
+
+
 @dataclass(frozen=True)
 class Requirement:
     """Something that can only be seen from inside the student's process.

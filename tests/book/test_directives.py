@@ -1,6 +1,7 @@
 """What the book says of the tasks is what the tasks declare."""
 
 import dataclasses
+import html
 import re
 
 import pytest
@@ -113,6 +114,16 @@ def test_a_page_is_built_anew_when_the_declarations_change(small_book):
     for text in ("words.", "44.25"):
         assert text in changed
         assert text not in page
+
+
+def test_the_table_names_all_that_can_cost_points(small_book):
+    """What each task refuses, and that arguments are left alone, stand beside the points."""
+    _, page = small_book()
+    table = page[page.index("<table") : page.index("</table>")]
+    assert "leaves its arguments as they are" in table
+    for task in tasks.values():
+        if task.assignment == "dropout":
+            assert all(one.name in html.unescape(table) for one in task.requirements)
 
 
 def test_the_directives_depend_on_all_files_that_declare_tasks():
