@@ -78,10 +78,10 @@ def _wrong(
     value = _value(expected)
     with np.errstate(all="ignore"):
         if isinstance(expected, Scaled):
-            scale = np.asarray(expected.scale)
+            scale = np.nan_to_num(np.asarray(expected.scale), nan=0.0, posinf=0.0)
         else:
             scale = np.abs(value[np.isfinite(value)]).max(initial=0.0)
-        allowed = ABSOLUTE_TOLERANCE + tolerance * np.nan_to_num(scale, nan=0.0, posinf=0.0)
+        allowed = ABSOLUTE_TOLERANCE + tolerance * scale
         close = np.abs(got - value) <= allowed
     return np.asarray(~(close | (got == value) | (np.isnan(got) & np.isnan(value))))
 

@@ -19,6 +19,7 @@ from autograder.clues import Comparison, clues
 from autograder.compare import agrees, difference
 from autograder.report import Finding, Link, Report
 from autograder.task import (
+    LEAVES_ARGUMENTS,
     Aspect,
     Case,
     Expected,
@@ -282,12 +283,11 @@ class _Diagnosis:
             return ()
         wrong = [cell for cell in cells if not cell[0].agrees(cell[1])]
         right = [cell for cell in cells if cell[0].agrees(cell[1])]
-        # In one case of each mode, because looking at all would take too long.
-        sample = {trial.case.mode: trial for trial, _ in reversed(wrong)}
+        # In one case of each of two modes, because looking at all would take too long.
+        by_mode = {trial.case.mode: trial for trial, _ in reversed(wrong)}
+        sample = list(by_mode.values())[-2:]
         explained = {
-            one.id: sum(
-                trial.agrees(name, (one,)) for trial, name in wrong if trial in sample.values()
-            )
+            one.id: sum(trial.agrees(name, (one,)) for trial, name in wrong if trial in sample)
             for one in self.task.misconceptions
         }
         if not any(explained.values()):
@@ -426,7 +426,7 @@ def _costs(task: Task, observations: Observations, earned: float) -> list[Findin
         names = ", ".join(f"`{name}`" for name in observations.mutated)
         findings.append(
             Finding(
-                "leaves its arguments as they are",
+                LEAVES_ARGUMENTS,
                 False,
                 f"Your code changes {names} in place, which whoever called it still needs. "
                 "Make a new array or dict, or work on a copy.",
