@@ -755,6 +755,7 @@ def _run_module(student: Functions, inputs: Inputs) -> dict[str, Any]:
     if not isinstance(module, nn.Module):
         raise NotObserved("`BatchNorm1d` is not an nn.Module. Derive it from nn.Module.")
     module = module.double()
+    fresh = {name: value.clone() for name, value in module.state_dict().items()}
     start = {
         "weight": torch.tensor(inputs["gamma"]),
         "bias": torch.tensor(inputs["beta"]),
@@ -768,6 +769,8 @@ def _run_module(student: Functions, inputs: Inputs) -> dict[str, Any]:
         raise NotObserved(
             "`BatchNorm1d` does not load the state_dict of nn.BatchNorm1d. " + str(error)[:500]
         ) from None
+    if inputs["fresh"]:
+        module.load_state_dict(fresh)
     module.train(inputs["training"])
     for batch in inputs["x"]:
         x = torch.tensor(batch, requires_grad=True)
@@ -805,14 +808,30 @@ def _module(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
 def _draw_module(rng: np.random.Generator) -> list[Case]:
     def inputs(shape: tuple[int, int], **options: Any) -> dict[str, Any]:
         batches = int(rng.integers(1, 50))
-        return {**_with_d_out(rng, _inputs(rng, shape, **options)), "batches": batches}
+        drawn = _with_d_out(rng, _inputs(rng, shape, **options))
+        return {**drawn, "batches": batches, "fresh": False}
 
+    # What a new layer starts from.
+    start = {
+        "gamma": np.ones(4),
+        "beta": np.zeros(4),
+        "running_mean": np.zeros(4),
+        "running_var": np.ones(4),
+        "batches": 0,
+        "fresh": True,
+    }
     return [
         Case("training", inputs((7, 4), momentum=0.3, eps=1e-4)),
         Case("momentum and eps left at their defaults", inputs((6, 3))),
         Case("two rows, a large eps", inputs((2, 5), momentum=0.7, eps=0.5)),
         Case("training on four batches in turn", inputs((4, 3), steps=4, momentum=0.25)),
         Case("evaluation", inputs((5, 4), training=False, eps=0.3), mode="evaluation"),
+        Case("a new layer", {**inputs((6, 4)), **start}),
+        Case(
+            "a new layer in evaluation",
+            {**inputs((5, 4), training=False), **start},
+            mode="evaluation",
+        ),
     ]
 
 

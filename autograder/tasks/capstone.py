@@ -21,6 +21,7 @@ from autograder.task import (
     unpack,
 )
 from autograder.tasks.l2 import (
+    LARGE_SCORES_MISCONCEPTIONS,
     LOSS_MISCONCEPTIONS,
     cross_entropies,
     half_sum_of_squares,
@@ -392,6 +393,18 @@ EVALUATION_MISCONCEPTIONS = (
 )
 
 
+EXTREME_MISCONCEPTIONS = (
+    *LARGE_SCORES_MISCONCEPTIONS,
+    Misconception(
+        "relu-passes-at-zero",
+        "Your gradient passes ReLU where its input is exactly 0. It counts as 0 there, as in "
+        "PyTorch: look for inputs that are greater than 0.",
+        CAPSTONE,
+        {"activation": lambda z: with_gradient_of(torch.relu(z), z * (z >= 0))},
+    ),
+)
+
+
 # How the network is tried.
 
 
@@ -456,13 +469,43 @@ def _draw_two_layer_net(rng: np.random.Generator) -> list[Case]:
         }
 
     plain = {**inputs(6, 5, 4, 3, 1.0), "weight_decay": 0.0}
+    large = _with_all_units_active(inputs(5, 4, 5, 3, 0.7, training=False))
+    large["params"]["b2"] += rng.uniform(5e3, 9e3)
+    apart = _with_all_units_active(inputs(5, 4, 5, 3, 0.7, training=False))
+    # In row 0 the scores lie thousands above those of the others and thousands apart. Its right
+    # class is the lowest, whose probability is rounded to 0.
+    apart["x"][0] *= 30.0
+    apart["params"]["W2"] = (0.5 + np.abs(apart["params"]["W2"])) * 100.0
+    apart["params"]["W2"][:, 0] = 40.0
+    apart["y"][0] = 0
+    zero = inputs(6, 4, 5, 3, 0.7, training=False)
+    for name in ("gamma", "beta"):
+        zero["params"][name][0] = 0.0
     return [
         Case("training", inputs(8, 4, 6, 3, float(rng.uniform(0.6, 0.8)))),
         Case("training with a small keep_prob", inputs(7, 5, 9, 4, float(rng.uniform(0.3, 0.45)))),
         Case("training without weight decay, keeping every unit", plain),
         Case("evaluation", inputs(6, 4, 5, 3, 0.7, training=False), "evaluation"),
         Case("evaluation of one row", inputs(1, 5, 6, 4, 0.3, training=False), "evaluation"),
+        Case("scores in the thousands", large, "extremes"),
+        Case("a row whose scores lie far above the others", apart, "extremes"),
+        Case("a unit with γ = β = 0", zero, "extremes"),
     ]
+
+
+def _with_all_units_active(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return inputs for evaluation in which no unit is cut off by ReLU in any row.
+
+    What is not a number then reaches all gradients, however a program computes them.
+    """
+    positive = {name: 0.5 + np.abs(inputs["params"][name]) for name in ("W1", "b1", "beta")}
+    gamma = np.abs(inputs["params"]["gamma"])
+    return {
+        **inputs,
+        "x": 0.5 + np.abs(inputs["x"]),
+        "params": {**inputs["params"], **positive, "gamma": gamma},
+        "running": {**inputs["running"], "mean": -np.abs(inputs["running"]["mean"])},
+    }
 
 
 NET = Task(
@@ -485,7 +528,7 @@ NET = Task(
         "evaluation.",
     ),
     aspects=(
-        Aspect("loss in training", 1.5, ("loss",), ("training",)),
+        Aspect("loss in training", 1.25, ("loss",), ("training",)),
         Aspect("gradients of the second layer", 1.0, ("grads['W2']", "grads['b2']"), ("training",)),
         Aspect(
             "gradients of gamma and beta", 1.0, ("grads['gamma']", "grads['beta']"), ("training",)
@@ -494,7 +537,7 @@ NET = Task(
         Aspect("running statistics", 1.0, ("running['mean']", "running['var']"), ("training",)),
         Aspect(
             "evaluation mode",
-            1.0,
+            0.75,
             (
                 "loss",
                 *(f"grads[{name!r}]" for name in PARAMETERS),
@@ -502,11 +545,21 @@ NET = Task(
             ),
             ("evaluation",),
         ),
+        Aspect(
+            "large scores, ReLU at 0",
+            0.5,
+            ("loss", *(f"grads[{name!r}]" for name in PARAMETERS)),
+            ("extremes",),
+        ),
     ),
     draw=_draw_two_layer_net,
     run=_run_two_layer_net,
     reference=_two_layer_net,
-    misconceptions=(*TRAINING_MISCONCEPTIONS, *EVALUATION_MISCONCEPTIONS),
+    misconceptions=(
+        *TRAINING_MISCONCEPTIONS,
+        *EVALUATION_MISCONCEPTIONS,
+        *EXTREME_MISCONCEPTIONS,
+    ),
 )
 
 

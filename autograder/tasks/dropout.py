@@ -150,6 +150,22 @@ def _count(events: Mask) -> NDArray[Any]:
     return np.array([events.sum(), events.size], dtype=float)
 
 
+def _count_draws(events: Mask, where: Mask) -> NDArray[Any]:
+    """Count events in some places; where all along an axis share a fate, they are one event.
+
+    Whether elements may share a fate is not the question of the backward pass, and one draw that
+    is counted many times would be taken for a wrong rate whenever chance wants it.
+    """
+    found = events & where
+    if not (where & ~events).any():
+        return _count(found[where])
+    for axis in range(events.ndim):
+        some = found.any(axis, keepdims=True)
+        if not (some & where & ~found).any():
+            found, where = some, where.any(axis, keepdims=True)
+    return _count(found[where])
+
+
 def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
     """Read the mask off an output, and count what its laws speak of."""
     x = inputs["x"]
@@ -176,7 +192,10 @@ def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
     if redrawn is None:
         redrawn = everything
     else:
-        counts |= {PASSED: _count(redrawn[visible]), PASSED_AT_ZERO: _count(redrawn[~visible])}
+        counts |= {
+            PASSED: _count_draws(redrawn, visible),
+            PASSED_AT_ZERO: _count_draws(redrawn, ~visible),
+        }
     # Where x is 0 the output does not show the mask, but the gradient does.
     mask = np.where(visible, mask, redrawn)
     return Randomness({"mask": mask, "redrawn": redrawn}, counts)
@@ -492,7 +511,8 @@ def _draw_forward(rng: np.random.Generator) -> list[Case]:
     laws = (KEPT, NEIGHBORS, ROWS, CALLS, REPLAY)
     return [
         # Small, so that most known mistakes are ruled out before the large ones.
-        Case("a vector", _inputs(rng, (4000,), _high(rng), laws)),
+        # One mask for all rows is a single draw here, which may leave nothing to see the size of.
+        Case("a vector", _inputs(rng, (4000,), _high(rng), laws), "vector"),
         Case("keep_prob below one half", _inputs(rng, (VALUES // 250, 250), _low(rng), laws)),
         Case(
             "keep_prob above one half, four dimensions",
@@ -521,7 +541,7 @@ def _draw_backward(rng: np.random.Generator) -> list[Case]:
 
     return [
         Case("keep_prob below one half", inputs((100, 50), _low(rng))),
-        Case("keep_prob above one half, four dimensions", inputs((10, 5, 10, 10), _high(rng))),
+        Case("keep_prob above one half, four dimensions", inputs((25, 4, 5, 10), _high(rng))),
         Case("keep_prob = 1", inputs((10, 5), 1.0)),
         Case(
             "after an evaluation forward",
@@ -549,9 +569,14 @@ FORWARD = Task(
         "what happened.",
     ),
     aspects=(
-        Aspect("share of values kept", 2.0, (KEPT,), ("training",)),
+        Aspect("share of values kept", 2.0, (KEPT,), ("vector", "training")),
         Aspect("size of the survivors", 2.0, ("out",), ("training",)),
-        Aspect("each element on its own", 1.5, (ROWS, CALLS, REPLAY, NEIGHBORS), ("training",)),
+        Aspect(
+            "each element on its own",
+            1.5,
+            (ROWS, CALLS, REPLAY, NEIGHBORS),
+            ("vector", "training"),
+        ),
         Aspect("evaluation mode", 1.5, ("out", KEPT), ("evaluation",)),
     ),
     draw=_draw_forward,
@@ -753,7 +778,6 @@ class _Network(nn.Module):
         super().__init__()
         drop = 1 - inputs["keep_prob"]
         self.linear = nn.Linear(inputs["hidden"].shape[1], 1)
-        self.norm = nn.BatchNorm1d(1)
         # Nested, because a real network's dropout layers are not all children of its root.
         self.dropout = (
             nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Dropout1d(drop), nn.Flatten())
@@ -761,6 +785,8 @@ class _Network(nn.Module):
             else nn.Sequential(nn.Dropout(drop))
         )
         self.output = nn.Linear(1, len(inputs["output"]))
+        # The last one, for a walk through the modules that ends too early.
+        self.norm = nn.BatchNorm1d(1)
         self.double().load_state_dict(
             {
                 **self.state_dict(),
@@ -774,17 +800,20 @@ class _Network(nn.Module):
         )
 
     def unit(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.norm(self.linear(x)))
+        # Not only layers of PyTorch have a mode: this network looks at its own.
+        return torch.sigmoid(self.norm(self.linear(x)) + float(self.training))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.output(self.dropout(self.unit(x)))
         return out
 
 
-def _kept_and_dropped(inputs: Inputs, batch_statistics: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+def _kept_and_dropped(
+    inputs: Inputs, batch_norm_trains: bool = False, network_trains: bool = False
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return what the network gives, (N, C) each, with the hidden unit kept and dropped."""
     network = _Network(inputs).eval()
-    network.norm.train(batch_statistics)
+    network.norm.training, network.training = batch_norm_trains, network_trains
     with torch.no_grad():
         unit = network.unit(torch.tensor(inputs["x"]))
         kept = network.output(unit / inputs["keep_prob"])
@@ -803,7 +832,8 @@ def _shares(
 def _monte_carlo(
     inputs: Inputs,
     *,
-    batch_statistics: bool = False,
+    batch_norm_trains: bool = False,
+    network_trains: bool = False,
     correction: int = 0,
     single_pass: bool = False,
     root: Callable[[NDArray[Any]], NDArray[Any]] = np.sqrt,
@@ -811,7 +841,7 @@ def _monte_carlo(
 ) -> dict[str, Expected]:
     """Return mean and standard deviation given how often the hidden unit was kept."""
     n_samples, keep_prob = inputs["n_samples"], inputs["keep_prob"]
-    kept, dropped = _kept_and_dropped(inputs, batch_statistics)
+    kept, dropped = _kept_and_dropped(inputs, batch_norm_trains, network_trains)
     share = _shares(inputs["mean"], kept, dropped, n_samples)
     mean = dropped + share * (kept - dropped)
     variance = share * (1 - share)
@@ -828,7 +858,7 @@ def _monte_carlo(
         ),
     }
     # What is counted is read off with the right network, so of another it says nothing.
-    if stochastic and not batch_statistics:
+    if stochastic and not batch_norm_trains and not network_trains:
         expected[CONSTANT_ROWS] = Probability(1.0 if single_pass else constant)
         if not single_pass:
             expected[SAMPLES_KEPT] = Probability(keep_prob)
@@ -836,7 +866,7 @@ def _monte_carlo(
 
 
 def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
-    kept, dropped = _kept_and_dropped(inputs, batch_statistics=False)
+    kept, dropped = _kept_and_dropped(inputs)
     mean = outputs.get("mean")
     if (
         mean is None
@@ -858,7 +888,8 @@ def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
 
 def _simulate_monte_carlo(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
     """Return what a program with these steps gives, its masks drawn from `rng`."""
-    kept, dropped = _kept_and_dropped(inputs, steps.get("batch_statistics", False))
+    modes = {name: steps[name] for name in ("batch_norm_trains", "network_trains") if name in steps}
+    kept, dropped = _kept_and_dropped(inputs, **modes)
     n_samples, rows = inputs["n_samples"], (len(kept), 1)
     different = 1 if steps.get("single_pass") else n_samples
     share = rng.binomial(different, inputs["keep_prob"], rows) / different
@@ -984,7 +1015,15 @@ MONTE_CARLO = Task(
             "Batch norm uses the statistics of the batch in your passes. Only the dropout layers "
             "should be in training mode.",
             DROPOUT_MONTE_CARLO,
-            {"batch_statistics": True},
+            {"batch_norm_trains": True, "network_trains": True},
+        ),
+        Misconception(
+            "mc-others-in-training",
+            "Batch norm is in evaluation mode in your passes, but the model itself is in training "
+            "mode. Any module may look at its mode, so only the dropout layers should be in "
+            "training.",
+            DROPOUT_MONTE_CARLO,
+            {"network_trains": True},
         ),
         Misconception(
             "mc-sample-std",

@@ -497,6 +497,32 @@ LOSS_MISCONCEPTIONS = (
 )
 
 
+LARGE_SCORES_MISCONCEPTIONS = (
+    Misconception(
+        "softmax-overflow",
+        "Your exponentials leave the range of floating point numbers when the scores are "
+        "large. Subtract the largest score of each row first: the probabilities stay the same "
+        "and no exponential exceeds 1.",
+        L2_OVERFLOW,
+        {"losses": _overflowing},
+    ),
+    Misconception(
+        "softmax-log-of-zero",
+        "Your loss takes the logarithm of a probability that has been rounded to 0 already. "
+        "What is the logarithm of the formula, before anything is rounded?",
+        L2_OVERFLOW,
+        {"losses": _log_of_probabilities},
+    ),
+    Misconception(
+        "softmax-batch-max",
+        "You subtract the largest score of the whole batch. A row whose scores are all far "
+        "below it is left with exponentials of 0, and 0/0 is not a number.",
+        L2_OVERFLOW,
+        {"losses": _shifted_by_the_batch},
+    ),
+)
+
+
 def _softmax_regression(
     inputs: Inputs,
     *,
@@ -580,31 +606,7 @@ SOFTMAX_REGRESSION = Task(
     draw=_draw_softmax_regression,
     run=_run_softmax_regression,
     reference=_softmax_regression,
-    misconceptions=(
-        *LOSS_MISCONCEPTIONS,
-        Misconception(
-            "softmax-overflow",
-            "Your exponentials leave the range of floating point numbers when the scores are "
-            "large. Subtract the largest score of each row first: the probabilities stay the same "
-            "and no exponential exceeds 1.",
-            L2_OVERFLOW,
-            {"losses": _overflowing},
-        ),
-        Misconception(
-            "softmax-log-of-zero",
-            "Your loss takes the logarithm of a probability that has been rounded to 0 already. "
-            "What is the logarithm of the formula, before anything is rounded?",
-            L2_OVERFLOW,
-            {"losses": _log_of_probabilities},
-        ),
-        Misconception(
-            "softmax-batch-max",
-            "You subtract the largest score of the whole batch. A row whose scores are all far "
-            "below it is left with exponentials of 0, and 0/0 is not a number.",
-            L2_OVERFLOW,
-            {"losses": _shifted_by_the_batch},
-        ),
-    ),
+    misconceptions=(*LOSS_MISCONCEPTIONS, *LARGE_SCORES_MISCONCEPTIONS),
 )
 
 
@@ -1201,9 +1203,12 @@ def _run_parameter_groups(student: Functions, inputs: Inputs) -> dict[str, Any]:
 
 def _draw_parameter_groups(rng: np.random.Generator) -> list[Case]:
     def inputs(
-        *kinds: str, frozen: Sequence[int] = (), shared: Sequence[tuple[int, int]] = ()
+        *kinds: str,
+        frozen: Sequence[int] = (),
+        shared: Sequence[tuple[int, int]] = (),
+        mixed: bool = True,
     ) -> dict[str, Any]:
-        order = [int(i) for i in rng.permutation(len(kinds))]
+        order = [int(i) for i in (rng.permutation(len(kinds)) if mixed else range(len(kinds)))]
         size = int(rng.integers(4, 9))
         return {
             "layers": [[kinds[i], size] for i in order],
@@ -1221,8 +1226,8 @@ def _draw_parameter_groups(rng: np.random.Generator) -> list[Case]:
             "normalization",
         ),
         Case(
-            "with parameters of the model's own",
-            inputs("convolution", "scale", "projection", "batch norm"),
+            "with parameters of the model's own, a vector first and a matrix last",
+            inputs("scale", "convolution", "batch norm", "projection", mixed=False),
             "normalization",
         ),
         Case(

@@ -62,7 +62,9 @@ from autograder import check, hint
 #
 # The variance that goes into the running variance is the one with division by $N - 1$. $\epsilon$
 # is $10^{-5}$. The loss contains the penalty in both modes, and the gradients are those of the loss
-# that is returned, in both modes.
+# that is returned, in both modes. Where the input of ReLU is exactly 0, no gradient passes it, as
+# in PyTorch. And scores may be in the thousands here, as they were in softmax regression: the loss
+# and the gradients have to be right for those as well.
 #
 # Write `two_layer_net(x, y, params, running, weight_decay, keep_prob, training, rng)`.
 

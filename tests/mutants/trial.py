@@ -89,21 +89,12 @@ def differs(name: str, functions: dict[str, Any], seed: int) -> bool:
 
 def equivalent() -> dict[str, set[str]]:
     """Return for each task the changes that make another right answer, as `Mutant.change`."""
-    return _listed("equivalent.txt")
-
-
-def holes() -> dict[str, set[str]]:
-    """Return for each task the changes that the grader should notice and does not yet."""
-    return _listed("holes.txt")
-
-
-def _listed(file: str) -> dict[str, set[str]]:
     listed: dict[str, set[str]] = {}
-    for entry in (HERE / file).read_text().strip().split("\n\n")[1:]:
+    for entry in (HERE / "equivalent.txt").read_text().strip().split("\n\n")[1:]:
         name, *lines = entry.splitlines()
         change = "\n".join(line for line in lines if line[:2] in ("- ", "+ "))
         if not change or not lines[-1].startswith("  "):
-            raise ValueError(f"An entry of {file} has no change or no reason:\n{entry}")
+            raise ValueError(f"An entry of equivalent.txt has no change or no reason:\n{entry}")
         listed.setdefault(name, set()).add(change)
     return listed
 

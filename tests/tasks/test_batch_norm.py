@@ -623,6 +623,21 @@ def test_running_statistics_that_keep_their_graph_cost_points():
         assert report.findings[-1].misconception == "bnmodule-momentum-buffer"
 
 
+@pytest.mark.parametrize("name", ["weight", "bias", "running_mean", "running_var"])
+def test_a_new_layer_that_starts_from_something_else_loses_points(name):
+    """A variance of 0 or a γ of 0 to begin with is noticed, though other cases load their own."""
+
+    class StartsElsewhere(solution("batch_norm")["BatchNorm1d"]):
+        def __init__(self, num_features, **options):
+            super().__init__(num_features, **options)
+            with torch.no_grad():
+                getattr(self, name).copy_(1 - getattr(self, name))
+
+    report = grade("BatchNorm1d", {"BatchNorm1d": StartsElsewhere}, 0)
+    assert report.points < report.max_points
+    assert "In the case “a new layer" in str(report)
+
+
 def test_module_mistakes_are_named_or_explained():
     """Ignoring evaluation mode is named; a missing buffer is told as torch tells it."""
 

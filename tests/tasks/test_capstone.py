@@ -220,10 +220,17 @@ def test_training_against_an_optimizer_of_torch(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_gradients_against_finite_differences(seed):
-    """The gradients are the slopes of the loss in each parameter, in both modes."""
+    """The gradients are the slopes of the loss in each parameter, in both modes.
+
+    Where the input of ReLU is 0 there is no slope, and the gradient is 0 because the exercise says
+    so.
+    """
     for case in draw("two_layer_net", seed):
         inputs = case.inputs
         got = tasks["two_layer_net"].reference(inputs)
+        dead = inputs["params"]["gamma"] == 0
+        assert not got["grads['gamma']"][dead].any()
+        assert not got["grads['beta']"][dead].any()
         for name in PARAMETERS:
             w = inputs["params"][name]
             slope = np.empty_like(w)
@@ -236,6 +243,8 @@ def test_gradients_against_finite_differences(seed):
                     result = tasks["two_layer_net"].reference({**inputs, "params": params})
                     losses.append(float(result["loss"]))
                 slope[index] = (losses[0] - losses[1]) / 2e-6
+            if name in ("gamma", "beta"):
+                slope[dead] = 0.0
             np.testing.assert_allclose(got[f"grads[{name!r}]"], slope, rtol=1e-4, atol=1e-6)
 
 
@@ -373,6 +382,9 @@ def wrong_network(
     constants=False,
     relu_in_backward=True,
     batch_statistics_in_evaluation=False,
+    shifts_scores=True,
+    log_first=True,
+    relu_passes_zero=False,
 ):
     """Return a network in NumPy with one of the usual mistakes in its lines."""
 
@@ -397,10 +409,12 @@ def wrong_network(
             mask = (rng.random(z.shape) < keep_prob) / (keep_prob if scaled else 1.0)
         hidden = np.maximum(normalized, 0) * mask
         scores = hidden @ params["W2"] + params["b2"]
-        p = np.exp(scores - scores.max(1, keepdims=True))
-        p /= p.sum(1, keepdims=True)
+        shifted = scores - scores.max(1, keepdims=True) if shifts_scores else scores
+        log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+        p = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
         count = n if averaged else 1
-        loss = -np.log(p[range(n), y]).sum() / count
+        log_of_right = log_p[range(n), y] if log_first else np.log(p[range(n), y])
+        loss = -log_of_right.sum() / count
         charged = ("W1", "W2", "b1", "b2") if penalizes_biases else ("W1", "W2")
         for name in charged:
             loss += 0.5 * weight_decay * np.sum(params[name] ** 2)
@@ -410,7 +424,7 @@ def wrong_network(
         if mask_in_backward:
             d = d * mask
         if relu_in_backward:
-            d = d * (normalized > 0)
+            d = d * (normalized >= 0 if relu_passes_zero else normalized > 0)
         d_hat = d * params["gamma"]
         d_z = d_hat / std
         if (training or batch_statistics_in_evaluation) and not constants:
@@ -432,17 +446,20 @@ def wrong_network(
 
 
 WRONG_NETWORKS = [
-    ({"scaled": False}, "dropout-no-rescale", 2),
-    ({"drops_in_evaluation": True}, "dropout-active-in-eval", 6),
+    ({"scaled": False}, "dropout-no-rescale", 2.25),
+    ({"drops_in_evaluation": True}, "dropout-active-in-eval", 5.75),
     ({"ddof": 0}, "bn-biased-running-var", 6),
     ({"momentum": 0.9}, "bn-momentum-flipped", 6),
     ({"penalizes_biases": True}, "l2-decays-bias", 2),
-    ({"penalty_in_gradient": False}, "l2-missing-from-gradient", 3.5),
+    ({"penalty_in_gradient": False}, "l2-missing-from-gradient", 3.25),
     ({"averaged": False}, "loss-sum-not-mean", 1),
     ({"mask_in_backward": False}, "dropout-backward-no-mask", 4.5),
     ({"constants": True}, "bn-backward-diagonal", 5.5),
-    ({"relu_in_backward": False}, "relu-backward-no-mask", 3.5),
-    ({"batch_statistics_in_evaluation": True}, "bn-eval-batch-stats", 6),
+    ({"relu_in_backward": False}, "relu-backward-no-mask", 3.25),
+    ({"batch_statistics_in_evaluation": True}, "bn-eval-batch-stats", 5.75),
+    ({"shifts_scores": False, "log_first": False}, "softmax-overflow", 6.5),
+    ({"log_first": False}, "softmax-log-of-zero", 6.5),
+    ({"relu_passes_zero": True}, "relu-passes-at-zero", 6.5),
 ]
 
 

@@ -534,10 +534,18 @@ def only_dropout(model):
             module.train()
 
 
+def all_but_batch_norm(model):
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eval()
+
+
 MONTE_CARLO_MISTAKES = {
     "mc-single-pass": predict_with(only_dropout, repeat=True),
     "mc-dropout-off": predict_with(lambda model: model.eval()),
     "mc-batch-norm-in-training": predict_with(lambda model: model.train()),
+    "mc-others-in-training": predict_with(all_but_batch_norm),
     "mc-leaves-mode": predict_with(only_dropout, restore=False),
     "mc-changes-batch-norm": predict_with(lambda model: model.train()),
 }
