@@ -26,6 +26,9 @@ from autograder.submission import Unreadable
 DEATHS = 2
 """How many workers a submission may take with it before it is set aside."""
 
+CONNECT_SECONDS = 10
+"""How long to look for a scheduler."""
+
 _AHEAD = 4
 
 Key = TypeVar("Key")
@@ -68,7 +71,7 @@ def run(
                     "distributed.scheduler.allowed-failures": DEATHS - 1,
                     # Nothing waits at a worker, or a worker's death would be blamed on it too.
                     "distributed.scheduler.worker-saturation": 1.0,
-                    "distributed.comm.timeouts.connect": "10s",
+                    "distributed.comm.timeouts.connect": CONNECT_SECONDS,
                     "distributed.scheduler.http.routes": [],
                     "distributed.worker.http.routes": [],
                     # Memory is limited by the sandbox; a restart would cost a good submission.
