@@ -153,16 +153,16 @@ def _count(events: Mask) -> NDArray[Any]:
 def _count_draws(events: Mask, where: Mask) -> NDArray[Any]:
     """Count events in some places; where all along an axis share a fate, they are one event.
 
-    Whether elements may share a fate is not the question of the backward pass, and one draw that
+    Whether elements may share a fate is another question than how many survive, and one draw that
     is counted many times would be taken for a wrong rate whenever chance wants it.
     """
     found = events & where
-    if not (where & ~events).any():
+    if len(np.unique(events[where])) < 2:
         return _count(found[where])
     for axis in range(events.ndim):
-        some = found.any(axis, keepdims=True)
+        some = np.asarray(found.any(axis, keepdims=True))
         if not (some & where & ~found).any():
-            found, where = some, where.any(axis, keepdims=True)
+            found, where = some, np.asarray(where.any(axis, keepdims=True))
     return _count(found[where])
 
 
@@ -181,7 +181,7 @@ def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
     mask = survivors("out")
     if mask is None:
         return Randomness({"mask": everything, "redrawn": everything}, {})
-    counts = {KEPT: _count(mask[visible])}
+    counts = {KEPT: _count_draws(mask, visible)}
     if visible.all():
         counts |= {NEIGHBORS: _count(_pairs(np.moveaxis(mask, -1, 0))), ROWS: _count(_pairs(mask))}
     for name, law in (("again", CALLS), ("replay", REPLAY)):

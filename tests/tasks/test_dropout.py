@@ -417,6 +417,24 @@ def test_the_right_gradient_of_a_wrong_forward_pass_earns_half():
         assert evaluation.passed
 
 
+@pytest.mark.parametrize("mistake", ["dropout-shared-mask", "dropout-row-mask"])
+def test_elements_that_share_a_fate_cost_the_same_whatever_is_drawn(mistake):
+    """The forward pass loses the same points each time; the backward pass is right, and is told so.
+
+    Few draws decide about many elements then, so their share is far from `keep_prob` by chance.
+    """
+    functions = {
+        "dropout_forward": forward_with(**FORWARD_MISTAKES[mistake]),
+        "dropout_backward": lambda d_out, cache: d_out * cache[0] * cache[1],
+    }
+    forward = {grade("dropout_forward", functions, seed).points for seed in range(20)}
+    assert len(forward) == 1, forward
+    assert max(forward) < 7
+    for seed in range(40):
+        report = grade("dropout_backward", functions, seed)
+        assert report.passed, report
+
+
 # The laws.
 
 
