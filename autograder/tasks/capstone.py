@@ -469,6 +469,10 @@ def _draw_two_layer_net(rng: np.random.Generator) -> list[Case]:
         }
 
     plain = {**inputs(6, 5, 4, 3, 1.0), "weight_decay": 0.0}
+    one_row = inputs(1, 5, 6, 4, 0.3, training=False)
+    z = one_row["x"] @ one_row["params"]["W1"] + one_row["params"]["b1"]
+    # One unit is active at least: with none, nothing would be seen of most mistakes.
+    one_row["running"]["mean"][0] = z[0, 0] - np.sign(one_row["params"]["gamma"][0])
     large = _with_all_units_active(inputs(5, 4, 5, 3, 0.7, training=False))
     large["params"]["b2"] += rng.uniform(5e3, 9e3)
     apart = _with_all_units_active(inputs(5, 4, 5, 3, 0.7, training=False))
@@ -486,7 +490,7 @@ def _draw_two_layer_net(rng: np.random.Generator) -> list[Case]:
         Case("training with a small keep_prob", inputs(7, 5, 9, 4, float(rng.uniform(0.3, 0.45)))),
         Case("training without weight decay, keeping every unit", plain),
         Case("evaluation", inputs(6, 4, 5, 3, 0.7, training=False), "evaluation"),
-        Case("evaluation of one row", inputs(1, 5, 6, 4, 0.3, training=False), "evaluation"),
+        Case("evaluation of one row", one_row, "evaluation"),
         Case("scores in the thousands", large, "extremes"),
         Case("a row whose scores lie far above the others", apart, "extremes"),
         Case("a unit with γ = β = 0", zero, "extremes"),
