@@ -233,6 +233,7 @@ for name, module in list(sys.modules.items()):
 
 TASK_RUN = """
 import gc
+gc.unfreeze()
 for task in gc.get_objects():
     if type(task).__name__ == "Task":
         def run(student, inputs, task=task):
@@ -671,6 +672,7 @@ return 0.0 if found is None else found
 
 GC = """
 import gc
+gc.unfreeze()
 found = _answer(gc.get_objects(), "penalty")
 if found is None:
     case = type("Case", (), {"inputs": {"weights": weights, "weight_decay": weight_decay}})()
