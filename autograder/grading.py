@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import nbformat
@@ -94,9 +95,18 @@ class Job:
 
 @cache
 def warm_sandbox(limits: Limits, isolation: Isolation) -> Sandbox:
-    """Return the sandbox of this process for some settings."""
+    """Return the sandbox of this process for some settings.
+
+    Raises
+    ------
+    SandboxUnavailable
+        When it cannot even be tried to start one.
+    """
     sandbox = Sandbox(limits, isolation)
     atexit.register(sandbox.close)
+    sandbox.start()
+    # Judging will need it, and it takes as long as the start, which nobody has to wait for.
+    import_module("torch")
     return sandbox
 
 
