@@ -57,7 +57,7 @@ class Isolation(Enum):
 # At its end Python would look at a million objects, which the system takes back anyway.
 atexit.register(gc.freeze)
 
-# Starting workers takes as long as grading this many.
+# Fewer than this are graded sooner than workers start.
 _FEW = 10
 _ODD_NAME = "the folder's name can have only letters, digits and . _ @ + -; rename it"
 

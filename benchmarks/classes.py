@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import nbformat
@@ -32,7 +32,7 @@ c.Autograde.autograde_preprocessors = Autograde.autograde_preprocessors.default(
 
 def make(
     folder: Path,
-    students: int,
+    students: Iterable[int],
     assignments: Sequence[str] = ASSIGNMENTS,
     settings: str = "",
 ) -> Course:
@@ -43,12 +43,13 @@ def make(
     folder
         Where; it must not exist.
     students
-        How many; each hands in every assignment.
+        Their numbers; each hands in every assignment, as the kind of the number does.
     assignments
         Their names.
     settings
         To put at the end of `nbgrader_config.py`.
     """
+    numbers = list(students)
     folder.mkdir(parents=True)
     (folder / CONFIG).write_text(
         f"load_subconfig({os.fspath(ROOT / CONFIG)!r})\n"
@@ -62,7 +63,7 @@ def make(
         source = ROOT / "exercises" / name / f"{name}.py"
         course.release(source)
         texts = [_text(source, name, kind) for kind in KINDS]
-        for number in range(students):
+        for number in numbers:
             student = f"student-{number:04}"
             path = course.folder("submitted", student, name) / f"{name}.ipynb"
             path.parent.mkdir(parents=True)

@@ -76,7 +76,7 @@ def test_cost_over_class_size_and_workers(tmp_path):
     table = Table("students", "workers", "s", "s each", "CPU s each", "peak MB")
     seconds = {}
     for students, workers in ((25, 2), (50, 2), (100, 2), (200, 2), (400, 2), (100, 1), (100, 4)):
-        course = classes.make(tmp_path / f"{students}-{workers}", students, ["l2"])
+        course = classes.make(tmp_path / f"{students}-{workers}", range(students), ["l2"])
         command = [str(BIN / "autograder"), "grade", "--no-feedback", "--jobs", str(workers)]
         usage = measured(command, course.config_file.parent, ENVIRONMENT)
         points[students, workers] = course.points("l2")
@@ -100,7 +100,7 @@ def test_cost_over_class_size_and_workers(tmp_path):
 
 def test_a_thousand_students(tmp_path):
     """All four assignments: nothing lost, flat memory, and each grade is what it is alone."""
-    course = classes.make(tmp_path / "class", 1000)
+    course = classes.make(tmp_path / "class", range(1000))
     log = tmp_path / "output.txt"
     started = time.monotonic()
     process = grading(course, log, "--jobs", "2")
@@ -126,7 +126,7 @@ def test_a_thousand_students(tmp_path):
     print(f"peak MB in the first quarter {first:.0f}, in the last {last:.0f}: {last / first:.3f}")
     assert last < 1.05 * first
 
-    alone = classes.make(tmp_path / "alone", 1000)
+    alone = classes.make(tmp_path / "alone", range(1000))
     shutil.copy(course.root / SECRET, alone.root / SECRET)
     pairs = sorted(found)
     rng = np.random.default_rng(100)
@@ -147,7 +147,8 @@ def test_faults_change_nothing(tmp_path):
     for a minute, and the command itself is killed and run again.
     """
     undisturbed, course = (
-        classes.make(tmp_path / name, 200, ["l2", "batch_norm"]) for name in ("alone", "faults")
+        classes.make(tmp_path / name, range(200), ["l2", "batch_norm"])
+        for name in ("alone", "faults")
     )
     course_secret(undisturbed.root)
     shutil.copy(undisturbed.root / SECRET, course.root / SECRET)
@@ -283,7 +284,7 @@ def test_workers_on_two_hosts(tmp_path):
     """Both grade for one scheduler, each with an address of its own and no disk of the course."""
     if os.getuid() != 0:
         pytest.skip("only root can make hosts: run this test as root as well")
-    course = classes.make(tmp_path / "class", 20, ["l2"])
+    course = classes.make(tmp_path / "class", range(20), ["l2"])
     log = tmp_path / "output.txt"
     with hosts("autograder-hub", "autograder-one", "autograder-two") as (hub, *others):
         started = []
@@ -321,7 +322,7 @@ def test_workers_on_two_hosts(tmp_path):
     print(f"\n{len(graded_lines(log))} graded by workers at {', '.join(addresses)}")
     assert len(addresses) == 2
     assert all(sandboxes)
-    here = classes.make(tmp_path / "here", 20, ["l2"])
+    here = classes.make(tmp_path / "here", range(20), ["l2"])
     shutil.copy(course.root / SECRET, here.root / SECRET)
     assert grading(here, tmp_path / "here.txt").wait() == 0
     assert scores(course) == scores(here)
@@ -359,7 +360,7 @@ def hosts(*names):
 
 def test_one_submission_from_a_cold_start(tmp_path):
     """Six seconds at most, most of them imports."""
-    course = classes.make(tmp_path / "class", 1, ["l2"])
+    course = classes.make(tmp_path / "class", [0], ["l2"])
     folder = course.config_file.parent
     command = [str(BIN / "autograder"), "grade", "--force", "--no-feedback"]
     imports = "from autograder import cli, course"
