@@ -310,7 +310,7 @@ def test_workers_on_two_hosts(tmp_path):
             assert grading(course, log, *options, prefix=hub).wait() == 0, log.read_text()
             # What has graded has a sandbox that is still warm.
             sandboxes = [
-                sum("autograder.sandbox.inside" in child.cmdline() for child in descendants(worker))
+                any("autograder.sandbox.inside" in line for line in command_lines(worker))
                 for worker in started[1:]
             ]
         finally:
@@ -330,6 +330,16 @@ def test_workers_on_two_hosts(tmp_path):
 
 def descendants(process):
     return psutil.Process(process.pid).children(recursive=True)
+
+
+def command_lines(process):
+    """Return the command lines of all that a process has started and that lives."""
+    lines = []
+    for child in descendants(process):
+        # One that has ended is still there until its parent looks.
+        with contextlib.suppress(psutil.Error):
+            lines.append(child.cmdline())
+    return lines
 
 
 @contextlib.contextmanager
