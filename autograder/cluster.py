@@ -12,11 +12,12 @@ from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from itertools import islice
 from threading import Lock
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import dask
 from distributed import Client, Future, LocalCluster, Security, as_completed, get_worker
 from distributed.scheduler import KilledWorker
+from tornado.ioloop import IOLoop, PeriodicCallback
 
 from autograder.grading import Job, Outputs
 from autograder.results import result_name
@@ -30,6 +31,7 @@ CONNECT_SECONDS = 10
 """How long to look for a scheduler."""
 
 _AHEAD = 4
+_LOOK_MILLISECONDS = 2000
 
 Key = TypeVar("Key")
 
@@ -129,7 +131,9 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
             silence_logs=logging.CRITICAL,
             security=security,
         )
-        return Client(stack.enter_context(local), security=security)
+        client = Client(stack.enter_context(local), security=security)
+        _replace_lost(local, workers, stack)
+        return client
     try:
         client = Client(scheduler)
     except (OSError, ValueError) as error:
@@ -142,6 +146,28 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
             f"The scheduler at {scheduler} has no workers: start some with `dask worker`."
         )
     return client
+
+
+def _replace_lost(local: LocalCluster, workers: int, stack: ExitStack) -> None:
+    """Start new workers for those that died while they started, or were slow to come back.
+
+    Dask gives them up, and would wait for ever when there are no others.
+    """
+    loop = cast(IOLoop, local.loop)
+    dead_before: set[object] = set()
+
+    def look() -> None:
+        nonlocal dead_before
+        dead = {name for name, nanny in local.workers.items() if not nanny.is_alive()}
+        # One that died while it worked is started again by itself.
+        for name in dead & dead_before:
+            loop.add_callback(local.workers.pop(name).close)
+        dead_before = dead
+        local.scale(workers)
+
+    looking = PeriodicCallback(look, _LOOK_MILLISECONDS)
+    loop.add_callback(looking.start)
+    stack.callback(loop.add_callback, looking.stop)
 
 
 # A sandbox serves one submission at a time, a worker may have several threads.

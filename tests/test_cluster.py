@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import dask
 import psutil
 import pytest
 from distributed import LocalCluster
@@ -123,6 +124,18 @@ def test_what_kills_its_workers_is_set_aside_with_a_reason(results):
     assert aside["deadly"].startswith("2 grading processes died of it.")
     assert "nobody thought of this" in aside["faulty"]
     assert len(found) == 29 + len(ANSWERS) + 2
+
+
+def test_workers_that_are_slow_to_come_back_are_replaced(released):
+    """Dask gives up a worker that takes long to start after it died, and starts no other."""
+    jobs = []
+    for number in range(12):
+        job = replace(released.job("l2", "solved"), key=b"%d" % number)
+        jobs.append((number, Deadly(**vars(job)) if number < 2 else job))
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "500ms"}):
+        outcomes = {key: outcome for key, _, outcome in cluster.run(jobs, 2)}
+    assert {key for key, outcome in outcomes.items() if not_graded(outcome)} == {0, 1}
+    assert len(outcomes) == 12
 
 
 def not_graded(outcome):
