@@ -32,7 +32,6 @@ WARM = (
     "numpy",
     "torch",
     "matplotlib.pyplot",
-    "sklearn.datasets",
     "autograder.observe",
     "autograder.sandbox.pipe",
     "autograder.sandbox.shell",

@@ -26,7 +26,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 
 from autograder import check, hint
@@ -471,6 +470,8 @@ check(fold_batch_norm)
 # them it learns).
 
 # %% tags=["demonstration"]
+from sklearn.datasets import load_digits
+
 digits = load_digits()
 
 

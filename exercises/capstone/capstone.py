@@ -30,7 +30,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 
 from autograder import check, hint
@@ -333,6 +332,9 @@ check(train)
 
 
 # %% tags=["demonstration"]
+from sklearn.datasets import load_digits
+
+
 def noisy_digits(rng, n_train=300):
     """Return training digits, one label in five wrong, and test digits with true labels."""
     images, labels = load_digits(return_X_y=True)

@@ -26,7 +26,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 
 from autograder import check, hint
@@ -284,6 +283,8 @@ check(monte_carlo_predict)
 # error: it depends on p and on the architecture, and it need not shrink with more data.
 
 # %% tags=["demonstration"]
+from sklearn.datasets import load_digits
+
 torch.set_num_threads(1)  # Matrices this small are slower on several threads.
 digits = load_digits()
 pixels, targets = torch.tensor(digits.data / 16.0, dtype=torch.float32), torch.tensor(digits.target)
