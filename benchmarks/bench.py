@@ -146,7 +146,9 @@ def _check_same(rows: Sequence[Row], found: Sequence[Points]) -> None:
 
 
 def _show(rows: Sequence[Row], console: Console) -> None:
-    table = Table(Column("", no_wrap=True), "count", "s each", "CPU s each", "peak MB", "stock's s")
+    table = Table(
+        Column("", no_wrap=True), "count", "s each", "CPU s each", "peak MB", "against stock"
+    )
     for row in rows:
         table.add_row(
             row.name,
