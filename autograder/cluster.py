@@ -30,6 +30,9 @@ DEATHS = 2
 CONNECT_SECONDS = 10
 """How long to look for a scheduler."""
 
+START_SECONDS = 120
+"""How long to wait for the first worker on this machine."""
+
 _AHEAD = 4
 _LOOK_MILLISECONDS = 2000
 
@@ -123,7 +126,8 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
         # Others on this machine could have their code run by a cluster that asks for no key.
         security = Security.temporary()
         local = LocalCluster(
-            n_workers=workers,
+            # They come from `_keep`, because one that dies at its start would end all here.
+            n_workers=0,
             threads_per_worker=1,
             # Any free port, for pages that there are none of.
             dashboard_address="127.0.0.1:0",
@@ -132,7 +136,14 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
             security=security,
         )
         client = Client(stack.enter_context(local), security=security)
-        _replace_lost(local, workers, stack)
+        _keep(workers, local, stack)
+        try:
+            client.wait_for_workers(1, timeout=START_SECONDS)
+        except TimeoutError:
+            raise ClusterUnavailable(
+                f"No process that could grade was there after {START_SECONDS} seconds: see what "
+                "keeps this machine from starting any, or grade with --jobs 1."
+            ) from None
         return client
     try:
         client = Client(scheduler)
@@ -148,11 +159,14 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
     return client
 
 
-def _replace_lost(local: LocalCluster, workers: int, stack: ExitStack) -> None:
-    """Start new workers for those that died while they started, or were slow to come back.
+def _keep(workers: int, local: LocalCluster, stack: ExitStack) -> None:
+    """Have so many workers at all times.
 
-    Dask gives them up, and would wait for ever when there are no others.
+    Dask gives up those that die while they start or are slow to come back, and would wait for ever
+    when there are no others.
     """
+    # A failed start is tried again; nobody needs to read about it.
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     loop = cast(IOLoop, local.loop)
     dead_before: set[object] = set()
 
@@ -166,6 +180,7 @@ def _replace_lost(local: LocalCluster, workers: int, stack: ExitStack) -> None:
         local.scale(workers)
 
     looking = PeriodicCallback(look, _LOOK_MILLISECONDS)
+    loop.add_callback(look)
     loop.add_callback(looking.start)
     stack.callback(loop.add_callback, looking.stop)
 
