@@ -77,6 +77,8 @@ def run(
                     # Nothing waits at a worker, or a worker's death would be blamed on it too.
                     "distributed.scheduler.worker-saturation": 1.0,
                     "distributed.comm.timeouts.connect": CONNECT_SECONDS,
+                    # A log of tasks would keep the last thousand submissions in memory.
+                    "distributed.admin.low-level-log-length": 10,
                     "distributed.scheduler.http.routes": [],
                     "distributed.worker.http.routes": [],
                     # Memory is limited by the sandbox; a restart would cost a good submission.
