@@ -77,6 +77,8 @@ def run(
                     # Nothing waits at a worker, or a worker's death would be blamed on it too.
                     "distributed.scheduler.worker-saturation": 1.0,
                     "distributed.comm.timeouts.connect": CONNECT_SECONDS,
+                    # One that takes longer to start again would be closed as it begins to work.
+                    "distributed.deploy.lost-worker-timeout": "1h",
                     # A log of tasks would keep the last thousand submissions in memory.
                     "distributed.admin.low-level-log-length": 10,
                     "distributed.scheduler.http.routes": [],
@@ -164,8 +166,7 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
 def _keep(workers: int, local: LocalCluster, stack: ExitStack) -> None:
     """Have so many workers at all times.
 
-    Dask gives up those that die while they start or are slow to come back, and would wait for ever
-    when there are no others.
+    Dask gives up those that die while they start, and would wait for ever when there are no others.
     """
     # A failed start is tried again; nobody needs to read about it.
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
