@@ -31,7 +31,7 @@ from benchmarks.measure import cpu_so_far
 
 
 def main(folder: Path, sandbox: bool) -> None:
-    """Grade all submissions of a course twice and measure the second time."""
+    """Grade one submission of each assignment to warm up, then measure grading all."""
     warnings.simplefilter("ignore")
     for name in WARM:
         __import__(name)
