@@ -103,7 +103,7 @@ def _drop_root() -> None:
 def _serve_one_submission(
     descriptor: int, shell: Shell, owner: tuple[int, int], options: argparse.Namespace
 ) -> None:
-    """Isolate this fork, fork the process that serves, and wait for it to end."""
+    """Isolate this fork, then answer what comes over its connection."""
     status = 1
     try:
         _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
@@ -111,8 +111,6 @@ def _serve_one_submission(
             address_space = int(file.read().split()[0]) * resource.getpagesize()
         if not options.bare:
             _arrange_namespaces(owner, options.tmpfs, options.keep)
-        # The parent stays, because a PID namespace ends with its first process.
-        _fork_and_wait()
         os.setsid()
         _keep_only(descriptor)
         connection = socket.socket(fileno=descriptor)
@@ -131,24 +129,12 @@ def _serve_one_submission(
         os._exit(status)
 
 
-def _fork_and_wait() -> None:
-    """Fork; the parent waits for its child and exits, and only the child returns."""
-    pid = os.fork()
-    if pid == 0:
-        _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
-        return
-    _keep_only(None)
-    # Orphans of the student's code end up here as well.
-    while os.wait()[0] != pid:
-        pass
-    os._exit(0)
-
-
 def _fork_into_namespaces() -> int:
     """Fork like `os.fork`, the child as the first process of namespaces of its own.
 
-    `os.unshare` would leave the caller outside of its new PID namespace, and cost another fork:
-    each copies the page tables of all that is imported, which is most of what a session costs.
+    When the first process ends, the kernel ends all others of a PID namespace.  `os.unshare` would
+    leave the caller outside of it, and cost another fork: each copies the page tables of all that
+    is imported, which is most of what a session costs.
     """
     arguments = struct.pack("11Q", _NEW_NAMESPACES, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
     ctypes.pythonapi.PyOS_BeforeFork()
@@ -193,14 +179,13 @@ def _mount(
     _checked(_libc.mount(source, target, kind, ctypes.c_ulong(flags), options))
 
 
-def _keep_only(descriptor: int | None) -> None:
+def _keep_only(descriptor: int) -> None:
     """Close all files but one, standard input and output included."""
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    kept = 3 if descriptor is None else descriptor
-    os.closerange(3, kept)
-    os.closerange(kept + (descriptor is not None), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    os.closerange(3, descriptor)
+    os.closerange(descriptor + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _set_limits(limits: dict[str, int], address_space: int, bare: bool) -> None:
