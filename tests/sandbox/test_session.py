@@ -110,6 +110,7 @@ def test_the_same_seed_draws_the_same_numbers(sandbox):
         ("import os; os._exit(0)", "ended its process"),
         ("import ctypes; ctypes.string_at(0)", "ended its process"),
         ("import os; os.abort()", "ended its process"),
+        ("kept = []\nwhile True: kept.append(bytearray(b'x') * 2**24)", "0.5 GB"),
         (
             "import os\nfor _ in range(20):\n    if not os.fork(): break\n"
             "x = b'a' * 2**26\nimport time; time.sleep(60)",
@@ -145,8 +146,8 @@ def test_a_notebook_has_its_own_deadline(sandbox):
 @pytest.mark.parametrize(
     "source",
     [
-        "b'a' * 2**30",
-        "import mmap; m = mmap.mmap(-1, 2**30)",
+        "b'a' * 2**31",
+        "import mmap; m = mmap.mmap(-1, 2**31)",
         "import os; os.memfd_create('x')",
         "open('/tmp/x', 'wb').write(b'a' * 2**27)",
         "open('/dev/shm/x', 'wb').write(b'a' * 2**27)",
