@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from autograder.sandbox.shell import Shell
 
 WARM = (
-    "IPython",
-    "numpy",
+    "IPython.core.logger",
+    "numpy.random",
     "torch",
     "matplotlib.pyplot",
     "autograder.observe",
     "autograder.sandbox.pipe",
     "autograder.sandbox.shell",
 )
-"""What notebooks import, so that a fork need not."""
+"""What notebooks import, and what is imported at the first use, so that a fork need not."""
 
 NOBODY = 65534
 
