@@ -151,8 +151,11 @@ def peaks_by_submission(samples, progress, count, parts=16):
     """Return the most megabytes while each part of so many submissions was graded."""
     times, sizes = np.array(samples).T
     graded = np.interp(times, *np.array(progress).T)
+    # Workers are a few submissions ahead of what is recorded, in the next assignment at the end.
+    before_end = graded % (count / parts) < 0.9 * count / parts
     part = np.minimum(graded * parts // count, parts - 1)
-    return np.array([sizes[part == number].max() for number in range(parts)]) / 2**20
+    peaks = [sizes[before_end & (part == number)].max() for number in range(parts)]
+    return np.array(peaks) / 2**20
 
 
 def test_faults_change_nothing(tmp_path):
