@@ -190,10 +190,8 @@ def _keep_only(descriptor: int) -> None:
 
 def _set_limits(limits: dict[str, int], address_space: int, bare: bool) -> None:
     for name, value in {
-        # Address space is not memory, but bounds it, and what is there already is shared.  Twice
-        # the limit, so that the grader, who looks at memory now and then, ends the cell that
-        # passes it; a cell that was only refused more would leave none to the next.
-        "AS": address_space + 2 * limits["memory"],
+        # Address space is not memory, but bounds it, and what is there already is shared.
+        "AS": address_space + limits["memory"],
         "CPU": limits["cpu"],
         "FSIZE": limits["file_size"],
         # Outside of a user namespace it would count all that the user runs.

@@ -271,7 +271,11 @@ class Session:
 
         try:
             self._pipe.send(request, deadline, watch)
-            return read(*self._pipe.receive(deadline, watch))
+            reply = read(*self._pipe.receive(deadline, watch))
+            # What it has filled between two looks would be held against the next request.
+            if self._first_process_is_large():
+                watch()
+            return reply
         except TimeoutError:
             self.close()
             if deadline == latest:
@@ -290,6 +294,12 @@ class Session:
         except BaseException:
             self.close()
             raise
+
+    def _first_process_is_large(self) -> bool:
+        try:
+            return _resident(psutil.Process(self._pid)) > self._limits.memory
+        except psutil.Error:
+            return False
 
     def _processes(self) -> list[psutil.Process]:
         try:
