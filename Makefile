@@ -41,7 +41,7 @@ serve: $(BOOK) ## show the site on http://localhost:8000 (PORT=... for another p
 	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 notebooks: $(SETUP) ## make the students' notebooks from exercises/*/*.py again
-	@$(RUN) .venv/bin/python -m autograder.notebooks
+	@$(RUN) .venv/bin/python -m autograder.intake.exercise
 
 lint: $(SETUP) ## look for faults without running anything
 	@.venv/bin/ruff check .

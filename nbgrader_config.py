@@ -14,7 +14,7 @@ c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
 
 # Submissions are read as notebooks of ours with the student's answers in them; other files that
 # lie beside a submission are not looked at, since they could be links to anywhere.
-c.Autograde.exporter_class = "autograder.plugins.SubmissionExporter"
+c.Autograde.exporter_class = "autograder.course.plugins.SubmissionExporter"
 c.CourseDirectory.ignore = ["*"]
 
 # What student code may use; `autograder/plugins.py` lists the settings.
@@ -23,13 +23,13 @@ c.GradeSubmission.cell_seconds = 30
 # nbgrader's own list with the ends replaced: the first runs the code in a sandbox and judges what
 # comes out of it, the last makes sure that nothing a student wrote is live.
 c.Autograde.autograde_preprocessors = [
-    "autograder.plugins.GradeSubmission",
+    "autograder.course.plugins.GradeSubmission",
     "nbgrader.preprocessors.IgnorePattern",
     "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
-    "autograder.harmless.Harmless",
+    "autograder.course.sanitize.SanitizeNotebook",
 ]
 
 # What nbgrader repairs and checks in a submission at first is so by construction: all but the
@@ -37,11 +37,11 @@ c.Autograde.autograde_preprocessors = [
 c.Autograde.sanitize_preprocessors = []
 
 # Feedback is one file that runs nothing and asks no other host.
-c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
+c.GenerateFeedback.exporter_class = "autograder.course.feedback.FeedbackExporter"
 
 # Archives that students hand in are a stranger's files as well.
-c.ZipCollectApp.extractor_plugin = "autograder.collect.SafeExtractor"
-c.ZipCollectApp.collector_plugin = "autograder.collect.PlainNames"
+c.ZipCollectApp.extractor_plugin = "autograder.intake.archives.SafeExtractor"
+c.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector"
 
 # How `nbgrader zip_collect` reads the names of downloaded files: STUDENT_NAME.ipynb, with
 # anything a learning platform puts between the two or behind them (ann_4711_l2-1.ipynb).

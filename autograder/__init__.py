@@ -1,8 +1,8 @@
 """Checks and grades the exercises of the course, names the mistake and gives hints."""
 
-from autograder.check import check, grade
-from autograder.hint import hint
-from autograder.report import Finding, Report
+from autograder.judging.check import check, grade
+from autograder.judging.hint import hint
+from autograder.judging.report import Finding, Report
 from autograder.tasks import tasks
 
 __all__ = ["Finding", "Report", "check", "grade", "hint", "tasks"]

@@ -31,9 +31,9 @@ except ImportError as error:
     raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
 
 if TYPE_CHECKING:
-    from autograder.course import Course, Result
+    from autograder.course.course import Course, Result
 
-# autograder.course brings nbgrader, which takes seconds; --help and wrong usage do without.
+# autograder.course.course brings nbgrader, which takes seconds; --help and wrong usage do without.
 
 app = typer.Typer(
     name="autograder",
@@ -162,8 +162,8 @@ def release(course: Course, names: Sequence[str] | None = None) -> None:
     CourseError
         When one of them cannot be released.
     """
-    from autograder.course import CourseError
-    from autograder.notebooks import sources
+    from autograder.course.course import CourseError
+    from autograder.intake.exercise import sources
 
     found = {path.stem: path for path in sources(course.exercises)}
     _check_names(names, found, f"{course.exercises} has")
@@ -199,8 +199,8 @@ def grade(
     scheduler
         The address of a Dask scheduler whose workers run them instead.
     """
-    from autograder.collect import PLAIN_NAME
-    from autograder.course import LOG, CourseError, Result
+    from autograder.course.course import LOG, CourseError, Result
+    from autograder.intake.archives import PLAIN_NAME
 
     released = course.released()
     if not released:
@@ -251,7 +251,7 @@ def export(course: Course, names: Sequence[str] | None = None, to: Path | None =
     """Write the grades as nbgrader's CSV; return the file."""
     from nbgrader.plugins import CsvExportPlugin
 
-    from autograder.course import CourseError
+    from autograder.course.course import CourseError
 
     released = course.released()
     if not released:
@@ -278,7 +278,7 @@ def _graded(
     """Grade submissions and yield what became of them as they are done."""
     missing = [pair for pair in todo if not course.has_result(*pair)]
     if scheduler is None and missing:
-        course.check_place()
+        course.check_course_hidden()
         if jobs < 2 or len(missing) < _FEW:
             course.check_sandbox()
             missing = []
@@ -289,19 +289,19 @@ def _graded(
     if not missing:
         return
     # Imported here because it takes a second and few submissions do without.
-    from autograder import cluster
-    from autograder.course import CourseError
-    from autograder.sandbox import SandboxUnavailable
+    from autograder.course.course import CourseError
+    from autograder.grading import cluster
+    from autograder.sandbox import SandboxUnavailableError
 
     work = ((pair, course.job(*pair)) for pair in missing)
     try:
         for pair, job, outcome in cluster.run(work, jobs, scheduler):
-            if isinstance(outcome, cluster.SetAside):
+            if isinstance(outcome, cluster.SetAsideError):
                 yield course.set_aside(*pair, str(outcome))
             else:
                 course.keep_result(job, outcome)
                 yield course.grade(*pair, feedback)
-    except (cluster.ClusterUnavailable, SandboxUnavailable) as error:
+    except (cluster.ClusterUnavailableError, SandboxUnavailableError) as error:
         raise CourseError(str(error)) from None
 
 
@@ -358,7 +358,7 @@ def _course() -> Iterator[Course]:
     try:
         from sqlalchemy.exc import OperationalError
 
-        from autograder.course import Course, CourseError
+        from autograder.course.course import Course, CourseError
     except ImportError as error:
         raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
     ignore_third_party_warnings()
@@ -384,7 +384,7 @@ def ignore_third_party_warnings() -> None:
 
 
 def _check_names(names: Sequence[str] | None, known: Iterable[str], where: str) -> None:
-    from autograder.course import CourseError
+    from autograder.course.course import CourseError
 
     for name in names or ():
         if name not in known:

@@ -15,9 +15,10 @@ from pathlib import Path
 from nbformat import NotebookNode
 from rich.table import Table
 
-from autograder import cli, notebooks
-from autograder.course import CONFIG, Course, CourseError
-from autograder.sandbox import Sandbox, SandboxUnavailable
+from autograder import cli
+from autograder.course.course import CONFIG, Course, CourseError
+from autograder.intake import exercise as notebooks
+from autograder.sandbox import Sandbox, SandboxUnavailableError
 from autograder.tasks import ASSIGNMENTS
 
 _STUB = "raise NotImplementedError()"
@@ -302,7 +303,7 @@ def sandbox_or_none() -> str | None:
     try:
         with Sandbox() as sandbox:
             sandbox.check()
-    except SandboxUnavailable as error:
+    except SandboxUnavailableError as error:
         cli.errors.print(f"{error}\n", markup=False)
         cli.errors.print(
             "The sample class, and only it, is graded WITHOUT A SANDBOX now.", style="bold red"

@@ -1,14 +1,14 @@
-"""What a task is, and what passes between the student's side and the judge's side.
+"""What an assignment and a task are: declarations, and nothing that runs them.
 
-A `Task` is the one declaration from which the check in the notebook, the grade, the points and
-the test of the grader come.  Its reference is a few lines of torch in float64; a misconception
-is the same lines with one step replaced.
+A `Task` is the one declaration behind the check in the notebook, the grade, the points, the box of
+common mistakes in the chapter and the test of the grader itself.  Its reference is a few lines of
+torch in float64; a misconception is the same lines with one or more steps replaced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,65 @@ from numpy.typing import NDArray
 
 Inputs = Mapping[str, Any]
 Outputs = dict[str, NDArray[Any]]
+Functions = Mapping[str, Callable[..., Any]]
+"""A student's functions and classes by name."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One notebook, and the chapter it belongs to.
+
+    Attributes
+    ----------
+    name
+        Of the folder, the notebook and the assignment in the gradebook: "batch_norm".
+    title
+        The title of its chapter.
+    page
+        The page of its chapter, below the root of the book and without a suffix: "book/dropout".
+    number
+        Its place in the course.
+    """
+
+    name: str
+    title: str
+    page: str
+    number: int
+
+    def section(self, label: str, heading: str) -> Section:
+        """Return a place in the chapter; `label` is what follows the name of the page in it."""
+        page = self.page.rpartition("/")[2].replace("_", "-")
+        return Section(self.page, self.title, f"{page}-{label}", heading)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A place in the book.
+
+    Attributes
+    ----------
+    page
+        Its page, as in `Assignment.page`.
+    chapter
+        The title of the page.
+    label
+        The target of links to it, as in "dropout-mask".
+    heading
+        Its heading, or the words in bold type that it begins with.
+    """
+
+    page: str
+    chapter: str
+    label: str
+    heading: str
+
+    @property
+    def path(self) -> str:
+        """Where it is on the built site, below its root."""
+        return f"{self.page}.html#{self.label}"
+
+    def __str__(self) -> str:
+        return f"“{self.heading}” in the chapter “{self.chapter}”"
 
 
 @dataclass(frozen=True)
@@ -25,17 +84,17 @@ class Case:
     Attributes
     ----------
     name
-        What is special about it, in words a student reads: "two rows only".
+        What is special about it, in words that a student reads: "two rows only".
     inputs
         Plain data for `Task.run` and `Task.reference`: arrays, numbers, seeds, and lists or
         dicts of these.
-    mode
-        Which aspects look at it, see `Aspect.modes`.
+    group
+        Cases of one group are judged by the same aspects, see `Aspect.groups`.
     """
 
     name: str
     inputs: Inputs
-    mode: str = "training"
+    group: str = "training"
 
 
 @dataclass(frozen=True)
@@ -60,20 +119,33 @@ class Probability:
 Expected = NDArray[Any] | Scaled | Probability
 
 
+def array_of(expected: Expected) -> NDArray[Any]:
+    """Return the numbers of an expected array.
+
+    Raises
+    ------
+    TypeError
+        When a probability is expected, which has no array.
+    """
+    if isinstance(expected, Probability):
+        raise TypeError("A probability is compared with counts, not with an array.")
+    return expected.value if isinstance(expected, Scaled) else expected
+
+
 @dataclass(frozen=True)
-class Randomness:
-    """What a random answer says about its own draws.
+class ObservedDraws:
+    """What a random answer reveals about its own draws.
 
     Attributes
     ----------
-    given
-        Added to the inputs of the reference: the mask the student's code drew, for instance.
-    outputs
-        Counts to be compared with a `Probability`.
+    draws
+        Added to the inputs of the reference: the mask that the student's code drew, for instance.
+    counts
+        Events and trials by name, each to be compared with a `Probability`.
     """
 
-    given: dict[str, Any]
-    outputs: Outputs
+    draws: dict[str, Any]
+    counts: Outputs
 
 
 @dataclass(frozen=True)
@@ -87,52 +159,23 @@ class Aspect:
     points
         A multiple of a quarter, so that sums are exact.
     outputs
-        The outputs it judges; all of them must agree with the reference.
-    modes
-        Only in cases with one of these modes; empty means all cases.
+        The outputs that it judges; all of them must agree with the reference.
+    groups
+        Only cases of these groups count; empty means all cases.
     """
 
     name: str
     points: float
     outputs: tuple[str, ...]
-    modes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def covers(self, case: Case) -> bool:
         """Say whether this aspect looks at `case`."""
-        return not self.modes or case.mode in self.modes
+        return not self.groups or case.group in self.groups
 
 
-@dataclass(frozen=True)
-class Section:
-    """A place in the book.
-
-    Attributes
-    ----------
-    page
-        Its page without a suffix, below the root of the book: "book/dropout".
-    chapter
-        The title of the page.
-    label
-        What links to it name, as in "dropout-mask".
-    heading
-        Its heading, or the words in bold type that it begins with.
-    """
-
-    page: str
-    chapter: str
-    label: str
-    heading: str
-
-    @property
-    def path(self) -> str:
-        """Where it is on the built site, below its root."""
-        return f"{self.page}.html#{self.label}"
-
-    def __str__(self) -> str:
-        return f"“{self.heading}” in the chapter “{self.chapter}”"
-
-
-@dataclass(frozen=True)
+# Compared by identity: two tasks may declare a mistake of the same name in other words.
+@dataclass(frozen=True, eq=False)
 class Misconception:
     """A known wrong answer.
 
@@ -144,18 +187,14 @@ class Misconception:
         Two or three sentences for the student: what the code computes and why it is wrong.
     section
         What to read.
-    departure
-        The steps of the reference that it replaces, by name.
+    replaces
+        The steps of the reference that it replaces, by name, and what stands in their place.
     """
 
     id: str
     explanation: str
     section: Section
-    departure: Mapping[str, Any]
-
-
-LEAVES_ARGUMENTS = "leaves its arguments as they are"
-"""What is required of every answer in NumPy; `Observations.mutated` says who does not."""
+    replaces: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -189,9 +228,11 @@ class Task:
     Attributes
     ----------
     name
-        The function or class the student writes.
+        The function or class that the student writes.
     assignment
         The notebook it belongs to.
+    number
+        The number in its heading in the notebook; a forward and a backward pass may share one.
     aspects
         What earns points.
     draw
@@ -201,9 +242,11 @@ class Task:
     reference
         `reference(inputs, **steps)`: what is expected, by output name.  The keyword arguments
         are its steps, each right by default.
+    section
+        What to read before it.
     misconceptions
-        Known wrong answers, as departures from the reference.
-    companions
+        Known wrong answers, as replaced steps of the reference.
+    depends_on
         Other functions of the student that `run` calls.
     framework
         "numpy" tasks return float64 arrays and numbers, "torch" tasks tensors.
@@ -213,139 +256,48 @@ class Task:
         This package is never allowed.
     requirements
         What can cost points but not earn them.
-    randomness
-        For tasks that draw random numbers: what the answer says about its own draws.
-    described
-        `described(name, got, expected)`: says in words how an output of the right shape differs,
+    read_draws
+        For tasks that draw random numbers: reads the draws off the answer itself.
+    describe
+        `describe(name, got, expected)`: says in words how an output of the right shape differs,
         where its numbers alone would tell a student nothing.
     simulate
         `simulate(inputs, rng, **steps)`: for tasks that draw random numbers, the outputs of a
         program with these steps.  So a known mistake can be tried without code that makes it.
-    forward
+    forward_task
         For a backward pass, the task of the forward pass whose mistakes are carried forward.
-    section
-        What to read before it.
     hints
-        Three to five, from what to ask yourself to nearly the answer and never the answer.
+        Three to five, from a question to ask yourself to nearly the answer, never the answer.
     tolerance
         Largest accepted error relative to the scale of an output.
     """
 
     name: str
-    assignment: str
+    assignment: Assignment
+    number: int
     aspects: tuple[Aspect, ...]
     draw: Callable[[np.random.Generator], list[Case]]
     run: Callable[[Functions, Inputs], dict[str, Any]]
     reference: Callable[..., dict[str, Expected]]
+    section: Section
     misconceptions: tuple[Misconception, ...] = ()
-    companions: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
     framework: Literal["numpy", "torch"] = "numpy"
     forbidden: tuple[str, ...] = ("torch",)
     requirements: tuple[Requirement, ...] = ()
-    randomness: Callable[[Inputs, Outputs], Randomness] | None = None
-    described: Callable[[str, NDArray[Any], NDArray[Any]], str] | None = None
+    read_draws: Callable[[Inputs, Outputs], ObservedDraws] | None = None
+    describe: Callable[[str, NDArray[Any], NDArray[Any]], str] | None = None
     simulate: Callable[..., Outputs] | None = None
-    forward: Task | None = None
-    section: Section | None = None
+    forward_task: Task | None = None
     hints: tuple[str, ...] = ()
     tolerance: float = 1e-7
-
-    @property
-    def page(self) -> str:
-        """The page of the book, as in `Section.page`, that lists the mistakes of this task."""
-        return "book/practice" if self.assignment == "capstone" else f"book/{self.assignment}"
 
     @property
     def max_points(self) -> float:
         """The sum of the points of all aspects."""
         return sum(aspect.points for aspect in self.aspects)
 
-
-@dataclass(frozen=True)
-class Observation:
-    """What the student's functions did in one case.
-
-    Attributes
-    ----------
-    outputs
-        Arrays by name; not yet checked for shape, dtype or values.
-    problems
-        Why an output is missing, by output name; the key "" speaks of the whole case.
-    """
-
-    outputs: Outputs
-    problems: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Observations:
-    """What the student's functions did in all cases of a task.
-
-    Attributes
-    ----------
-    cases
-        One observation for each case, in order.
-    mutated
-        Names of arguments that were changed in place.
-    broken
-        Ids of the requirements that do not hold.
-    printed
-        What the student's code printed, cut off.
-    """
-
-    cases: tuple[Observation, ...]
-    mutated: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
-    printed: str = ""
-
-
-class NotObserved(Exception):
-    """The student's functions gave nothing that could be compared; the message says why."""
-
-
-class Functions(Mapping[str, Callable[..., Any]]):
-    """The student's functions by name; asking for one that is missing says what to do."""
-
-    def __init__(self, functions: Mapping[str, Any]) -> None:
-        self._functions = functions
-
-    def __getitem__(self, name: str) -> Callable[..., Any]:
-        function: Callable[..., Any] | None = self._functions.get(name)
-        if not callable(function):
-            raise NotObserved(f"`{name}` is not defined. Run the cell that defines it first.")
-        return function
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._functions)
-
-    def __len__(self) -> int:
-        return len(self._functions)
-
-
-def unpack(function: str, value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
-    """Take apart what a function returned.
-
-    Parameters
-    ----------
-    function
-        The function's name, for the message.
-    value
-        What it returned.
-    names
-        The names of the values that it should have returned, two or more.
-
-    Raises
-    ------
-    NotObserved
-        When `value` is not a tuple or list of that many values.
-    """
-    wanted = f"`{function}` should return {len(names)} values: {', '.join(names)}."
-    if value is None:
-        raise NotObserved(f"`{function}` returned None; is its `return` missing? {wanted}")
-    if not isinstance(value, tuple | list):
-        raise NotObserved(f"`{function}` returned a single {type(value).__name__}. {wanted}")
-    if len(value) != len(names):
-        raise NotObserved(
-            f"`{function}` returned {len(value)} value{'' if len(value) == 1 else 's'}. {wanted}"
-        )
-    return tuple(value)
+    def place_of(self, mistake: str) -> Section:
+        """Return where the chapter lists a mistake or a broken requirement of this task."""
+        page, title = self.assignment.page, self.assignment.title
+        return Section(page, title, f"mistake-{self.name}-{mistake}", mistake)

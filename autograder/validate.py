@@ -23,19 +23,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from autograder.compare import agrees
-from autograder.judge import judge
-from autograder.observe import observe
-from autograder.report import Report
-from autograder.task import (
-    Case,
-    Observation,
-    Observations,
-    Outputs,
-    Probability,
-    Scaled,
-    Task,
-)
+from autograder.judging.compare import agrees
+from autograder.judging.judge import judge
+from autograder.judging.observe import observe
+from autograder.judging.observed import CaseResult, TaskResult
+from autograder.judging.report import Report
+from autograder.task import Case, Outputs, Probability, Scaled, Task
 from autograder.tasks import tasks
 
 SEEDS = 5
@@ -97,7 +90,7 @@ def validate(task: Task, seeds: Sequence[int]) -> Validation:
         if untouched.points:
             found.failures.append(f"seed {seed}: the exercise as it is earns {untouched.points:g}.")
         for one in task.misconceptions:
-            report = judge(task, cases, as_observed(task, cases, one.departure, seed))
+            report = judge(task, cases, as_observed(task, cases, one.replaces, seed))
             names = named(report)
             found.named.update((one.id, name) for name in names)
             if names != {one.id}:
@@ -111,30 +104,30 @@ def validate(task: Task, seeds: Sequence[int]) -> Validation:
 
 
 def as_observed(
-    task: Task, cases: Sequence[Case], departure: Mapping[str, Any], seed: int
-) -> Observations:
-    """Return what a program would give that computes exactly the reference with a departure.
+    task: Task, cases: Sequence[Case], replaces: Mapping[str, Any], seed: int
+) -> TaskResult:
+    """Return what a program would give that computes exactly the reference with a replaces.
 
     Parameters
     ----------
     task, cases
         What is asked.
-    departure
+    replaces
         Steps of the reference that are replaced.
     seed
         For programs that draw random numbers.
     """
     rng = np.random.default_rng(seed)
-    return Observations(tuple(Observation(_outputs(task, case, departure, rng)) for case in cases))
+    return TaskResult(tuple(CaseResult(_outputs(task, case, replaces, rng)) for case in cases))
 
 
 def _outputs(
-    task: Task, case: Case, departure: Mapping[str, Any], rng: np.random.Generator
+    task: Task, case: Case, replaces: Mapping[str, Any], rng: np.random.Generator
 ) -> Outputs:
     if task.simulate is not None:
-        return task.simulate(case.inputs, rng, **departure)
+        return task.simulate(case.inputs, rng, **replaces)
     outputs = {}
-    for name, expected in task.reference(case.inputs, **departure).items():
+    for name, expected in task.reference(case.inputs, **replaces).items():
         value = expected.value if isinstance(expected, Scaled) else expected
         assert isinstance(value, np.ndarray)
         outputs[name] = value
@@ -150,19 +143,19 @@ def _untouched(task: Task) -> dict[str, Any]:
     def not_written(*arguments: object, **options: object) -> None:
         raise NotImplementedError
 
-    return dict.fromkeys([task.name, *task.companions], not_written)
+    return dict.fromkeys([task.name, *task.depends_on], not_written)
 
 
 def _not_told_apart(task: Task, seed: int) -> Iterator[str]:
     """Yield pairs of mistakes, of the task and of its forward pass, that no case tells apart."""
-    if task.randomness is not None:
+    if task.read_draws is not None:
         # Their outputs are random; the names in `validate` tell whether they can be told apart.
         return
     cases = task.draw(np.random.default_rng(seed))
-    carried = task.forward.misconceptions if task.forward else ()
+    carried = task.forward_task.misconceptions if task.forward_task else ()
     pairs = [*combinations(task.misconceptions, 2), *product(task.misconceptions, carried)]
     expected = {
-        id(one): [task.reference(case.inputs, **one.departure) for case in cases]
+        id(one): [task.reference(case.inputs, **one.replaces) for case in cases]
         for one in (*task.misconceptions, *carried)
     }
     for one, other in pairs:
@@ -190,7 +183,7 @@ def _alike(here: Mapping[str, Any], there: Mapping[str, Any], tolerance: float) 
 def site_is_current(root: Path) -> bool:
     """Say whether there is a built site that is newer than what findings and hints point to."""
     sources = [*(root / "book").glob("*.md"), *Path(__file__).parent.glob("tasks/*.py")]
-    pages = [root / "_build" / "html" / f"{task.page}.html" for task in tasks.values()]
+    pages = [root / "_build" / "html" / f"{task.assignment.page}.html" for task in tasks.values()]
     return all(page.is_file() for page in pages) and (
         min(page.stat().st_mtime for page in pages) > max(path.stat().st_mtime for path in sources)
     )
@@ -220,12 +213,12 @@ def missing_places(root: Path) -> Iterator[str]:
                 yield f"{section.page}.md is not the chapter {section.chapter!r}."
             if built and f'id="{section.label}"' not in pages[section.page]:
                 yield f"{section.path} is not on the site."
-        if not re.search(rf"^```{{common-mistakes}}.*\b{task.name}\b", sources[task.page], re.M):
-            yield f"{task.page}.md has no common mistakes of {task.name}."
+        if not re.search(rf"^```{{common-mistakes}}.*\b{task.name}\b", sources[task.assignment.page], re.M):
+            yield f"{task.assignment.page}.md has no common mistakes of {task.name}."
         ids = [one.id for one in task.misconceptions] + [one.id for one in task.requirements]
         for place in (f"mistake-{task.name}-{one}" for one in ids):
-            if built and f'id="{place}"' not in pages[task.page]:
-                yield f"{task.page}.html#{place} is not on the site."
+            if built and f'id="{place}"' not in pages[task.assignment.page]:
+                yield f"{task.assignment.page}.html#{place} is not on the site."
 
 
 def validate_all(seeds: int = SEEDS) -> list[Validation]:

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from autograder import cli
-from autograder.course import Course
+from autograder.course.course import Course
 from benchmarks import classes
 from benchmarks.measure import Usage, counts_all, measured
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import demo, notebooks
-from autograder.course import CONFIG, Course
+from autograder import demo
+from autograder.course.course import CONFIG, Course
+from autograder.intake import exercise as notebooks
 from autograder.tasks import ASSIGNMENTS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,13 +19,13 @@ from types import ModuleType
 import numpy as np
 from nbformat import NotebookNode
 
-from autograder import notebooks
-from autograder.course import Course
-from autograder.forbidden import forbidden_use
-from autograder.grading import Job, _number
-from autograder.judge import judge
-from autograder.observe import observe
-from autograder.sandbox.inside import WARM
+from autograder.course.course import Course
+from autograder.grading.notebook import Job, _number
+from autograder.intake import exercise as notebooks
+from autograder.judging.forbidden import forbidden_use
+from autograder.judging.judge import judge
+from autograder.judging.observe import observe
+from autograder.sandbox.inside import PRELOAD
 from autograder.tasks import tasks
 from benchmarks.measure import cpu_so_far
 
@@ -33,7 +33,7 @@ from benchmarks.measure import cpu_so_far
 def main(folder: Path, sandbox: bool) -> None:
     """Grade one submission of each assignment to warm up, then measure grading all."""
     warnings.simplefilter("ignore")
-    for name in WARM:
+    for name in PRELOAD:
         __import__(name)
     course = Course.nearest(folder)
     jobs = {

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from autograder.course import CONFIG, Course
-from autograder.notebooks import (
+from autograder.course.course import CONFIG, Course
+from autograder.intake.exercise import (
     is_answer,
     solution_notebook,
     source_notebook,

@@ -11,7 +11,7 @@ from solutions import solution
 
 import autograder
 from autograder import check, grade, tasks
-from autograder.check import PUBLIC_SEED
+from autograder.judging.check import PUBLIC_SEED
 
 
 def test_the_public_names_are_these():

@@ -94,7 +94,7 @@ def test_without_the_extra_it_says_what_to_install():
 
 def test_release_makes_what_the_committed_notebooks_are(course):
     """The release is the student's notebook to the byte, and is left alone the second time."""
-    from autograder.notebooks import source_notebook, student_notebook, write
+    from autograder.intake.exercise import source_notebook, student_notebook, write
 
     assert run("release") == (0, "l2: released\n")
     released = course.folder("release", ".", "l2") / "l2.ipynb"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from autograder.clues import Comparison, clues
-from autograder.compare import agrees
+from autograder.judging.clues import Comparison, clues
+from autograder.judging.compare import agrees
 from autograder.task import Case
 
 RNG = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_no_clue_is_better_than_a_wrong_one():
 
 
 def test_only_one_wrong_output_is_told():
-    """Its companions are right."""
+    """Its depends_on are right."""
     a = CASES[0].inputs["x"]
     both = [
         Comparison("d_gamma", CASES[0], a, a, True),

@@ -17,8 +17,9 @@ from distributed import Client, LocalCluster
 from sample import answered, exercise, hand_in, make_course
 from typer.testing import CliRunner
 
-from autograder import cli, cluster
-from autograder.grading import Job
+from autograder import cli
+from autograder.grading import cluster
+from autograder.grading.notebook import Job
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Object of type"),
@@ -152,7 +153,7 @@ def wait_until(condition):
 
 
 def not_graded(outcome):
-    return isinstance(outcome, cluster.SetAside)
+    return isinstance(outcome, cluster.SetAsideError)
 
 
 def test_jobs_are_asked_for_as_workers_become_free(results):

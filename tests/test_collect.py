@@ -16,8 +16,8 @@ from nbgrader.apps import ZipCollectApp
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from autograder import collect
-from autograder.collect import ArchiveError, PlainNames, SafeExtractor, extract
+from autograder.intake import archives as collect
+from autograder.intake.archives import ArchiveError, SafeExtractor, SafeNameCollector, extract
 
 GOOD = {"ann_l2.ipynb": b"ann's", "folder/bob_l2.ipynb": b"bob's"}
 
@@ -402,7 +402,7 @@ def test_names_that_mean_nothing_are_skipped():
 
 def collected(names):
     pattern = r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?(?P<file_id>l2|dropout)(?:-\d+)?\.ipynb$"
-    plugin = PlainNames(named_regexp=pattern, log=logging.getLogger("collect"))
+    plugin = SafeNameCollector(named_regexp=pattern, log=logging.getLogger("collect"))
     return [plugin.collect(name) for name in names]
 
 
@@ -423,8 +423,8 @@ def test_zip_collect_goes_on_after_bad_archives(tmp_path, caplog):
     config = Config()
     config.CourseDirectory.root = str(tmp_path)
     config.CourseDirectory.assignment_id = "l2"
-    config.ZipCollectApp.extractor_plugin = "autograder.collect.SafeExtractor"
-    config.ZipCollectApp.collector_plugin = "autograder.collect.PlainNames"
+    config.ZipCollectApp.extractor_plugin = "autograder.intake.archives.SafeExtractor"
+    config.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector"
     config.FileNameCollectorPlugin.named_regexp = (
         r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?(?P<file_id>l2)(?:-\d+)?\.ipynb$"
     )

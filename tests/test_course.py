@@ -13,7 +13,8 @@ import pytest
 from nbgrader.validator import Validator
 from sample import answered, exercise, hand_in, make_course
 
-from autograder import cli, notebooks
+from autograder import cli
+from autograder.intake import exercise as notebooks
 
 # nbgrader's own use of SQLAlchemy.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from sample import ROOT
 
-from autograder import cli, demo, grade, notebooks, tasks
-from autograder.course import CONFIG
+from autograder import cli, demo, grade, tasks
+from autograder.course.course import CONFIG
+from autograder.intake import exercise as notebooks
 from autograder.tasks import ASSIGNMENTS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")

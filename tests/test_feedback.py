@@ -20,9 +20,9 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from traitlets.config.loader import Config, PyFileConfigLoader
 
-from autograder.feedback import FeedbackExporter, mathml
-from autograder.harmless import harmless
-from autograder.report import Finding, Report
+from autograder.course.feedback import FeedbackExporter, mathml
+from autograder.course.sanitize import harmless
+from autograder.judging.report import Finding, Report
 
 # nbgrader's own use of SQLAlchemy.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
@@ -184,7 +184,7 @@ def graded_notebook():
             "widgets": {"application/vnd.jupyter.widget-state+json": {}},
         },
     )
-    harmless(notebook)
+    sanitize(notebook)
     return notebook
 
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solutions import EXERCISES
 
-from autograder import notebooks, tasks
-from autograder.forbidden import forbidden_use
+from autograder import tasks
+from autograder.intake import exercise as notebooks
+from autograder.judging.forbidden import forbidden_use
 from autograder.tasks import ASSIGNMENTS
 
 PENALTY = "def l2_penalty(weights, weight_decay):\n    "

@@ -8,7 +8,7 @@ import pytest
 from sample import answered, exercise, hand_in, make_course
 
 from autograder import cli
-from autograder.gradebook import one_transaction
+from autograder.course.gradebook import one_transaction
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 

@@ -8,7 +8,10 @@ import nbformat
 import pytest
 from sample import answered, exercise, make_course
 
-from autograder import demo, grading, notebooks, submission
+from autograder import demo
+from autograder.grading import notebook as grading
+from autograder.intake import exercise as notebooks
+from autograder.intake import submission
 from autograder.sandbox import Limits, Sandbox
 
 PENALTY = "0.5 * weight_decay * sum((weight**2).sum() for weight in weights)"

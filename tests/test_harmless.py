@@ -22,7 +22,7 @@ from nbformat.v4 import (
 )
 from PIL import Image
 
-from autograder.harmless import (
+from autograder.course.sanitize import (
     MAX_OUTPUTS,
     MAX_PIXELS,
     MAX_SOURCE,
@@ -39,7 +39,7 @@ ANSWER = {"grade": False, "solution": True, "grade_id": "f", "locked": False}
 def after(*cells, **metadata):
     """Return the cells as they are when the notebook has been made harmless."""
     notebook = new_notebook(cells=list(cells), metadata=metadata)
-    harmless(notebook)
+    sanitize(notebook)
     nbformat.validate(notebook)
     return notebook.cells
 
@@ -112,7 +112,7 @@ def test_cells_without_id_are_not_trusted():
     """A cell that nothing says is the course's own counts as the student's."""
     notebook = new_notebook(cells=[new_markdown_cell("<b>x</b>")])
     del notebook.cells[0]["id"]
-    harmless(notebook)
+    sanitize(notebook)
     assert on_page(notebook.cells[0]) == "<b>x</b>"
 
 
@@ -128,7 +128,7 @@ def test_attachments_and_metadata_are_dropped():
     cell = new_markdown_cell("![a](attachment:a.svg)", id="student-1", metadata={"tags": ["x"]})
     cell.attachments = {"a.svg": {"image/svg+xml": "<svg onload='alert(1)'/>"}}
     notebook = new_notebook(cells=[cell], metadata={"title": "<b>", "widgets": {"a": {}}})
-    harmless(notebook)
+    sanitize(notebook)
     assert "attachments" not in cell
     assert cell.metadata == {}
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
@@ -325,7 +325,7 @@ def test_sources_hide_nothing(text, seen):
 )
 def test_ordinary_text_stays(text):
     """Letters of all scripts, accents and emoji are what they were."""
-    assert printed(text) == typed(text) == text
+    assert printed(text) == spell_out(text) == text
 
 
 def test_long_source_is_cut():
@@ -434,7 +434,7 @@ def test_any_valid_notebook_is_made_harmless(content):
         nbformat.validate(notebook)
     except nbformat.ValidationError:
         return
-    harmless(notebook)
+    sanitize(notebook)
     nbformat.validate(notebook)
     nbformat.writes(notebook).encode()
     for cell in notebook.cells:

@@ -9,8 +9,8 @@ import pytest
 from solutions import EXERCISES, solution
 
 from autograder import hint, tasks
-from autograder.hint import Hints
-from autograder.notebooks import BEGIN, END
+from autograder.intake.exercise import BEGIN, END
+from autograder.judging.hint import Hints
 
 NAMES = list(tasks)
 

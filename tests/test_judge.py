@@ -11,15 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solutions import solution
 
-from autograder.compare import FALSE_ALARM
-from autograder.judge import judge
-from autograder.observe import observe
+from autograder.judging.compare import FALSE_ALARM
+from autograder.judging.judge import judge
+from autograder.judging.observe import observe
+from autograder.judging.observed import CaseResult, TaskResult
 from autograder.task import (
     Aspect,
     Case,
     Misconception,
-    Observation,
-    Observations,
     Probability,
     Requirement,
     Scaled,
@@ -60,8 +59,8 @@ RIGHT = {"out": 2 * X, "total": np.asarray(2 * X.sum())}
 
 
 def verdict(outputs, problems=(), **more):
-    observation = Observation(outputs, dict(problems))
-    return judge(TASK, CASES, Observations((observation,), **more))
+    observation = CaseResult(outputs, dict(problems))
+    return judge(TASK, CASES, TaskResult((observation,), **more))
 
 
 def message(outputs, problems=()):
@@ -118,8 +117,8 @@ def test_a_scale_forgives_cancellation():
         reference=lambda inputs: {"out": Scaled(np.array([1e-9, 0.0]), 1e6)},
     )
     cases = [Case("one", {})]
-    near = Observations((Observation({"out": np.array([0.0, 1e-3])}),))
-    far = Observations((Observation({"out": np.array([0.0, 1.0])}),))
+    near = TaskResult((CaseResult({"out": np.array([0.0, 1e-3])}),))
+    far = TaskResult((CaseResult({"out": np.array([0.0, 1.0])}),))
     assert judge(task, cases, near).passed
     assert not judge(task, cases, far).passed
 
@@ -184,7 +183,7 @@ def coin(probability):
 
 
 def tossed(probability, heads, tosses):
-    observations = Observations((Observation({"share": np.array([heads, tosses], dtype=float)}),))
+    observations = TaskResult((CaseResult({"share": np.array([heads, tosses], dtype=float)}),))
     return judge(coin(probability), [Case("one", {})], observations).passed
 
 
@@ -273,8 +272,8 @@ def strange_observations(draw, name):
                 outputs[key] = draw(strange_arrays(outputs[key]))
             else:
                 del outputs[key]
-        observations.append(Observation(outputs))
-    return Observations(tuple(observations))
+        observations.append(CaseResult(outputs))
+    return TaskResult(tuple(observations))
 
 
 @pytest.mark.parametrize("name", list(tasks))
@@ -305,7 +304,7 @@ def test_counts_that_a_program_sends_are_not_believed():
                 if isinstance(law, Probability)
             }
         )
-    report = judge(task, cases, Observations(tuple(map(Observation, forged))))
+    report = judge(task, cases, TaskResult(tuple(map(CaseResult, forged))))
     assert report.points == 0
 
 
@@ -340,7 +339,7 @@ def test_what_is_known_is_told_apart_from_what_fits():
 def with_mistakes(*misconceptions):
     task = replace(TASK, misconceptions=misconceptions)
     outputs = {"out": 3 * X, "total": np.asarray(3 * X.sum())}
-    return judge(task, CASES, Observations((Observation(outputs),)))
+    return judge(task, CASES, TaskResult((CaseResult(outputs),)))
 
 
 def test_several_mistakes_with_the_same_numbers_are_all_told():
@@ -402,6 +401,6 @@ def test_the_catalogue_runs_only_when_something_is_wrong():
         calls.append(steps)
         return double(inputs, **steps)
 
-    observations = Observations((Observation(RIGHT),))
+    observations = TaskResult((CaseResult(RIGHT),))
     assert judge(replace(TASK, reference=counting), CASES, observations).passed
     assert calls == [{}]

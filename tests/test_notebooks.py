@@ -7,8 +7,9 @@ import jupytext
 import nbformat
 import pytest
 
-from autograder import notebooks, tasks
-from autograder.notebooks import BEGIN, END, SourceError
+from autograder import tasks
+from autograder.intake import exercise as notebooks
+from autograder.intake.exercise import BEGIN, END, SourceError
 from autograder.tasks import ASSIGNMENTS
 
 EXERCISES = Path(__file__).parent.parent / "exercises"
@@ -171,7 +172,7 @@ def test_helpers_inside_a_solution_are_no_names(tmp_path):
 
 
 def test_command_writes_and_reports(tmp_path, capsys):
-    """`python -m autograder.notebooks` says what it wrote, and what it does not know."""
+    """`python -m autograder.intake.exercise` says what it wrote, and what it does not know."""
     folder = tmp_path / "l2"
     folder.mkdir()
     write_source(folder, f"# %%\n{ANSWER}\n{CHECK}")

@@ -8,9 +8,9 @@ import torch
 from solutions import solution
 
 from autograder import grade
-from autograder.observe import MAX_PRINTED, observe
-from autograder.task import NotObserved, unpack
+from autograder.judging.observe import MAX_PRINTED, observe
 from autograder.tasks import tasks
+from autograder.tasks.answers import NotObservedError, unpack
 
 
 def text(name, **replaced):
@@ -180,5 +180,5 @@ def test_observing_leaves_torchs_generator_alone():
 def test_unpack_takes_tuples_and_lists():
     """A list of the right length is as good as a tuple."""
     assert unpack("f", [1, 2], ("a", "b")) == (1, 2)
-    with pytest.raises(NotObserved, match="should return 2 values: a, b"):
+    with pytest.raises(NotObservedError, match="should return 2 values: a, b"):
         unpack("f", (1,), ("a", "b"))

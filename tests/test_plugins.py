@@ -19,8 +19,8 @@ from sample import answered, exercise, hand_in, make_course
 from typer.testing import CliRunner
 
 from autograder import cli, demo
-from autograder.plugins import SECRET, course_secret
-from autograder.sandbox import Sandbox, SandboxUnavailable
+from autograder.course.plugins import SECRET, course_secret
+from autograder.sandbox import Sandbox, SandboxUnavailableError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 
@@ -256,7 +256,7 @@ def test_the_sample_class_falls_back_loudly(monkeypatch, capsys):
     """Where there is no sandbox; where there is one, it is used without a word."""
 
     def unavailable(self):
-        raise SandboxUnavailable("There is none here. Install one.")
+        raise SandboxUnavailableError("There is none here. Install one.")
 
     monkeypatch.setattr(Sandbox, "check", unavailable)
     assert demo.sandbox_or_none() == "none"

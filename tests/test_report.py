@@ -2,8 +2,8 @@
 
 import json
 
-from autograder import report as report_module
-from autograder.report import Finding, Link, Report
+from autograder.judging import report as report_module
+from autograder.judging.report import Finding, Link, Report
 
 REPORT = Report(
     "dropout_forward",

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from sample import answered, exercise, hand_in, make_course
 
-from autograder import cli, results
-from autograder.grading import Job
+from autograder import cli
+from autograder.grading import results
+from autograder.grading.notebook import Job
 from autograder.sandbox import Limits
 from autograder.tasks import ASSIGNMENTS
 

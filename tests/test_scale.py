@@ -19,7 +19,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from autograder.plugins import SECRET, course_secret
+from autograder.course.plugins import SECRET, course_secret
 from autograder.tasks import ASSIGNMENTS
 from benchmarks import classes
 from benchmarks.measure import Memory, measured

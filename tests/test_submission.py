@@ -20,8 +20,9 @@ from nbgrader.preprocessors import (
 )
 from sample import SOURCE, STUB, exercise, make_course
 
-from autograder import notebooks, submission
-from autograder.submission import Unreadable, read, rebuild
+from autograder.intake import exercise as notebooks
+from autograder.intake import submission
+from autograder.intake.submission import UnreadableError, read, rebuild
 
 L2 = Path(__file__).parent.parent / "exercises" / "l2" / "l2.ipynb"
 TASKS = ("l2_penalty", "l2_penalty_backward")
@@ -611,7 +612,7 @@ def test_bytes_that_are_no_utf8_are_replaced(solved, release):
 )
 def test_what_cannot_be_read_is_refused_with_a_reason(release, content, reason):
     """The message says in two sentences what is wrong and what to do."""
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableError) as caught:
         rebuilt(content, release)
     message = str(caught.value)
     assert reason in message
@@ -661,7 +662,7 @@ def brackets_within_limits():
 def test_no_file_takes_long(release, content):
     """Whatever its ten million bytes are."""
     started = time.process_time()
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         rebuild(content, release)
     assert time.process_time() - started < 10
 
@@ -716,7 +717,7 @@ def check_anything(content, release):
     """Rebuild, and accept no other exception than the one that was announced."""
     try:
         result = rebuild(content, release)
-    except Unreadable:
+    except UnreadableError:
         return
     assert_ours(result.notebook, release)
     nbformat.writes(result.notebook).encode()
@@ -935,7 +936,7 @@ def too_large(path, tmp_path):
 def test_what_is_no_file_is_refused(handed_in, tmp_path, make):
     """Without waiting, and without a word of what a link points to."""
     make(handed_in, tmp_path)
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableError) as caught:
         read(handed_in)
     assert "secret" not in str(caught.value)
     assert str(caught.value).count(". ") == 1
@@ -943,5 +944,5 @@ def test_what_is_no_file_is_refused(handed_in, tmp_path, make):
 
 def test_a_name_with_a_nul_is_refused(handed_in):
     """Python itself calls that a ValueError."""
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         read(handed_in.with_name("l2\0.ipynb"))

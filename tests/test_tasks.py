@@ -5,8 +5,8 @@ import pytest
 from solutions import solution
 
 from autograder import grade, tasks
-from autograder.judge import judge
-from autograder.task import Observation, Observations
+from autograder.judging.judge import judge
+from autograder.judging.observed import CaseResult, TaskResult
 
 NAMES = list(tasks)
 
@@ -59,7 +59,7 @@ def test_every_aspect_judges_something(name):
     task = tasks[name]
     cases = task.draw(np.random.default_rng(0))
     functions = solution(task.assignment)
-    broken = Observations(tuple(Observation({}, {"": "nothing"}) for _ in cases))
+    broken = TaskResult(tuple(CaseResult({}, {"": "nothing"}) for _ in cases))
     assert judge(task, cases, broken).points == 0
     assert grade(name, functions, 0).points == task.max_points
 
@@ -78,7 +78,7 @@ def test_the_solution_earns_all_points_on_every_seed(name):
 def test_the_untouched_exercise_earns_nothing(name):
     """A task that was not written yet earns 0 points, and the report says that it is missing."""
     task = tasks[name]
-    functions = dict.fromkeys([name, *task.companions], not_written)
+    functions = dict.fromkeys([name, *task.depends_on], not_written)
     for seed in range(5):
         report = grade(name, functions, seed)
         assert report.points == 0

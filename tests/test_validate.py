@@ -32,7 +32,7 @@ def test_every_place_that_findings_point_to_is_in_the_book():
 def test_what_cannot_be_told_apart_is_declared_with_the_reason():
     """The list of pairs speaks of mistakes that there are."""
     for (name, one, other), reason in INDISTINGUISHABLE.items():
-        forward = tasks[name].forward
+        forward = tasks[name].forward_task
         assert one in {known.id for known in tasks[name].misconceptions}
         assert other in {
             known.id for known in (*tasks[name].misconceptions, *forward.misconceptions)
@@ -61,7 +61,7 @@ def test_two_mistakes_alike_are_found():
 
 def test_a_mistake_that_costs_nothing_is_found():
     """A declared mistake that gives the right numbers is none."""
-    harmless = replace(PENALTY.misconceptions[0], id="harmless", departure={})
+    harmless = replace(PENALTY.misconceptions[0], id="harmless", replaces={})
     found = failures(misconceptions=(harmless,))
     assert "harmless costs nothing" in found
     assert "harmless is named nothing" in found

@@ -4,7 +4,15 @@
 crosses, and `session` is what the grader sees of it.
 """
 
-from autograder.sandbox.bubblewrap import SandboxUnavailable, readable
-from autograder.sandbox.session import Ended, Isolation, Limits, Sandbox, Session
+from autograder.sandbox.bubblewrap import SandboxUnavailableError, readable
+from autograder.sandbox.session import EndedError, Isolation, Limits, Sandbox, Session
 
-__all__ = ["Ended", "Isolation", "Limits", "Sandbox", "SandboxUnavailable", "Session", "readable"]
+__all__ = [
+    "EndedError",
+    "Isolation",
+    "Limits",
+    "Sandbox",
+    "SandboxUnavailableError",
+    "Session",
+    "readable",
+]

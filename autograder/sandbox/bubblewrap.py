@@ -24,7 +24,7 @@ _SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternati
 _PACKAGE = Path(autograder.__file__).resolve().parent
 
 
-class SandboxUnavailable(Exception):
+class SandboxUnavailableError(Exception):
     """The sandbox cannot be built here; the message says what to do about it."""
 
 
@@ -53,16 +53,16 @@ def command(tmpfs: int) -> list[str]:
 
     Raises
     ------
-    SandboxUnavailable
+    SandboxUnavailableError
         When bubblewrap or libseccomp are not installed.
     """
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
-        raise SandboxUnavailable(f"bubblewrap is not installed. {HELP}")
+        raise SandboxUnavailableError(f"bubblewrap is not installed. {HELP}")
     try:
         filter_program = seccomp.compiled()
     except OSError as error:
-        raise SandboxUnavailable(f"{error}. {HELP}") from None
+        raise SandboxUnavailableError(f"{error}. {HELP}") from None
     arguments = [bubblewrap, "--die-with-parent", "--new-session", "--clearenv"]
     arguments += ["--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts"]
     arguments += ["--unshare-cgroup-try", "--hostname", "sandbox", "--cap-drop", "ALL"]

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autograder.sandbox.shell import Shell
 
-WARM = (
+PRELOAD = (
     "IPython.core.logger",
     "numpy.random",
     "torch",
     "matplotlib.pyplot",
-    "autograder.observe",
+    "autograder.judging.observe",
     "autograder.sandbox.pipe",
     "autograder.sandbox.shell",
 )
@@ -65,9 +65,9 @@ def main() -> None:
     options = parser.parse_args()
     if os.getuid() == 0 and not options.bare:
         _drop_root()
-    for name in WARM:
+    for name in PRELOAD:
         import_module(name)
-    import_module("autograder.sandbox.forget").forget_references()
+    import_module("autograder.sandbox.strip_references").strip_references()
     shell = import_module("autograder.sandbox.shell").Shell.instance()
     # A new user namespace knows nobody until its owner has a name there.
     owner = os.getuid(), os.getgid()
@@ -245,7 +245,7 @@ def _seed(seed: int) -> None:
 
 def _serve(connection: socket.socket, shell: Shell) -> None:
     """Answer requests until the connection closes."""
-    from autograder.observe import observe
+    from autograder.judging.observe import observe
     from autograder.sandbox import pipe
     from autograder.tasks import tasks
 

@@ -3,7 +3,7 @@
 Everything that comes out of a sandbox is a *reply*: the length of a header, the header in JSON,
 then as many bytes as the header announces.  Every number and text in it may be a stranger's
 invention, so lengths are capped before anything is allocated, arrays are raw bytes of exactly the
-announced shape and dtype, and texts are cut to size.  Whatever breaks a rule is `Refused`; no
+announced shape and dtype, and texts are cut to size.  Whatever breaks a rule is `RefusedError`; no
 other exception leaves this module for anything that a sandbox can send.
 """
 
@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.task import Case, Observation, Observations, Task
+from autograder.judging.observed import CaseResult, TaskResult
+from autograder.task import Case, Task
 
 MAX_HEADER = 2**20
 MAX_BYTES = 64 * 2**20
@@ -42,11 +43,11 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _TICK = 0.1
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What came is no reply; the message is a sentence for the student."""
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """There is nobody at the other end any more."""
 
 
@@ -104,7 +105,7 @@ class Pipe:
 
         Raises
         ------
-        Closed
+        ClosedError
             When the other end is gone.
         """
         body = pickle.dumps(request)
@@ -116,14 +117,14 @@ class Pipe:
             except BlockingIOError:
                 continue
             except OSError:
-                raise Closed from None
+                raise ClosedError from None
 
     def receive(self, deadline: float, watch: Callable[[], None]) -> tuple[Any, list[bytes]]:
         """Return the header and the byte strings of one reply; otherwise like `send`.
 
         Raises
         ------
-        Refused
+        RefusedError
             When the bytes that come are no reply.
         """
 
@@ -136,9 +137,9 @@ class Pipe:
                 except BlockingIOError:
                     continue
                 except OSError:
-                    raise Closed from None
+                    raise ClosedError from None
                 if not part:
-                    raise Closed
+                    raise ClosedError
                 parts += part
             return bytes(parts)
 
@@ -186,21 +187,21 @@ def read_reply(read: Callable[[int], bytes]) -> tuple[Any, list[bytes]]:
 
     Raises
     ------
-    Refused
+    RefusedError
         When the bytes are no reply.
     """
     (length,) = _LENGTH.unpack(read(_LENGTH.size))
     if length > MAX_HEADER:
-        raise Refused("It sent more than an answer can be.")
+        raise RefusedError("It sent more than an answer can be.")
     try:
         header = json.loads(read(length))
     except (ValueError, RecursionError):
-        raise Refused("It sent something that is no answer.") from None
+        raise RefusedError("It sent something that is no answer.") from None
     sizes = _list(_dict(header).get("blobs"))
     if not all(type(size) is int and 0 <= size <= MAX_BYTES for size in sizes):
-        raise Refused("It sent something that is no answer.")
+        raise RefusedError("It sent something that is no answer.")
     if sum(sizes) > MAX_BYTES:
-        raise Refused("It sent more than an answer can be.")
+        raise RefusedError("It sent more than an answer can be.")
     return header, [read(size) for size in sizes]
 
 
@@ -211,52 +212,52 @@ def array_header(array: NDArray[Any]) -> list[Any]:
 
 def observations(
     header: Any, blobs: Sequence[bytes], task: Task, cases: Sequence[Case]
-) -> Observations:
+) -> TaskResult:
     """Return what was observed of a task, out of a reply.
 
     Raises
     ------
-    Refused
+    RefusedError
         When the reply is not one about this task and these cases.
     """
     header = _dict(header)
     found = _list(header.get("cases"))
     if len(found) != len(cases):
-        raise Refused("It sent something that is no answer.")
+        raise RefusedError("It sent something that is no answer.")
     rest = list(reversed(blobs))
     known = {requirement.id for requirement in task.requirements}
-    result = Observations(
+    result = TaskResult(
         cases=tuple(_observation(_dict(one), rest) for one in found),
         mutated=tuple(_text(name, 100) for name in _list(header.get("mutated"))[:20]),
         broken=tuple(known & {_text(name, 100) for name in _list(header.get("broken"))[:100]}),
         printed=_text(header.get("printed"), MAX_TEXT),
     )
     if rest:
-        raise Refused("It sent more than an answer can be.")
+        raise RefusedError("It sent more than an answer can be.")
     return result
 
 
-def _observation(header: dict[str, Any], rest: list[bytes]) -> Observation:
+def _observation(header: dict[str, Any], rest: list[bytes]) -> CaseResult:
     described, explained = _dict(header.get("outputs")), _dict(header.get("problems"))
     if len(described) > 100 or len(explained) > 100:
-        raise Refused("It sent more than an answer can be.")
+        raise RefusedError("It sent more than an answer can be.")
     outputs = {_text(name, 100): _array(array, rest) for name, array in described.items()}
     problems = {_text(name, 100): _text(text, MAX_TEXT) for name, text in explained.items()}
-    return Observation(outputs, problems)
+    return CaseResult(outputs, problems)
 
 
 def _array(described: Any, rest: list[bytes]) -> NDArray[Any]:
     described = _list(described)
     if len(described) != 2 or not rest:
-        raise Refused("It sent something that is no answer.")
+        raise RefusedError("It sent something that is no answer.")
     code, shape = described[0], _list(described[1])
     if not isinstance(code, str) or code not in DTYPES or len(shape) > 8:
-        raise Refused("It sent an array that is none.")
+        raise RefusedError("It sent an array that is none.")
     if not all(type(length) is int and 0 <= length <= MAX_BYTES for length in shape):
-        raise Refused("It sent an array that is none.")
+        raise RefusedError("It sent an array that is none.")
     dtype, content = np.dtype(code), rest.pop()
     if math.prod(shape) * dtype.itemsize != len(content):
-        raise Refused("It sent an array of another size than it says.")
+        raise RefusedError("It sent an array of another size than it says.")
     if dtype.kind == "b":
         # Any byte but 0 and 1 would be a bool that is neither true nor false.
         content = (np.frombuffer(content, np.uint8) != 0).tobytes()
@@ -264,7 +265,7 @@ def _array(described: Any, rest: list[bytes]) -> NDArray[Any]:
         return np.frombuffer(content, dtype).reshape(shape)
     except ValueError:
         # Beside a length of 0 the others may multiply to more than NumPy can count.
-        raise Refused("It sent an array of another size than it says.") from None
+        raise RefusedError("It sent an array of another size than it says.") from None
 
 
 def cell_outputs(header: Any, blobs: Sequence[bytes]) -> tuple[Output, ...]:
@@ -272,17 +273,17 @@ def cell_outputs(header: Any, blobs: Sequence[bytes]) -> tuple[Output, ...]:
 
     Raises
     ------
-    Refused
+    RefusedError
         When the reply is not one about a cell.
     """
     header = _dict(header)
     found = _list(header.get("outputs"))
     if len(found) > MAX_OUTPUTS:
-        raise Refused("It showed more than a cell can.")
+        raise RefusedError("It showed more than a cell can.")
     rest = list(reversed(blobs))
     outputs = tuple(_output(_dict(one), rest) for one in found)
     if rest:
-        raise Refused("It sent more than an answer can be.")
+        raise RefusedError("It sent more than an answer can be.")
     return outputs
 
 
@@ -290,10 +291,10 @@ def _output(header: dict[str, Any], rest: list[bytes]) -> Output:
     kind = header.get("kind")
     if kind == "picture":
         if not rest:
-            raise Refused("It sent something that is no answer.")
+            raise RefusedError("It sent something that is no answer.")
         return _picture(rest.pop())
     if kind not in ("stdout", "stderr", "text", "error"):
-        raise Refused("It sent something that is no answer.")
+        raise RefusedError("It sent something that is no answer.")
     return Output(kind, _text(header.get("text"), MAX_TEXT), _text(header.get("name", ""), 100))
 
 
@@ -307,18 +308,18 @@ def _picture(content: bytes) -> Output:
 
 def _dict(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Refused("It sent something that is no answer.")
+        raise RefusedError("It sent something that is no answer.")
     return value
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise Refused("It sent something that is no answer.")
+        raise RefusedError("It sent something that is no answer.")
     return value
 
 
 def _text(value: Any, limit: int) -> str:
     if not isinstance(value, str):
-        raise Refused("It sent something that is no answer.")
+        raise RefusedError("It sent something that is no answer.")
     # JSON can name half a surrogate pair, which no file could be written with.
     return value[:limit].encode("utf-8", "replace").decode()

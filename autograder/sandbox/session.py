@@ -17,9 +17,10 @@ from typing import Any, Literal, Self, TypeVar
 
 import psutil
 
+from autograder.judging.observed import TaskResult
 from autograder.sandbox import bubblewrap, pipe
-from autograder.sandbox.bubblewrap import SandboxUnavailable
-from autograder.task import Case, Observations, Task
+from autograder.sandbox.bubblewrap import SandboxUnavailableError
+from autograder.task import Case, Task
 
 Isolation = Literal["bubblewrap", "none"]
 
@@ -55,7 +56,7 @@ class Limits:
     processes: int = 64
 
 
-class Ended(Exception):
+class EndedError(Exception):
     """A session is over; the message is a sentence for the student that says why."""
 
 
@@ -92,7 +93,7 @@ class Sandbox:
 
         Raises
         ------
-        SandboxUnavailable
+        SandboxUnavailableError
             When they cannot; the message says what to do.
         """
         if not self._works:
@@ -134,7 +135,7 @@ class Sandbox:
 
         Raises
         ------
-        SandboxUnavailable
+        SandboxUnavailableError
             When there is none to be had here.
         """
         self.start()
@@ -155,7 +156,7 @@ class Sandbox:
         session = Session(pipe.Pipe(ours), process, self.limits, deadline)
         try:
             session.begin(seed)
-        except Ended:
+        except EndedError:
             raise self._unavailable() from None
         self._works = True
         return session
@@ -170,14 +171,14 @@ class Sandbox:
         self._errors.close()
         self._process = None
 
-    def _unavailable(self) -> SandboxUnavailable:
+    def _unavailable(self) -> SandboxUnavailableError:
         self._errors.seek(0)
         lines = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         self.close()
         reason = lines[-1] if lines else "it ended without saying why"
         if self.isolation == "none":
-            return SandboxUnavailable(f"The process for student code did not start: {reason}.")
-        return SandboxUnavailable(f"The sandbox did not start: {reason}. {bubblewrap.HELP}")
+            return SandboxUnavailableError(f"The process for student code did not start: {reason}.")
+        return SandboxUnavailableError(f"The sandbox did not start: {reason}. {bubblewrap.HELP}")
 
 
 class Session:
@@ -219,12 +220,12 @@ class Session:
 
         Raises
         ------
-        Ended
+        EndedError
             When it did not come to an end by itself; the session is closed then.
         """
         return self._ask({"do": "cell", "source": source}, pipe.cell_outputs, self._deadline)
 
-    def observe(self, task: Task, cases: Sequence[Case]) -> Observations:
+    def observe(self, task: Task, cases: Sequence[Case]) -> TaskResult:
         """Run the functions of a task on cases; raises like `run_cell`."""
         return self._ask(
             {"do": "observe", "task": task.name, "cases": list(cases)},
@@ -263,11 +264,11 @@ class Session:
             # Known from the first look on, a tick after the start: most requests never see one.
             allowed = used + self._limits.cell_seconds if allowed is None else allowed
             if used > allowed:
-                raise Ended(
+                raise EndedError(
                     f"It used more than {self._limits.cell_seconds:g} seconds of processor time."
                 )
             if _memory(processes, self._limits.memory) > self._limits.memory:
-                raise Ended(f"It used more than {self._limits.memory / 2**30:g} GB of memory.")
+                raise EndedError(f"It used more than {self._limits.memory / 2**30:g} GB of memory.")
 
         try:
             self._pipe.send(request, deadline, watch)
@@ -279,18 +280,18 @@ class Session:
         except TimeoutError:
             self.close()
             if deadline == latest:
-                raise Ended(
+                raise EndedError(
                     f"The notebook took more than {self._limits.notebook_seconds:g} seconds in all."
                 ) from None
-            raise Ended(f"It did not finish within {seconds:g} seconds.") from None
-        except pipe.Closed:
+            raise EndedError(f"It did not finish within {seconds:g} seconds.") from None
+        except pipe.ClosedError:
             self.close()
-            raise Ended(
+            raise EndedError(
                 "It ended its process: it crashed, exited or used more memory than it may."
             ) from None
-        except pipe.Refused as refused:
+        except pipe.RefusedError as refused:
             self.close()
-            raise Ended(str(refused)) from None
+            raise EndedError(str(refused)) from None
         except BaseException:
             self.close()
             raise

@@ -1,18 +1,33 @@
-"""All tasks of the course by name.
+"""All assignments and tasks of the course by name, found in the folders here.
 
-The modules that declare them are imported when the first task is asked for, because they bring
-torch with them.
+Each folder is an assignment and declares itself in its `__init__.py`; each `Task` in a module of
+the folder is one of its tasks.  The modules are imported when the first task is asked for, because
+they bring torch with them.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 
-from autograder.task import Task
+from autograder.task import Assignment, Task
 
-ASSIGNMENTS = ("l2", "dropout", "batch_norm", "capstone")
+
+def _modules(package: ModuleType, *, folders: bool) -> Iterator[ModuleType]:
+    """Import the folders or the files of a package, in the order of their names."""
+    for module in sorted(iter_modules(package.__path__)):
+        if module.ispkg == folders:
+            yield import_module(f"{package.__name__}.{module.name}")
+
+
+def _assignments() -> dict[str, Assignment]:
+    folders = _modules(import_module(__name__), folders=True)
+    found: list[Assignment] = [folder.ASSIGNMENT for folder in folders]
+    found.sort(key=lambda assignment: assignment.number)
+    return {assignment.name: assignment for assignment in found}
 
 
 class _Tasks(Mapping[str, Task]):
@@ -20,8 +35,14 @@ class _Tasks(Mapping[str, Task]):
 
     @cached_property
     def _by_name(self) -> dict[str, Task]:
-        modules = [importlib.import_module(f"autograder.tasks.{name}") for name in ASSIGNMENTS]
-        return {task.name: task for module in modules for task in module.TASKS}
+        found: dict[str, Task] = {}
+        for assignment in assignments:
+            for module in _modules(import_module(f"{__name__}.{assignment}"), folders=False):
+                tasks = [value for value in vars(module).values() if isinstance(value, Task)]
+                found |= {task.name: task for task in tasks}
+        # Stable, so that a backward pass stays behind the forward pass above it in the file.
+        order = sorted(found.values(), key=lambda task: (task.assignment.number, task.number))
+        return {task.name: task for task in order}
 
     def __getitem__(self, name: str) -> Task:
         return self._by_name[name]
@@ -32,5 +53,7 @@ class _Tasks(Mapping[str, Task]):
     def __len__(self) -> int:
         return len(self._by_name)
 
+
+assignments: Mapping[str, Assignment] = _assignments()
 
 tasks: Mapping[str, Task] = _Tasks()

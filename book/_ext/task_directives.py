@@ -14,7 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
 
 import autograder
-from autograder.task import LEAVES_ARGUMENTS
+from autograder.judging.observed import LEAVES_ARGUMENTS
 
 PACKAGE = Path(autograder.__file__).parent
 # A page with one of the directives is built anew when one of these changes.

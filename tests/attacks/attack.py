@@ -10,7 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 from sample import ROOT, STUB
 
-from autograder import notebooks
+from autograder.intake import exercise as notebooks
 
 TESTS = "change the tests"
 COMPARISON = "trick the comparison"
@@ -98,7 +98,7 @@ class Attack:
     quick
         Part of `make test`.
     stock
-        Harmless enough to be run by stock nbgrader, without a sandbox.
+        SanitizeNotebook enough to be run by stock nbgrader, without a sandbox.
     """
 
     name: str

@@ -15,7 +15,7 @@ import nbformat
 from attacks.attack import FILE, Attack, Build, Handed, edited, insert, solve
 from nbformat import NotebookNode
 
-from autograder import notebooks
+from autograder.intake import exercise as notebooks
 
 
 def _text(edit: Callable[[dict[str, Any]], Any]) -> Build:

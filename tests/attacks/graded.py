@@ -18,8 +18,8 @@ from attacks.canaries import HONEST, Canaries
 from nbformat import NotebookNode
 from sample import make_course
 
-from autograder import notebooks
-from autograder.course import Course
+from autograder.course.course import Course
+from autograder.intake import exercise as notebooks
 
 LIMITS = """
 c.GradeSubmission.cell_seconds = 3

@@ -16,7 +16,7 @@ from attacks.attack import (
 )
 from nbformat import NotebookNode
 
-from autograder.check import GRADING_SEED, PUBLIC_SEED
+from autograder.judging.check import GRADING_SEED, PUBLIC_SEED
 from autograder.tasks import tasks
 
 # Wrong, but of the right shape, which some attacks need.
@@ -222,9 +222,9 @@ OBSERVE = """
 import sys
 
 def numbers(task, student, inputs):
-    from autograder.task import Observation
+    from autograder.judging.observed import CaseResult
     expected = getattr(task, "refer" + "ence")(inputs)
-    return Observation({k: getattr(v, "value", v) for k, v in expected.items()}, {})
+    return CaseResult({k: getattr(v, "value", v) for k, v in expected.items()}, {})
 
 for name, module in list(sys.modules.items()):
     if hasattr(module, "_observe_case"):

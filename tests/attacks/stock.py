@@ -8,8 +8,8 @@ from attacks.canaries import Canaries
 from attacks.graded import hand_in
 from nbgrader.api import MissingEntry
 
-from autograder import notebooks
-from autograder.course import CONFIG, Course
+from autograder.course.course import CONFIG, Course
+from autograder.intake import exercise as notebooks
 
 CHECKS = {
     "check-l2_penalty": """

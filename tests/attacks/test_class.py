@@ -25,7 +25,7 @@ from attacks.graded import (
 )
 from sample import ROOT, make_course
 
-from autograder.plugins import course_secret
+from autograder.course.plugins import course_secret
 
 pytestmark = [pytest.mark.evidence, pytest.mark.filterwarnings("ignore:Object of type")]
 

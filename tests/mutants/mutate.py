@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
 
-from autograder.notebooks import BEGIN, END
+from autograder.intake.exercise import BEGIN, END
 
 BINARY = {
     cst.Add: (cst.Subtract, cst.Multiply),

@@ -14,10 +14,10 @@ from mutants.mutate import Mutant, mutants
 from solutions import EXERCISES, solution
 
 from autograder import grade, tasks
-from autograder.check import GRADING_SEED, PUBLIC_SEED
-from autograder.judge import judge
-from autograder.notebooks import is_answer, source_notebook
-from autograder.observe import observe
+from autograder.intake.exercise import is_answer, source_notebook
+from autograder.judging.check import GRADING_SEED, PUBLIC_SEED
+from autograder.judging.judge import judge
+from autograder.judging.observe import observe
 from autograder.task import Functions
 
 LIMIT = 120
@@ -54,7 +54,7 @@ def is_killed(name: str, mutant: Mutant, graded: bool) -> bool:
         exec(compile(mutant.source, f"<{name}>", "exec"), vars(module))
     except Exception:
         return True
-    dependent = [name, *(task.name for task in tasks.values() if name in task.companions)]
+    dependent = [name, *(task.name for task in tasks.values() if name in task.depends_on)]
 
     def fails(fails_task: Callable[[str, dict[str, Any], int], bool], seed: int) -> bool:
         return any(fails_task(one, vars(module), seed) for one in dependent)

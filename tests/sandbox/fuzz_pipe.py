@@ -50,7 +50,7 @@ def reader(content):
     def read(count):
         nonlocal rest
         if count > len(rest):
-            raise pipe.Closed
+            raise pipe.ClosedError
         part, rest = rest[:count], rest[count:]
         return bytes(part)
 
@@ -65,7 +65,7 @@ def decode(data):
         if which == len(TASKS):
             return pipe.cell_outputs(header, blobs)
         return pipe.observations(header, blobs, *TASKS[which])
-    except (pipe.Refused, pipe.Closed):
+    except (pipe.RefusedError, pipe.ClosedError):
         return None
 
 
@@ -92,7 +92,7 @@ def taken_apart(data):
     """Return the header and the byte strings of an input that can be read, or None."""
     try:
         return pipe.read_reply(reader(data[1:]))
-    except (pipe.Refused, pipe.Closed):
+    except (pipe.RefusedError, pipe.ClosedError):
         return None
 
 

@@ -33,8 +33,8 @@ from solutions import solution
 from test_pipe import JSON, announced
 
 from autograder import tasks
-from autograder.judge import judge
-from autograder.observe import observe
+from autograder.judging.judge import judge
+from autograder.judging.observe import observe
 from autograder.sandbox import pipe
 
 CAP = 4 * (pipe.MAX_BYTES + pipe.MAX_HEADER)
@@ -102,10 +102,10 @@ def received(content):
     thread.start()
     try:
         reply = end.receive(time.monotonic() + 60, lambda: None)
-        with contextlib.suppress(pipe.Refused):
+        with contextlib.suppress(pipe.RefusedError):
             pipe.observations(*reply, *TASKS[0])
         pipe.cell_outputs(*reply)
-    except (pipe.Refused, pipe.Closed):
+    except (pipe.RefusedError, pipe.ClosedError):
         pass
     finally:
         end.close()
@@ -194,7 +194,7 @@ def meet(seed):
         pipe.cell_outputs(header, blobs)
         pipe.observations(header, blobs, *TASKS[which])
         return "answered", time.monotonic() - started
-    except (pipe.Refused, pipe.Closed, TimeoutError, Watched) as error:
+    except (pipe.RefusedError, pipe.ClosedError, TimeoutError, Watched) as error:
         return type(error).__name__, time.monotonic() - started
     finally:
         end.close()
@@ -217,7 +217,7 @@ def meetings(count):
 
 def test_somebody_hostile_at_the_other_end():
     """Drops, floods, early ends, descriptors and urgent data: four ways to end, all expected."""
-    assert set(meetings(60)) >= {"Refused", "Closed", "TimeoutError"}
+    assert set(meetings(60)) >= {"Refused", "ClosedError", "TimeoutError"}
 
 
 # What judging makes of what was decoded.

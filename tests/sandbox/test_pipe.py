@@ -70,7 +70,7 @@ def received(content):
     for take in (pipe.cell_outputs, lambda *reply: pipe.observations(*reply, TASK, CASES)):
         try:
             results.append(take(*pipe.read_reply(reader(content))))
-        except (pipe.Refused, pipe.Closed):
+        except (pipe.RefusedError, pipe.ClosedError):
             results.append(None)
     return results
 
@@ -231,8 +231,8 @@ def test_what_nobody_reads_ends_at_the_deadline():
         with pytest.raises(TimeoutError):
             end.send(np.zeros(10**7), time.monotonic() + 0.3, lambda: None)
         theirs.close()
-        with pytest.raises(pipe.Closed):
+        with pytest.raises(pipe.ClosedError):
             end.send(1, time.monotonic() + 5, lambda: None)
-        with pytest.raises(pipe.Closed):
+        with pytest.raises(pipe.ClosedError):
             end.receive(time.monotonic() + 5, lambda: None)
         end.close()

@@ -11,8 +11,15 @@ import numpy as np
 import pytest
 
 from autograder import tasks
-from autograder.judge import judge
-from autograder.sandbox import Ended, Limits, Sandbox, SandboxUnavailable, bubblewrap, readable
+from autograder.judging.judge import judge
+from autograder.sandbox import (
+    EndedError,
+    Limits,
+    Sandbox,
+    SandboxUnavailableError,
+    bubblewrap,
+    readable,
+)
 
 LIMITS = Limits(cell_seconds=5, memory=2**29)
 
@@ -121,7 +128,7 @@ def test_the_same_seed_draws_the_same_numbers(sandbox):
 def test_what_ends_a_session_says_so(sandbox, source, reason):
     """The student reads a sentence; the next session is not affected."""
     session = sandbox.session(0, math.inf)
-    with pytest.raises(Ended, match=reason):
+    with pytest.raises(EndedError, match=reason):
         session.run_cell(source)
     assert session.closed
     with sandbox.session(0, math.inf) as other:
@@ -138,7 +145,7 @@ def test_a_notebook_has_its_own_deadline(sandbox):
     """However little each cell takes."""
     with (
         sandbox.session(0, time.monotonic() + 2) as session,
-        pytest.raises(Ended, match="The notebook took"),
+        pytest.raises(EndedError, match="The notebook took"),
     ):
         session.run_cell("import time; time.sleep(30)")
 
@@ -213,7 +220,7 @@ def test_the_references_are_nowhere_in_the_sandbox(session):
     names |= {task.draw.__qualname__ for task in tasks.values()}
     for task in tasks.values():
         for misconception in task.misconceptions:
-            steps = misconception.departure.values()
+            steps = misconception.replaces.values()
             names |= {step.__qualname__ for step in steps if hasattr(step, "__qualname__")}
     # Lambdas have no names to search for.
     names = {name for name in names if "<" not in name}
@@ -274,7 +281,7 @@ def test_python_may_lie_in_tmp(monkeypatch, tmp_path):
 def test_without_bubblewrap_it_says_what_to_install(monkeypatch):
     """And nothing is run."""
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(SandboxUnavailable, match=r"not installed\. Install bubblewrap"):
+    with pytest.raises(SandboxUnavailableError, match=r"not installed\. Install bubblewrap"):
         Sandbox().check()
 
 
@@ -285,7 +292,7 @@ def test_a_sandbox_that_cannot_be_built_says_why(monkeypatch, tmp_path):
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(
-        SandboxUnavailable, match=r"No permissions.*AppArmor|No permissions.*sysctl"
+        SandboxUnavailableError, match=r"No permissions.*AppArmor|No permissions.*sysctl"
     ):
         Sandbox().check()
 
@@ -294,7 +301,7 @@ def test_without_isolation_the_same_cells_run():
     """`none` is the same program as an ordinary process."""
     with Sandbox(LIMITS, "none") as sandbox, sandbox.session(7, math.inf) as session:
         assert text(session, "print(1)\n2") == "1\n2"
-        with pytest.raises(Ended, match="ended its process"):
+        with pytest.raises(EndedError, match="ended its process"):
             session.run_cell("import os; os._exit(0)")
 
 

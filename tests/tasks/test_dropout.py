@@ -10,7 +10,7 @@ from solutions import solution
 from torch import nn
 
 from autograder import grade
-from autograder.compare import FALSE_ALARM
+from autograder.judging.compare import FALSE_ALARM
 from autograder.task import Probability
 from autograder.tasks import tasks
 from autograder.tasks.dropout import VALUES

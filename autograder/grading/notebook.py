@@ -22,11 +22,12 @@ import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from autograder import notebooks, submission
-from autograder.forbidden import forbidden_use
-from autograder.judge import judge
-from autograder.report import Finding, Report
-from autograder.sandbox import Ended, Isolation, Limits, Sandbox, Session
+from autograder.intake import exercise as notebooks
+from autograder.intake import submission
+from autograder.judging.forbidden import forbidden_use
+from autograder.judging.judge import judge
+from autograder.judging.report import Finding, Report
+from autograder.sandbox import EndedError, Isolation, Limits, Sandbox, Session
 from autograder.sandbox.pipe import Output
 from autograder.task import Task
 from autograder.tasks import tasks
@@ -73,7 +74,7 @@ class Job:
 
         Raises
         ------
-        Unreadable
+        UnreadableError
             When there are no answers to be found.
         """
         return submission.rebuild(self.content, nbformat.reads(self.release, as_version=4))
@@ -83,9 +84,9 @@ class Job:
 
         Raises
         ------
-        Unreadable
+        UnreadableError
             When there are no answers to be found.
-        SandboxUnavailable
+        SandboxUnavailableError
             When there is no sandbox to be had here.
         """
         notebook = self.rebuilt().notebook
@@ -99,7 +100,7 @@ def warm_sandbox(limits: Limits, isolation: Isolation) -> Sandbox:
 
     Raises
     ------
-    SandboxUnavailable
+    SandboxUnavailableError
         When it cannot even be tried to start one.
     """
     sandbox = Sandbox(limits, isolation)
@@ -147,7 +148,7 @@ def _judged(task: Task, key: bytes, runner: _Runner) -> Report:
     cases = task.draw(np.random.default_rng(_number(key, task.name)))
     try:
         observations = runner.session().observe(task, cases)
-    except Ended as ended:
+    except EndedError as ended:
         return _refused(task, f"Your code was stopped when it was tried. {ended}")
     return judge(task, cases, observations)
 
@@ -161,7 +162,7 @@ def _refused(task: Task, reason: str) -> Report:
 def _run(source: str, runner: _Runner) -> Iterator[NotebookNode]:
     try:
         outputs = runner.run(source)
-    except Ended as ended:
+    except EndedError as ended:
         text = f"This cell was left out. {ended}"
         yield _new("error", ename="Stopped", evalue=text, traceback=[text])
         return
@@ -192,22 +193,22 @@ class _Runner:
         return self._room >= 0
 
     def run(self, source: str) -> tuple[Output, ...]:
-        """Run a cell; raises Ended."""
+        """Run a cell; raises EndedError."""
         outputs = self.session().run_cell(source)
         self._ran.append(source)
         return outputs
 
     def session(self) -> Session:
-        """Return the session, or a new one that is where the last one was; raises Ended."""
+        """Return the session, or a new one that is where the last one was; raises EndedError."""
         while self._session is None or self._session.closed:
             if time.monotonic() > self._deadline:
                 seconds = self._sandbox.limits.notebook_seconds
-                raise Ended(f"The notebook took more than {seconds:g} seconds in all.")
+                raise EndedError(f"The notebook took more than {seconds:g} seconds in all.")
             self._session = self._sandbox.session(self._seed, self._deadline)
             for source in list(self._ran):
                 try:
                     self._session.run_cell(source)
-                except Ended:
+                except EndedError:
                     self._ran.remove(source)
                     break
         return self._session

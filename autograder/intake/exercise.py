@@ -13,7 +13,7 @@ In text cells `{{points:NAME}}` stands for the points of a task.
 
 Three notebooks come of it: the one nbgrader takes as its source, the one students get (the same
 that `nbgrader generate_assignment` releases) and the one a student with every answer hands in.
-`python -m autograder.notebooks` writes the students' notebooks beside their sources.
+`python -m autograder.intake.exercise` writes the students' notebooks beside their sources.
 """
 
 from __future__ import annotations
@@ -301,7 +301,7 @@ def _defined_name(source: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the students' notebooks beside their sources, or say which are out of date."""
     parser = argparse.ArgumentParser(
-        prog="python -m autograder.notebooks",
+        prog="python -m autograder.intake.exercise",
         description="Make exercises/NAME/NAME.ipynb from exercises/NAME/NAME.py.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these exercises")

@@ -583,7 +583,7 @@ class _Notebook:
 
     def _reached(self, task: Task) -> Iterator[tuple[_Statement, _Found | None]]:
         """Go through the statements that an answer can reach, each with how it was found."""
-        start = (task.name, *task.companions, _contents("builtins"))
+        start = (task.name, *task.depends_on, _contents("builtins"))
         todo: deque[tuple[str, _Found | None]] = deque((name, None) for name in start)
         names, statements = set(start), set()
         while todo:

@@ -28,7 +28,7 @@ from typing import Any
 from jupytext.magics import comment_magic
 from nbformat import NotebookNode
 
-from autograder.notebooks import is_answer, is_demonstration
+from autograder.intake.exercise import is_answer, is_demonstration
 
 MAX_BYTES = 10_000_000
 MAX_BRACKETS = 500_000
@@ -49,7 +49,7 @@ _NO_BRACKET = re.compile(r"[^][{}]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A file in which no answers can be found.
 
     The message is for the student: a sentence that says what is wrong and one that says what to
@@ -72,26 +72,26 @@ def read(path: Path) -> bytes:
 
     Raises
     ------
-    Unreadable
+    UnreadableError
         When it is no regular file, too large, or cannot be opened.
     """
     above = [folder.name for folder in path.parents]
     own = above.index(SUBMITTED) if SUBMITTED in above else 1
     try:
         if any(folder.is_symlink() for folder in list(path.parents)[:own]):
-            raise Unreadable("The folder of the notebook is a link. Hand in the file itself.")
+            raise UnreadableError("The folder of the notebook is a link. Hand in the file itself.")
         # A FIFO without a writer would keep us waiting.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                raise Unreadable("The notebook is not a file. Hand in the .ipynb file itself.")
+                raise UnreadableError("The notebook is not a file. Hand in the .ipynb file itself.")
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise Unreadable("The notebook is missing. Hand it in under its own name.") from None
+        raise UnreadableError("The notebook is missing. Hand it in under its own name.") from None
     except (OSError, ValueError):
         reason = "is a link" if path.is_symlink() else "could not be opened"
-        raise Unreadable(f"The notebook {reason}. Hand in the .ipynb file itself.") from None
+        raise UnreadableError(f"The notebook {reason}. Hand in the .ipynb file itself.") from None
     _check_size(content)
     return content
 
@@ -112,7 +112,7 @@ def rebuild(content: bytes, release: NotebookNode) -> Submission:
 
     Raises
     ------
-    Unreadable
+    UnreadableError
         When no answer to any task can be found.
     """
     notes = _Notes()
@@ -121,7 +121,7 @@ def rebuild(content: bytes, release: NotebookNode) -> Submission:
 
 def _check_size(content: bytes) -> None:
     if len(content) > MAX_BYTES:
-        raise Unreadable(
+        raise UnreadableError(
             f"The file has more than {MAX_BYTES // 1_000_000} MB. "
             "Clear all outputs, save the notebook and hand it in again."
         )
@@ -182,27 +182,27 @@ def _parse(content: bytes, notes: _Notes) -> Any:
     brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
     depths = accumulate(1 if bracket in "[{" else -1 for bracket in brackets)
     if len(brackets) > MAX_BRACKETS or max(depths, default=0) > MAX_DEPTH:
-        raise Unreadable(
+        raise UnreadableError(
             "The file is no notebook: it is nested too deeply or has too many parts. "
             "Clear all outputs, save the notebook and hand it in again."
         )
     try:
         return json.loads(text, strict=False)
     except json.JSONDecodeError as error:
-        raise Unreadable(
+        raise UnreadableError(
             f"The file is no notebook: it breaks off or goes wrong in line {error.lineno}. "
             f"{_SAVE_AGAIN}"
         ) from None
     except (ValueError, RecursionError):
-        raise Unreadable(f"The file is no notebook. {_SAVE_AGAIN}") from None
+        raise UnreadableError(f"The file is no notebook. {_SAVE_AGAIN}") from None
 
 
 def _cells(notebook: Any, notes: _Notes) -> list[_Cell]:
     found = _raw_cells(notebook, notes)
     if not found:
-        raise Unreadable(f"The file is no notebook: it has no cells. {_SAVE_AGAIN}")
+        raise UnreadableError(f"The file is no notebook: it has no cells. {_SAVE_AGAIN}")
     if len(found) > MAX_CELLS:
-        raise Unreadable(
+        raise UnreadableError(
             f"The notebook has more than {MAX_CELLS} cells. Delete those you do not need."
         )
     cells = []
@@ -213,7 +213,7 @@ def _cells(notebook: Any, notes: _Notes) -> list[_Cell]:
         elif len(cell.source) <= MAX_SOURCE:
             cells.append(cell)
         elif cell.kind == "code":
-            raise Unreadable(
+            raise UnreadableError(
                 f"Cell {number} has more than {MAX_SOURCE} characters. "
                 "Shorten it and hand in again."
             )
@@ -353,7 +353,9 @@ class _Rebuild:
             if place not in self.found and place not in self.inside:
                 self._claim(place)
         if self.answers and not any(place in self.found for place in self.answers):
-            raise Unreadable(f"The file has none of the answers of this exercise. {_START_AGAIN}")
+            raise UnreadableError(
+                f"The file has none of the answers of this exercise. {_START_AGAIN}"
+            )
 
     def _find_others(self) -> None:
         for place in range(len(self.ours)):

@@ -1,7 +1,7 @@
 """A course's folder: release assignments and grade submissions, all through nbgrader's API.
 
 So `nbgrader autograde`, formgrader and `autograder grade` do the same thing, by the plug-ins of
-`autograder.plugins`.
+`autograder.course.plugins`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from traitlets.config.loader import Config, PyFileConfigLoader
 
-from autograder import notebooks, plugins, submission
-from autograder.gradebook import keep_engines, one_transaction
-from autograder.grading import Job, Outputs
-from autograder.harmless import typed
-from autograder.results import result_name
-from autograder.sandbox import SandboxUnavailable, readable
+from autograder.intake import exercise as notebooks
+from autograder.course import plugins
+from autograder.intake import submission
+from autograder.course.gradebook import keep_engines, one_transaction
+from autograder.grading.notebook import Job, Outputs
+from autograder.course.sanitize import spell_out
+from autograder.grading.results import result_name
+from autograder.sandbox import SandboxUnavailableError, readable
 
 CONFIG = "nbgrader_config.py"
 LOG = "grading.log"
@@ -182,7 +184,7 @@ class Course:
 
     # Grading.
 
-    def check_place(self) -> None:
+    def check_course_hidden(self) -> None:
         """Make sure that a sandbox on this machine would not show the course.
 
         Raises
@@ -207,7 +209,7 @@ class Course:
         """
         try:
             self.grader.check_sandbox()
-        except SandboxUnavailable as error:
+        except SandboxUnavailableError as error:
             raise CourseError(str(error)) from None
 
     def released(self) -> list[str]:
@@ -252,7 +254,7 @@ class Course:
         graded = self.folder("autograded", student, assignment) / f"{assignment}.ipynb"
         try:
             return graded.exists() and record.read_text() == self._state(assignment, student)
-        except (OSError, submission.Unreadable):
+        except (OSError, submission.UnreadableError):
             return False
 
     def job(self, assignment: str, student: str) -> Job:
@@ -260,7 +262,7 @@ class Course:
 
         Raises
         ------
-        Unreadable
+        UnreadableError
             When the file cannot be read.
         """
         return self.grader.job(assignment, student)
@@ -269,7 +271,7 @@ class Course:
         """Say whether a submission has been run; what cannot be read needs no running."""
         try:
             return self.grader.results.has(result_name(self.job(assignment, student)))
-        except submission.Unreadable:
+        except submission.UnreadableError:
             return True
 
     def keep_result(self, job: Job, outputs: Outputs) -> None:
@@ -278,7 +280,7 @@ class Course:
 
     def forget_result(self, assignment: str, student: str) -> None:
         """Let a submission be run again."""
-        with contextlib.suppress(submission.Unreadable):
+        with contextlib.suppress(submission.UnreadableError):
             self.grader.results.drop(result_name(self.job(assignment, student)))
 
     def grade(self, assignment: str, student: str, feedback: bool = True) -> Result:
@@ -328,7 +330,7 @@ class Course:
         if not self.grader.results.has(result_name(job)):
             try:
                 self.keep_result(job, job.run())
-            except SandboxUnavailable as error:
+            except SandboxUnavailableError as error:
                 raise CourseError(str(error)) from None
 
     def _record(self, assignment: str, student: str) -> Path:
@@ -357,10 +359,10 @@ class Course:
         path = folder / f"{assignment}.ipynb"
         if not os.path.lexists(path):
             found = ", ".join(sorted(other.name for other in islice(folder.iterdir(), 10)))
-            return f"there is no {path.name}, only {typed(found, 300) or 'nothing'}"
+            return f"there is no {path.name}, only {spell_out(found, 300) or 'nothing'}"
         try:
             self.job(assignment, student).rebuilt()
-        except submission.Unreadable as error:
+        except submission.UnreadableError as error:
             return str(error)
         return ""
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.compare import agrees
+from autograder.judging.compare import agrees
 from autograder.task import Case, Expected, Probability, Scaled
 
 
@@ -269,7 +269,7 @@ def _axes(wrong: Sequence[_Difference]) -> str | None:
 def _extent(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Say where everything is right, if that is somewhere and not everywhere."""
     right = {one.case.name: True for one in comparisons}
-    modes = {one.case.name: one.case.mode for one in comparisons}
+    modes = {one.case.name: one.case.group for one in comparisons}
     for one in comparisons:
         right[one.case.name] &= one.right
     good = [name for name, is_right in right.items() if is_right]

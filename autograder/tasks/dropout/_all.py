@@ -24,23 +24,21 @@ from autograder.task import (
     Functions,
     Inputs,
     Misconception,
-    NotObserved,
+    ObservedDraws,
     Outputs,
     Probability,
-    Randomness,
     Requirement,
     Scaled,
     Task,
-    unpack,
 )
-from autograder.tasks.sections import (
-    DROPOUT_BACKWARD,
-    DROPOUT_MASK,
-    DROPOUT_MODES,
-    DROPOUT_MONTE_CARLO,
-    DROPOUT_PYTORCH,
-    DROPOUT_SCALING,
-)
+from autograder.tasks.answers import NotObservedError, unpack
+from autograder.tasks.dropout import ASSIGNMENT
+from autograder.tasks.dropout.sections import BACKWARD as DROPOUT_BACKWARD
+from autograder.tasks.dropout.sections import MASK as DROPOUT_MASK
+from autograder.tasks.dropout.sections import MODES as DROPOUT_MODES
+from autograder.tasks.dropout.sections import MONTE_CARLO as DROPOUT_MONTE_CARLO
+from autograder.tasks.dropout.sections import PYTORCH as DROPOUT_PYTORCH
+from autograder.tasks.dropout.sections import SCALING as DROPOUT_SCALING
 
 # The laws of a mask, each a fraction that is counted.
 KEPT = "fraction of values kept"
@@ -166,7 +164,7 @@ def _count_draws(events: Mask, where: Mask) -> NDArray[Any]:
     return _count(found[where])
 
 
-def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
+def _randomness(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
     """Read the mask off an output, and count what its laws speak of."""
     x = inputs["x"]
     visible = x != 0
@@ -180,7 +178,7 @@ def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
 
     mask = survivors("out")
     if mask is None:
-        return Randomness({"mask": everything, "redrawn": everything}, {})
+        return ObservedDraws({"mask": everything, "redrawn": everything}, {})
     counts = {KEPT: _count_draws(mask, visible)}
     if visible.all():
         counts |= {NEIGHBORS: _count(_pairs(np.moveaxis(mask, -1, 0))), ROWS: _count(_pairs(mask))}
@@ -198,7 +196,7 @@ def _randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
         }
     # Where x is 0 the output does not show the mask, but the gradient does.
     mask = np.where(visible, mask, redrawn)
-    return Randomness({"mask": mask, "redrawn": redrawn}, counts)
+    return ObservedDraws({"mask": mask, "redrawn": redrawn}, counts)
 
 
 def _simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
@@ -553,7 +551,8 @@ def _draw_backward(rng: np.random.Generator) -> list[Case]:
 
 FORWARD = Task(
     name="dropout_forward",
-    assignment="dropout",
+    assignment=ASSIGNMENT,
+    number=1,
     section=DROPOUT_SCALING,
     hints=(
         "A value is kept with probability `keep_prob`. What is the mean of the output over many "
@@ -592,13 +591,14 @@ FORWARD = Task(
             _refuses_bad_keep_prob,
         ),
     ),
-    randomness=_randomness,
+    read_draws=_randomness,
     simulate=_simulate,
 )
 
 BACKWARD = Task(
     name="dropout_backward",
-    assignment="dropout",
+    assignment=ASSIGNMENT,
+    number=2,
     section=DROPOUT_BACKWARD,
     hints=(
         "Once the mask is drawn, by which number is each element multiplied? What is the "
@@ -619,10 +619,10 @@ BACKWARD = Task(
     run=_run_backward,
     reference=_dropout,
     misconceptions=BACKWARD_MISCONCEPTIONS,
-    companions=("dropout_forward",),
-    randomness=_randomness,
+    depends_on=("dropout_forward",),
+    read_draws=_randomness,
     simulate=_simulate,
-    forward=FORWARD,
+    forward_task=FORWARD,
 )
 
 
@@ -634,12 +634,12 @@ def _run_module(student: Functions, inputs: Inputs) -> dict[str, Any]:
         torch.manual_seed(inputs["seed"])
         module = student["Dropout"](1 - inputs["keep_prob"])
         if not isinstance(module, nn.Module):
-            raise NotObserved("`Dropout` is not an nn.Module. Derive it from nn.Module.")
+            raise NotObservedError("`Dropout` is not an nn.Module. Derive it from nn.Module.")
         module.train(inputs["training"])
         x = torch.tensor(inputs["x"], requires_grad=True)
         out, again = module(x), module(x)
     if not isinstance(out, Tensor):
-        raise NotObserved("`forward` should return one tensor.")
+        raise NotObservedError("`forward` should return one tensor.")
     if out.shape == x.shape and out.requires_grad:
         torch.autograd.backward((out * torch.tensor(inputs["d_out"])).sum())
     d_x = torch.zeros_like(x) if x.grad is None else x.grad
@@ -699,7 +699,8 @@ MODULE_EXPLANATIONS = {
 
 MODULE = Task(
     name="Dropout",
-    assignment="dropout",
+    assignment=ASSIGNMENT,
+    number=3,
     section=DROPOUT_PYTORCH,
     hints=(
         "What is known once the layer is made, and what is new in each forward pass?",
@@ -759,7 +760,7 @@ MODULE = Task(
             _refuses_bad_p,
         ),
     ),
-    randomness=_randomness,
+    read_draws=_randomness,
     simulate=_simulate,
 )
 
@@ -865,7 +866,7 @@ def _monte_carlo(
     return expected
 
 
-def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
+def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
     kept, dropped = _kept_and_dropped(inputs)
     mean = outputs.get("mean")
     if (
@@ -874,10 +875,10 @@ def _monte_carlo_randomness(inputs: Inputs, outputs: Outputs) -> Randomness:
         or mean.dtype != np.float64
         or not np.isfinite(mean).all()
     ):
-        return Randomness({"mean": kept}, {})
+        return ObservedDraws({"mean": kept}, {})
     counts = np.round(_shares(mean, kept, dropped, inputs["n_samples"]) * inputs["n_samples"])
     constant = (counts == 0) | (counts == inputs["n_samples"])
-    return Randomness(
+    return ObservedDraws(
         {"mean": mean},
         {
             SAMPLES_KEPT: np.array([counts.sum(), counts.size * inputs["n_samples"]]),
@@ -967,7 +968,8 @@ def _keeps_buffers(student: Functions) -> bool:
 
 MONTE_CARLO = Task(
     name="monte_carlo_predict",
-    assignment="dropout",
+    assignment=ASSIGNMENT,
+    number=4,
     section=DROPOUT_MONTE_CARLO,
     hints=(
         "Which layers have to be in training mode here? What would batch norm in training mode do "
@@ -1058,8 +1060,6 @@ MONTE_CARLO = Task(
             _keeps_buffers,
         ),
     ),
-    randomness=_monte_carlo_randomness,
+    read_draws=_monte_carlo_randomness,
     simulate=_simulate_monte_carlo,
 )
-
-TASKS = (FORWARD, BACKWARD, MODULE, MONTE_CARLO)

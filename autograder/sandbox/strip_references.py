@@ -21,7 +21,7 @@ from autograder.tasks import tasks
 _HERE = "autograder.tasks."
 
 
-def forget_references() -> None:
+def strip_references() -> None:
     """Leave of each task only what observing it needs; cannot be undone."""
     kept = {
         name: replace(
@@ -29,10 +29,10 @@ def forget_references() -> None:
             draw=_gone,
             reference=_gone,
             misconceptions=(),
-            randomness=None,
-            described=None,
+            read_draws=None,
+            describe=None,
             simulate=None,
-            forward=None,
+            forward_task=None,
         )
         for name, task in tasks.items()
     }

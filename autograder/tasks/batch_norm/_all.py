@@ -22,21 +22,19 @@ from autograder.task import (
     Functions,
     Inputs,
     Misconception,
-    NotObserved,
     Requirement,
     Scaled,
     Task,
-    unpack,
 )
-from autograder.tasks.sections import (
-    BATCH_NORM_BACKWARD,
-    BATCH_NORM_CHANNELS,
-    BATCH_NORM_EVALUATION,
-    BATCH_NORM_FOLDING,
-    BATCH_NORM_FORWARD,
-    BATCH_NORM_PYTORCH,
-    BATCH_NORM_RUNNING,
-)
+from autograder.tasks.answers import NotObservedError, unpack
+from autograder.tasks.batch_norm import ASSIGNMENT
+from autograder.tasks.batch_norm.sections import BACKWARD as BATCH_NORM_BACKWARD
+from autograder.tasks.batch_norm.sections import CHANNELS as BATCH_NORM_CHANNELS
+from autograder.tasks.batch_norm.sections import EVALUATION as BATCH_NORM_EVALUATION
+from autograder.tasks.batch_norm.sections import FOLDING as BATCH_NORM_FOLDING
+from autograder.tasks.batch_norm.sections import FORWARD as BATCH_NORM_FORWARD
+from autograder.tasks.batch_norm.sections import PYTORCH as BATCH_NORM_PYTORCH
+from autograder.tasks.batch_norm.sections import RUNNING as BATCH_NORM_RUNNING
 
 
 def _mean(x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -405,7 +403,7 @@ _NOT_MOVED_BACK = Misconception(
 IMAGE_FORWARD_MISCONCEPTIONS = (
     *IMAGE_MISCONCEPTIONS,
     _NOT_MOVED_BACK,
-    *(one for one in FORWARD_MISCONCEPTIONS if "axes" not in one.departure),
+    *(one for one in FORWARD_MISCONCEPTIONS if "axes" not in one.replaces),
 )
 
 
@@ -596,7 +594,8 @@ def _draw_images_backward(rng: np.random.Generator) -> list[Case]:
 
 FORWARD = Task(
     name="batch_norm_forward",
-    assignment="batch_norm",
+    assignment=ASSIGNMENT,
+    number=1,
     section=BATCH_NORM_FORWARD,
     hints=(
         "Write down the shape of every quantity before you write code: which of them are (N, D), "
@@ -633,7 +632,8 @@ FORWARD = Task(
 
 BACKWARD = Task(
     name="batch_norm_backward",
-    assignment="batch_norm",
+    assignment=ASSIGNMENT,
+    number=2,
     section=BATCH_NORM_BACKWARD,
     hints=(
         "Which quantities of the forward pass depend on x: in training, and in evaluation?",
@@ -662,13 +662,14 @@ BACKWARD = Task(
     run=_run_backward,
     reference=_batch_norm,
     misconceptions=BACKWARD_MISCONCEPTIONS,
-    companions=("batch_norm_forward",),
-    forward=FORWARD,
+    depends_on=("batch_norm_forward",),
+    forward_task=FORWARD,
 )
 
 IMAGES_FORWARD = Task(
     name="batch_norm_2d_forward",
-    assignment="batch_norm",
+    assignment=ASSIGNMENT,
+    number=3,
     section=BATCH_NORM_CHANNELS,
     hints=(
         "Which values share one mean? How many of them does a channel have?",
@@ -688,12 +689,13 @@ IMAGES_FORWARD = Task(
     run=_run_images_forward,
     reference=_images,
     misconceptions=IMAGE_FORWARD_MISCONCEPTIONS,
-    companions=("batch_norm_forward",),
+    depends_on=("batch_norm_forward",),
 )
 
 IMAGES_BACKWARD = Task(
     name="batch_norm_2d_backward",
-    assignment="batch_norm",
+    assignment=ASSIGNMENT,
+    number=3,
     section=BATCH_NORM_CHANNELS,
     hints=(
         "Besides calling `batch_norm_forward`, your forward pass only moved values to other "
@@ -741,8 +743,8 @@ IMAGES_BACKWARD = Task(
         ),
         *BACKWARD_MISCONCEPTIONS,
     ),
-    companions=("batch_norm_2d_forward", "batch_norm_forward", "batch_norm_backward"),
-    forward=IMAGES_FORWARD,
+    depends_on=("batch_norm_2d_forward", "batch_norm_forward", "batch_norm_backward"),
+    forward_task=IMAGES_FORWARD,
 )
 
 
@@ -753,7 +755,7 @@ def _run_module(student: Functions, inputs: Inputs) -> dict[str, Any]:
     options = {name: inputs[name] for name in ("momentum", "eps") if name in inputs}
     module = student["BatchNorm1d"](inputs["gamma"].size, **options)
     if not isinstance(module, nn.Module):
-        raise NotObserved("`BatchNorm1d` is not an nn.Module. Derive it from nn.Module.")
+        raise NotObservedError("`BatchNorm1d` is not an nn.Module. Derive it from nn.Module.")
     module = module.double()
     fresh = {name: value.clone() for name, value in module.state_dict().items()}
     start = {
@@ -766,7 +768,7 @@ def _run_module(student: Functions, inputs: Inputs) -> dict[str, Any]:
     try:
         module.load_state_dict(start)
     except RuntimeError as error:
-        raise NotObserved(
+        raise NotObservedError(
             "`BatchNorm1d` does not load the state_dict of nn.BatchNorm1d. " + str(error)[:500]
         ) from None
     if inputs["fresh"]:
@@ -776,7 +778,7 @@ def _run_module(student: Functions, inputs: Inputs) -> dict[str, Any]:
         x = torch.tensor(batch, requires_grad=True)
         out = module(x)
         if not isinstance(out, Tensor):
-            raise NotObserved("`forward` should return one tensor.")
+            raise NotObservedError("`forward` should return one tensor.")
     (out * torch.tensor(inputs["d_out"])).sum().backward()
     parameters = dict(module.named_parameters())
     state = module.state_dict()
@@ -825,12 +827,12 @@ def _draw_module(rng: np.random.Generator) -> list[Case]:
         Case("momentum and eps left at their defaults", inputs((6, 3))),
         Case("two rows, a large eps", inputs((2, 5), momentum=0.7, eps=0.5)),
         Case("training on four batches in turn", inputs((4, 3), steps=4, momentum=0.25)),
-        Case("evaluation", inputs((5, 4), training=False, eps=0.3), mode="evaluation"),
+        Case("evaluation", inputs((5, 4), training=False, eps=0.3), group="evaluation"),
         Case("a new layer", {**inputs((6, 4)), **start}),
         Case(
             "a new layer in evaluation",
             {**inputs((5, 4), training=False), **start},
-            mode="evaluation",
+            group="evaluation",
         ),
     ]
 
@@ -856,7 +858,8 @@ def _keeps_plain_buffers(student: Functions) -> bool:
 
 MODULE = Task(
     name="BatchNorm1d",
-    assignment="batch_norm",
+    assignment=ASSIGNMENT,
+    number=4,
     section=BATCH_NORM_PYTORCH,
     hints=(
         "Which quantities are trained, which are only remembered, and which are plain numbers? "
@@ -956,7 +959,8 @@ def _draw_fold(rng: np.random.Generator) -> list[Case]:
 
 FOLD = Task(
     name="fold_batch_norm",
-    assignment="batch_norm",
+    assignment=ASSIGNMENT,
+    number=5,
     section=BATCH_NORM_FOLDING,
     hints=(
         "What is a constant in evaluation mode, and what is not?",
@@ -1018,5 +1022,3 @@ FOLD = Task(
         ),
     ),
 )
-
-TASKS = (FORWARD, BACKWARD, IMAGES_FORWARD, IMAGES_BACKWARD, MODULE, FOLD)

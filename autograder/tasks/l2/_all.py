@@ -14,27 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autograder.task import (
-    Aspect,
-    Case,
-    Expected,
-    Functions,
-    Inputs,
-    Misconception,
-    NotObserved,
-    Task,
-    unpack,
-)
-from autograder.tasks.sections import (
-    L2_ADAM,
-    L2_GRADIENT,
-    L2_OVERFLOW,
-    L2_PENALTY,
-    L2_SOFTMAX,
-    L2_UPDATE,
-    L2_WHAT_NOT,
-    L2_WRONG,
-)
+from autograder.task import Aspect, Case, Expected, Functions, Inputs, Misconception, Task
+from autograder.tasks.answers import NotObservedError, unpack
+from autograder.tasks.l2 import ASSIGNMENT
+from autograder.tasks.l2.sections import ADAM as L2_ADAM
+from autograder.tasks.l2.sections import GRADIENT as L2_GRADIENT
+from autograder.tasks.l2.sections import OVERFLOW as L2_OVERFLOW
+from autograder.tasks.l2.sections import PENALTY as L2_PENALTY
+from autograder.tasks.l2.sections import SOFTMAX as L2_SOFTMAX
+from autograder.tasks.l2.sections import UPDATE as L2_UPDATE
+from autograder.tasks.l2.sections import WHAT_NOT as L2_WHAT_NOT
+from autograder.tasks.l2.sections import WRONG as L2_WRONG
 
 Array = NDArray[np.float64]
 
@@ -227,14 +217,14 @@ def _run_penalty_backward(student: Functions, inputs: Inputs) -> dict[str, Any]:
     gradients = student[name](inputs["weights"], inputs["weight_decay"])
     count = len(inputs["weights"])
     if gradients is None:
-        raise NotObserved(f"`{name}` returned None; is its `return` missing?")
+        raise NotObservedError(f"`{name}` returned None; is its `return` missing?")
     if not isinstance(gradients, list | tuple):
-        raise NotObserved(
+        raise NotObservedError(
             f"`{name}` returned a single {type(gradients).__name__}. "
             "It should return a list with one gradient for each weight."
         )
     if len(gradients) != count:
-        raise NotObserved(
+        raise NotObservedError(
             f"`{name}` returned {len(gradients)} gradient{'' if len(gradients) == 1 else 's'} "
             f"for {count} weight{'' if count == 1 else 's'}."
             + (" Is the `return` inside the loop?" if len(gradients) == 1 else "")
@@ -268,7 +258,8 @@ def _draw_penalty(rng: np.random.Generator) -> list[Case]:
 
 PENALTY = Task(
     name="l2_penalty",
-    assignment="l2",
+    assignment=ASSIGNMENT,
+    number=1,
     section=L2_PENALTY,
     hints=(
         "Which numbers does the penalty depend on? Does it matter in which weight, or where in a "
@@ -292,7 +283,8 @@ PENALTY = Task(
 
 PENALTY_BACKWARD = Task(
     name="l2_penalty_backward",
-    assignment="l2",
+    assignment=ASSIGNMENT,
+    number=2,
     section=L2_GRADIENT,
     hints=(
         "Change one entry of one weight a little. Which terms of the penalty notice?",
@@ -582,7 +574,8 @@ def _draw_softmax_regression(rng: np.random.Generator) -> list[Case]:
 
 SOFTMAX_REGRESSION = Task(
     name="softmax_regression",
-    assignment="l2",
+    assignment=ASSIGNMENT,
+    number=3,
     section=L2_SOFTMAX,
     hints=(
         "Write down the shape of every quantity: scores, probabilities, loss, `d_W`, `d_b`. Which "
@@ -649,7 +642,8 @@ def _draw_sgd(rng: np.random.Generator) -> list[Case]:
 
 SGD = Task(
     name="sgd_step",
-    assignment="l2",
+    assignment=ASSIGNMENT,
+    number=4,
     section=L2_OVERFLOW,
     hints=(
         "Two things pull at the parameter, the loss and the penalty. What is the gradient of each?",
@@ -774,13 +768,13 @@ def _run_adam(student: Functions, inputs: Inputs) -> dict[str, Any]:
         )
         param, state = unpack("adam_step", returned, ("param", "state"))
         if not isinstance(state, dict):
-            raise NotObserved(
+            raise NotObservedError(
                 f"The state that `adam_step` returned is a single {type(state).__name__}. "
                 'Return a dict with the keys "step", "m" and "v".'
             )
         missing = [name for name in ("step", "m", "v") if name not in state]
         if missing:
-            raise NotObserved(f"The state that `adam_step` returned has no {missing[0]!r}.")
+            raise NotObservedError(f"The state that `adam_step` returned has no {missing[0]!r}.")
     step = state["step"]
     # A count may be any kind of integer.
     if isinstance(step, np.ndarray | np.generic) and step.ndim == 0:
@@ -839,7 +833,8 @@ def _draw_adam(rng: np.random.Generator) -> list[Case]:
 
 ADAM = Task(
     name="adam_step",
-    assignment="l2",
+    assignment=ASSIGNMENT,
+    number=5,
     section=L2_ADAM,
     hints=(
         "Follow λw through the formulas: in which of the two kinds is it divided by the root of "
@@ -1155,45 +1150,45 @@ def _run_parameter_groups(student: Functions, inputs: Inputs) -> dict[str, Any]:
     model, weight_decay = _model(inputs), inputs["weight_decay"]
     groups = student["parameter_groups"](model, weight_decay)
     if groups is None:
-        raise NotObserved("`parameter_groups` returned None; is its `return` missing?")
+        raise NotObservedError("`parameter_groups` returned None; is its `return` missing?")
     if not isinstance(groups, list | tuple):
-        raise NotObserved(
+        raise NotObservedError(
             f"`parameter_groups` returned a single {type(groups).__name__}. "
             "It should return a list of two groups."
         )
     if len(groups) != 2:
-        raise NotObserved(
+        raise NotObservedError(
             f"`parameter_groups` returned {len(groups)} group{'' if len(groups) == 1 else 's'}. "
             "It should return a list of two groups."
         )
     tensors: dict[float, list[Tensor]] = {}
     for group in groups:
         if not isinstance(group, dict) or not {"params", "weight_decay"} <= group.keys():
-            raise NotObserved(
+            raise NotObservedError(
                 'Each group should be a dict with the keys "params" and "weight_decay".'
             )
         if isinstance(group["params"], Tensor) or not hasattr(group["params"], "__iter__"):
-            raise NotObserved('"params" should be a list of parameters.')
+            raise NotObservedError('"params" should be a list of parameters.')
         # A generator can be walked through only once.
         parameters = list(group["params"])
         known = {id(parameter) for parameter in model.parameters()}
         for parameter in parameters:
             if not isinstance(parameter, Tensor):
-                raise NotObserved(
+                raise NotObservedError(
                     f'"params" should contain parameters; it contains a {type(parameter).__name__}.'
                 )
             if id(parameter) not in known:
-                raise NotObserved(
+                raise NotObservedError(
                     '"params" contains a tensor that is not one of the model\'s parameters. '
                     "Put in the parameters themselves, not copies or their `.data`."
                 )
         decay = group["weight_decay"]
         if not isinstance(decay, int | float):
-            raise NotObserved(f'"weight_decay" is a {type(decay).__name__}; make it a number.')
+            raise NotObservedError(f'"weight_decay" is a {type(decay).__name__}; make it a number.')
         tensors[float(decay)] = parameters
     if tensors.keys() != {weight_decay, 0.0}:
         decays = " and ".join(str(group["weight_decay"]) for group in groups)
-        raise NotObserved(
+        raise NotObservedError(
             f'With weight_decay={weight_decay:.3g} the groups have "weight_decay" {decays}. '
             f"One should have {weight_decay:.3g}, the other 0.0."
         )
@@ -1245,7 +1240,8 @@ def _draw_parameter_groups(rng: np.random.Generator) -> list[Case]:
 
 PARAMETER_GROUPS = Task(
     name="parameter_groups",
-    assignment="l2",
+    assignment=ASSIGNMENT,
+    number=6,
     section=L2_WHAT_NOT,
     hints=(
         "What tells a weight matrix from a bias, whatever layer they belong to?",
@@ -1266,7 +1262,7 @@ PARAMETER_GROUPS = Task(
     draw=_draw_parameter_groups,
     run=_run_parameter_groups,
     reference=_groups,
-    described=_described,
+    describe=_described,
     misconceptions=(
         Misconception(
             "groups-decay-everything",
@@ -1353,5 +1349,3 @@ PARAMETER_GROUPS = Task(
     framework="torch",
     forbidden=(),
 )
-
-TASKS = (PENALTY, PENALTY_BACKWARD, SOFTMAX_REGRESSION, SGD, ADAM, PARAMETER_GROUPS)

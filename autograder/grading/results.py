@@ -21,14 +21,14 @@ from pathlib import Path
 
 from nbformat import from_dict
 
-from autograder.grading import Job, Outputs
+from autograder.grading.notebook import Job, Outputs
 
 FOLDER = ".results"
 """Where they are, in the root of a course."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
-_ROOTS = ("autograder.grading", "autograder.sandbox.inside", "autograder.sandbox.shell")
+_ROOTS = ("autograder.grading.notebook", "autograder.sandbox.inside", "autograder.sandbox.shell")
 
 
 class Results:

@@ -19,10 +19,10 @@ from distributed import Client, Future, LocalCluster, Security, as_completed, ge
 from distributed.scheduler import KilledWorker
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from autograder.grading import Job, Outputs
-from autograder.results import result_name
-from autograder.sandbox import SandboxUnavailable
-from autograder.submission import Unreadable
+from autograder.grading.notebook import Job, Outputs
+from autograder.grading.results import result_name
+from autograder.intake.submission import UnreadableError
+from autograder.sandbox import SandboxUnavailableError
 
 DEATHS = 2
 """How many workers a submission may take with it before it is set aside."""
@@ -39,17 +39,17 @@ _LOOK_MILLISECONDS = 2000
 Key = TypeVar("Key")
 
 
-class ClusterUnavailable(Exception):
+class ClusterUnavailableError(Exception):
     """There is no scheduler or no fit worker; the message says what to do."""
 
 
-class SetAside(Exception):
+class SetAsideError(Exception):
     """A submission that was not graded; the message is a sentence that says why."""
 
 
 def run(
     jobs: Iterable[tuple[Key, Job]], workers: int, scheduler: str | None = None
-) -> Iterator[tuple[Key, Job, Outputs | SetAside]]:
+) -> Iterator[tuple[Key, Job, Outputs | SetAsideError]]:
     """Yield the results of jobs as they are done.
 
     Parameters
@@ -64,9 +64,9 @@ def run(
 
     Raises
     ------
-    ClusterUnavailable
+    ClusterUnavailableError
         When the scheduler does not answer, has no workers, or has workers with other versions.
-    SandboxUnavailable
+    SandboxUnavailableError
         When a worker cannot build the sandbox.
     """
     with ExitStack() as stack:
@@ -104,23 +104,23 @@ def run(
         for future in running:
             key, job = sent.pop(future)
             try:
-                result: Outputs | SetAside = future.result()
+                result: Outputs | SetAsideError = future.result()
             except KilledWorker as error:
                 deaths = error.allowed_failures + 1
-                result = SetAside(
+                result = SetAsideError(
                     f"{deaths} grading processes died of it. Look at it yourself, or grade again."
                 )
-            except (SandboxUnavailable, ClusterUnavailable):
+            except (SandboxUnavailableError, ClusterUnavailableError):
                 raise
             except CancelledError:
-                raise ClusterUnavailable(
+                raise ClusterUnavailableError(
                     f"The scheduler at {scheduler} has gone: start it again, and grade again; "
                     "what has been graded is kept."
                 ) from None
-            except Unreadable as error:
-                result = SetAside(str(error))
+            except UnreadableError as error:
+                result = SetAsideError(str(error))
             except Exception as error:
-                result = SetAside(f"Grading failed: {type(error).__name__}: {error}")
+                result = SetAsideError(f"Grading failed: {type(error).__name__}: {error}")
             send()
             yield key, job, result
 
@@ -144,7 +144,7 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
         try:
             client.wait_for_workers(1, timeout=START_SECONDS)
         except TimeoutError:
-            raise ClusterUnavailable(
+            raise ClusterUnavailableError(
                 f"No process that could grade was there after {START_SECONDS} seconds: see what "
                 "keeps this machine from starting any, or grade with --jobs 1."
             ) from None
@@ -152,12 +152,12 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
     try:
         client = Client(scheduler)
     except (OSError, ValueError) as error:
-        raise ClusterUnavailable(
+        raise ClusterUnavailableError(
             f"No scheduler answers at {scheduler} ({error}): start one with `dask scheduler`."
         ) from None
     if not client.nthreads():
         client.close()
-        raise ClusterUnavailable(
+        raise ClusterUnavailableError(
             f"The scheduler at {scheduler} has no workers: start some with `dask worker`."
         )
     return client
@@ -195,12 +195,12 @@ _one_at_a_time = Lock()
 def _graded(job: Job, name: str) -> Outputs:
     """Run a job on a worker, if the result will be what the coordinator calls it."""
     if result_name(job) != name:
-        raise ClusterUnavailable(
+        raise ClusterUnavailableError(
             f"The worker at {get_worker().address} has other versions than this machine of the "
             "package, Python or a library that counts: install the same there."
         )
     with _one_at_a_time:
         try:
             return job.run()
-        except SandboxUnavailable as error:
-            raise SandboxUnavailable(f"Worker {get_worker().address}: {error}") from None
+        except SandboxUnavailableError as error:
+            raise SandboxUnavailableError(f"Worker {get_worker().address}: {error}") from None

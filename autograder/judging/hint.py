@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from autograder.check import WrongCall, name_of
-from autograder.report import marked
+from autograder.judging.check import WrongCallError, name_of
+from autograder.judging.report import marked
 from autograder.task import Task
 from autograder.tasks import tasks
 
@@ -35,7 +35,7 @@ def hint(function: Callable[..., Any] | str) -> Hints:
     """
     name = function if isinstance(function, str) else name_of(function, "hint")
     if name not in tasks:
-        raise WrongCall.unknown(name, "hint")
+        raise WrongCallError.unknown(name, "hint")
     task = tasks[name]
     count = min(_given.get(task.name, 0) + 1, len(task.hints))
     _given[task.name] = count

@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autograder.task import (
-    Aspect,
-    Case,
-    Expected,
-    Functions,
-    Inputs,
-    Misconception,
-    NotObserved,
-    Task,
-    unpack,
-)
-from autograder.tasks.l2 import (
+from autograder.task import Aspect, Case, Expected, Functions, Inputs, Misconception, Task
+from autograder.tasks.answers import NotObservedError, unpack, unpack_dict
+from autograder.tasks.batch_norm.sections import BACKWARD as BATCH_NORM_BACKWARD
+from autograder.tasks.batch_norm.sections import EVALUATION as BATCH_NORM_EVALUATION
+from autograder.tasks.batch_norm.sections import FORWARD as BATCH_NORM_FORWARD
+from autograder.tasks.batch_norm.sections import RUNNING as BATCH_NORM_RUNNING
+from autograder.tasks.capstone import ASSIGNMENT
+from autograder.tasks.capstone.sections import EXERCISE as CAPSTONE
+from autograder.tasks.dropout.sections import BACKWARD as DROPOUT_BACKWARD
+from autograder.tasks.dropout.sections import MASK as DROPOUT_MASK
+from autograder.tasks.dropout.sections import MODES as DROPOUT_MODES
+from autograder.tasks.dropout.sections import SCALING as DROPOUT_SCALING
+from autograder.tasks.l2._all import (
     LARGE_SCORES_MISCONCEPTIONS,
     LOSS_MISCONCEPTIONS,
     cross_entropies,
@@ -28,20 +29,9 @@ from autograder.tasks.l2 import (
     mean_plus_penalty,
     with_gradient_of,
 )
-from autograder.tasks.sections import (
-    BATCH_NORM_BACKWARD,
-    BATCH_NORM_EVALUATION,
-    BATCH_NORM_FORWARD,
-    BATCH_NORM_RUNNING,
-    CAPSTONE,
-    DROPOUT_BACKWARD,
-    DROPOUT_MASK,
-    DROPOUT_MODES,
-    DROPOUT_SCALING,
-    L2_PENALTY,
-    L2_UPDATE,
-    L2_WRONG,
-)
+from autograder.tasks.l2.sections import PENALTY as L2_PENALTY
+from autograder.tasks.l2.sections import UPDATE as L2_UPDATE
+from autograder.tasks.l2.sections import WRONG as L2_WRONG
 
 PARAMETERS = ("W1", "b1", "gamma", "beta", "W2", "b2")
 STATISTICS = ("mean", "var")
@@ -408,20 +398,6 @@ EXTREME_MISCONCEPTIONS = (
 # How the network is tried.
 
 
-def _unpack_dict(function: str, what: str, value: Any, names: Sequence[str]) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise NotObserved(
-            f"The {what} that `{function}` returned is a single {type(value).__name__}. "
-            f"Return a dict with the keys {', '.join(names)}."
-        )
-    missing = [name for name in names if name not in value]
-    if missing:
-        raise NotObserved(
-            f"The {what} that `{function}` returned has no {', '.join(map(repr, missing))}."
-        )
-    return {f"{what}[{name!r}]": value[name] for name in names}
-
-
 def _run_two_layer_net(student: Functions, inputs: Inputs) -> dict[str, Any]:
     name = "two_layer_net"
     arguments = (inputs[key] for key in ("x", "y", "params", "running", "weight_decay"))
@@ -430,8 +406,8 @@ def _run_two_layer_net(student: Functions, inputs: Inputs) -> dict[str, Any]:
     loss, grads, running = unpack(name, returned, ("loss", "grads", "running"))
     return {
         "loss": loss,
-        **_unpack_dict(name, "grads", grads, PARAMETERS),
-        **_unpack_dict(name, "running", running, STATISTICS),
+        **unpack_dict(name, "grads", grads, PARAMETERS),
+        **unpack_dict(name, "running", running, STATISTICS),
     }
 
 
@@ -514,7 +490,8 @@ def _with_all_units_active(inputs: dict[str, Any]) -> dict[str, Any]:
 
 NET = Task(
     name="two_layer_net",
-    assignment="capstone",
+    assignment=ASSIGNMENT,
+    number=1,
     section=CAPSTONE,
     hints=(
         "Write the forward pass first and keep what the backward pass will need: the normalized "
@@ -606,7 +583,8 @@ def _draw_predict(rng: np.random.Generator) -> list[Case]:
 
 PREDICT = Task(
     name="predict",
-    assignment="capstone",
+    assignment=ASSIGNMENT,
+    number=2,
     section=CAPSTONE,
     hints=(
         "It has to work for a single row as well. Which statistics make that possible?",
@@ -664,7 +642,7 @@ PREDICT = Task(
             {"returned": lambda scores: scores.argmax(1)},
         ),
     ),
-    companions=("two_layer_net",),
+    depends_on=("two_layer_net",),
 )
 
 
@@ -732,10 +710,12 @@ def _run_train(student: Functions, inputs: Inputs) -> dict[str, Any]:
         try:
             losses = np.array([float(loss) for loss in losses])
         except (TypeError, ValueError):
-            raise NotObserved("`losses` should be a list with one number for each step.") from None
+            raise NotObservedError(
+                "`losses` should be a list with one number for each step."
+            ) from None
     return {
-        **_unpack_dict("train", "params", params, PARAMETERS),
-        **_unpack_dict("train", "running", running, STATISTICS),
+        **unpack_dict("train", "params", params, PARAMETERS),
+        **unpack_dict("train", "running", running, STATISTICS),
         "losses": losses,
     }
 
@@ -775,7 +755,8 @@ def _draw_train(rng: np.random.Generator) -> list[Case]:
 
 TRAIN = Task(
     name="train",
-    assignment="capstone",
+    assignment=ASSIGNMENT,
+    number=3,
     section=CAPSTONE,
     hints=(
         "What does a step need, and what of that did the step before it change?",
@@ -861,9 +842,7 @@ TRAIN = Task(
             {"training": False},
         ),
     ),
-    companions=("two_layer_net",),
-    forward=NET,
+    depends_on=("two_layer_net",),
+    forward_task=NET,
     tolerance=1e-6,
 )
-
-TASKS = (NET, PREDICT, TRAIN)

@@ -49,7 +49,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
-class Harmless(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
+class SanitizeNotebook(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
     """Make a graded notebook harmless; the last of `Autograde.autograde_preprocessors`.
 
     It comes after the grades are saved, because an answer's checksum says whether there is one.
@@ -57,11 +57,11 @@ class Harmless(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyp
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
         """Change the notebook in place."""
-        harmless(nb)
+        sanitize(nb)
         return nb, resources
 
 
-def harmless(notebook: NotebookNode) -> None:
+def sanitize(notebook: NotebookNode) -> None:
     """Turn all that a student wrote in a graded notebook into plain text, in place.
 
     Trusted are the sources of cells that have an id, unless it begins with "student-" or they are
@@ -90,7 +90,7 @@ def _clean_cell(cell: NotebookNode) -> None:
     if marks:
         cell.metadata.nbgrader = marks
     if added or marks.get("solution"):
-        cell.source = typed(_joined(cell.source))
+        cell.source = spell_out(_joined(cell.source))
         if cell.cell_type != "code":
             cell.cell_type = "markdown"
             cell.source = _as_typed(cell.source)
@@ -100,7 +100,7 @@ def _clean_cell(cell: NotebookNode) -> None:
         cell.outputs = list(_outputs(cell.outputs, check))
 
 
-def typed(text: str, limit: int = MAX_SOURCE) -> str:
+def spell_out(text: str, limit: int = MAX_SOURCE) -> str:
     """Return a text as it was typed, with everything in it that cannot be seen spelled out.
 
     Control characters and characters that are invisible or turn the direction of writing become
@@ -129,7 +129,7 @@ def printed(text: str, limit: int = MAX_TEXT) -> str:
     text, limit
         As for `typed`.
     """
-    return typed(_CONTROL.sub("", _ESCAPE_SEQUENCE.sub("", text)), limit)
+    return spell_out(_CONTROL.sub("", _ESCAPE_SEQUENCE.sub("", text)), limit)
 
 
 def _joined(text: object) -> str:

@@ -1,8 +1,7 @@
 """Run a student's functions on cases and write down what they return.
 
-The only module that meets student code.  It judges nothing: what it reports can be compared with
-a reference elsewhere, and what only it can see (a changed input, a broken requirement) costs
-points but never earns them.
+It judges nothing: what it reports can be compared with a reference elsewhere, and what only it can
+see (a changed input, a broken requirement) costs points but never earns them.
 """
 
 from __future__ import annotations
@@ -14,21 +13,23 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.task import Case, Functions, NotObserved, Observation, Observations, Outputs, Task
+from autograder.judging.observed import CaseResult, TaskResult
+from autograder.task import Case, Functions, Outputs, Task
+from autograder.tasks.answers import NotObservedError
 
 MAX_BYTES = 64 * 2**20
 MAX_PRINTED = 2000
 
-_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def observe(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> Observations:
+def observe(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> TaskResult:
     """Run a student's functions on all cases of a task.
 
     Prints are kept, warnings dropped: neither may cost points.  An exception of the student's
@@ -39,11 +40,11 @@ def observe(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> 
     task
         What is tried.
     functions
-        The student's functions by name, companions included.
+        The student's functions by name, depends_on included.
     cases
         From `task.draw`.
     """
-    student = Functions(functions)
+    student = _Defined(functions)
     printed = _Capped()
     observations = []
     mutated: dict[str, None] = {}
@@ -60,49 +61,70 @@ def observe(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> 
                 holds = False
             if not holds:
                 broken.append(requirement.id)
-    return Observations(tuple(observations), tuple(mutated), tuple(broken), printed.getvalue())
+    return TaskResult(tuple(observations), tuple(mutated), tuple(broken), printed.getvalue())
 
 
-def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> Observation:
+class _Defined(Mapping[str, Callable[..., Any]]):
+    """The student's functions by name; a missing one raises an error that says what to do."""
+
+    def __init__(self, functions: Mapping[str, Any]) -> None:
+        self._functions = functions
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        function: Callable[..., Any] | None = self._functions.get(name)
+        if not callable(function):
+            raise NotObservedError(f"`{name}` is not defined. Run the cell that defines it first.")
+        return function
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+
+def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> CaseResult:
     try:
         raw = task.run(student, inputs)
-    except NotObserved as problem:
-        return Observation({}, {"": str(problem)})
+    except NotObservedError as problem:
+        return CaseResult({}, {"": str(problem)})
     except NotImplementedError as error:
-        return Observation({}, {"": str(error) or _not_written(task, error)})
+        return CaseResult({}, {"": str(error) or _not_written(task, error)})
     except (Exception, SystemExit) as error:
-        return Observation({}, {"": _in_the_students_lines(error)})
+        return CaseResult({}, {"": _in_the_students_lines(error)})
     outputs: Outputs = {}
     problems = {}
     for name, value in raw.items():
         try:
             outputs[name] = _array(task, name, value)
-        except NotObserved as problem:
+        except NotObservedError as problem:
             problems[name] = str(problem)
-    return Observation(outputs, problems)
+    return CaseResult(outputs, problems)
 
 
 def _array(task: Task, name: str, value: Any) -> NDArray[Any]:
     """Turn a returned value into an array of its own, or say why it is none."""
     torch = sys.modules.get("torch")
     if value is None:
-        raise NotObserved(f"`{name}` is None; is a `return` missing?")
+        raise NotObservedError(f"`{name}` is None; is a `return` missing?")
     if torch is not None and isinstance(value, torch.Tensor):
         if task.framework == "numpy":
-            raise NotObserved(f"`{name}` is a torch tensor. Return a NumPy array.")
+            raise NotObservedError(f"`{name}` is a torch tensor. Return a NumPy array.")
         value = value.detach().cpu().numpy()
     elif isinstance(value, np.ndarray):
         if task.framework == "torch":
-            raise NotObserved(f"`{name}` is a NumPy array. Return a torch tensor.")
+            raise NotObservedError(f"`{name}` is a NumPy array. Return a torch tensor.")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         value = np.asarray(float(value))
     elif not isinstance(value, np.generic):
         wanted = "NumPy array" if task.framework == "numpy" else "torch tensor"
-        raise NotObserved(f"`{name}` is a {type(value).__name__}. Return a {wanted}.")
+        raise NotObservedError(f"`{name}` is a {type(value).__name__}. Return a {wanted}.")
     if value.size * value.dtype.itemsize > MAX_BYTES:
-        raise NotObserved(f"`{name}` is far too large: its shape is {value.shape}.")
+        raise NotObservedError(f"`{name}` is far too large: its shape is {value.shape}.")
     if value.dtype.kind not in "fiubc":
-        raise NotObserved(f"`{name}` is an array of {value.dtype}. Return an array of float64.")
+        raise NotObservedError(
+            f"`{name}` is an array of {value.dtype}. Return an array of float64."
+        )
     return np.array(value, order="C", subok=False)
 
 
@@ -125,7 +147,7 @@ def _changed(before: Any, after: Any, name: str = "") -> Iterator[str]:
 
 def _not_written(task: Task, error: NotImplementedError) -> str:
     function = traceback.extract_tb(error.__traceback__)[-1].name
-    if function in task.companions:
+    if function in task.depends_on:
         return f"`{task.name}` needs `{function}`, which is not written yet."
     return f"`{task.name}` is not written yet."
 
@@ -137,7 +159,7 @@ def _in_the_students_lines(error: BaseException) -> str:
         lines = [
             f"  {frame.name}, line {frame.lineno}: {frame.line}"
             for frame in traceback.extract_tb(error.__traceback__)
-            if not os.path.abspath(frame.filename).startswith(_OWN_FOLDER)
+            if not os.path.abspath(frame.filename).startswith(_PACKAGE)
             and "site-packages" not in frame.filename
         ]
         if len(lines) > 6:

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 
-from autograder.submission import MAX_BYTES, Unreadable, read
+from autograder.intake.submission import MAX_BYTES, UnreadableError, read
 
 MAX_MEMBERS = 10_000
 MAX_TOTAL = 2_000_000_000
@@ -67,11 +67,11 @@ class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]  # nbgrader is untyp
                     self.log.error("%s in %s", left_out, path)
             else:
                 (into / path.name).write_bytes(read(path))
-        except (ArchiveError, Unreadable) as error:
+        except (ArchiveError, UnreadableError) as error:
             self.log.error("%s was not collected. %s", path, error)
 
 
-class PlainNames(FileNameCollectorPlugin):  # type: ignore[misc]  # nbgrader is untyped
+class SafeNameCollector(FileNameCollectorPlugin):  # type: ignore[misc]  # nbgrader is untyped
     """Read names of files, and accept only student ids that are safe to show and to use in paths.
 
     When a student has two files for the same notebook, the first by name is taken.

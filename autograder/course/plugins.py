@@ -22,9 +22,9 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Float, Integer
 
-from autograder import submission
-from autograder.grading import Job, warm_sandbox
-from autograder.results import Results, result_name
+from autograder.intake import submission
+from autograder.grading.notebook import Job, warm_sandbox
+from autograder.grading.results import Results, result_name
 from autograder.sandbox import Isolation, Limits
 
 SECRET = ".secret"
@@ -46,9 +46,9 @@ class SubmissionExporter(NotebookExporter):
 
         Raises
         ------
-        Unreadable
+        UnreadableError
             When there are no answers to be found in it.
-        SandboxUnavailable
+        SandboxUnavailableError
             When it could not be graded in any case.
         """
         whose = resources["nbgrader"]
@@ -61,7 +61,7 @@ class SubmissionExporter(NotebookExporter):
             rebuilt = job.rebuilt()
             if grader.results.get(result_name(job)) is None:
                 grader.check_sandbox()
-        except submission.Unreadable:
+        except submission.UnreadableError:
             clear_scores(grader.course.db_url, assignment, student)
             raise
         clear_scores(grader.course.db_url, assignment, student)
@@ -108,7 +108,7 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
         )
 
     def check_sandbox(self) -> None:
-        """Raise SandboxUnavailable where these settings cannot be had."""
+        """Raise SandboxUnavailableError where these settings cannot be had."""
         warm_sandbox(self.limits, self.sandbox).check()
 
     def submitted_file(self, assignment: str, student: str) -> Path:
@@ -121,7 +121,7 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
 
         Raises
         ------
-        Unreadable
+        UnreadableError
             When the file cannot be read.
         """
         content = submission.read(self.submitted_file(assignment, student))

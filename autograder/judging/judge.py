@@ -15,20 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.clues import Comparison, clues
-from autograder.compare import agrees, difference
-from autograder.report import Finding, Link, Report
+from autograder.judging.clues import Comparison, clues
+from autograder.judging.compare import agrees, difference
+from autograder.judging.observed import LEAVES_ARGUMENTS, CaseResult, TaskResult
+from autograder.judging.report import Finding, Link, Report
 from autograder.task import (
-    LEAVES_ARGUMENTS,
     Aspect,
     Case,
     Expected,
     Misconception,
-    Observation,
-    Observations,
+    ObservedDraws,
     Outputs,
     Probability,
-    Randomness,
     Task,
 )
 
@@ -42,7 +40,7 @@ Mistakes = tuple[Misconception, ...]
 """What a program may have got wrong at once; the empty tuple is the reference."""
 
 
-def judge(task: Task, cases: Sequence[Case], observations: Observations) -> Report:
+def judge(task: Task, cases: Sequence[Case], observations: TaskResult) -> Report:
     """Judge what a student's functions returned.
 
     An aspect earns its points when every output it covers agrees with the reference in shape,
@@ -95,19 +93,19 @@ def _one_thread() -> Iterator[None]:
 class _Trial:
     """One case with what was observed, and what is expected of the reference or of mistakes."""
 
-    def __init__(self, task: Task, case: Case, observation: Observation) -> None:
+    def __init__(self, task: Task, case: Case, observation: CaseResult) -> None:
         self.task = task
         self.case = case
         self.problems = observation.problems
         self.observed = observation.outputs
         drawn = (
-            task.randomness(case.inputs, observation.outputs)
-            if task.randomness is not None
-            else Randomness({}, {})
+            task.read_draws(case.inputs, observation.outputs)
+            if task.read_draws is not None
+            else ObservedDraws({}, {})
         )
-        self._inputs = {**case.inputs, **drawn.given}
+        self._inputs = {**case.inputs, **drawn.draws}
         # Counts come from us alone: a program that sends some of its own must not be believed.
-        self._counts: Outputs = drawn.outputs
+        self._counts: Outputs = drawn.counts
         self._expected: dict[tuple[int, ...], dict[str, Expected]] = {}
         self._agrees: dict[tuple[int, ...], dict[str, bool]] = {}
 
@@ -115,16 +113,16 @@ class _Trial:
         """Return the expected outputs, of the reference or of known mistakes."""
         key = tuple(map(id, mistakes))
         if key not in self._expected:
-            departure: dict[str, Any] = {}
+            replaces: dict[str, Any] = {}
             for one in mistakes:
-                departure.update(one.departure)
-            self._expected[key] = self.task.reference(self._inputs, **departure)
+                replaces.update(one.replaces)
+            self._expected[key] = self.task.reference(self._inputs, **replaces)
         return self._expected[key]
 
     def got(self, name: str) -> NDArray[Any] | None:
         """Return an output, or the count of an event."""
         expected = self.expected().get(name)
-        if isinstance(expected, Probability) and self.task.randomness is not None:
+        if isinstance(expected, Probability) and self.task.read_draws is not None:
             return self._counts.get(name)
         return self.observed.get(name)
 
@@ -153,7 +151,7 @@ class _Trial:
                 or self.problems.get("")
                 or f"The {name} cannot be told from what was returned."
             )
-        described = self.task.described
+        described = self.task.describe
         if described is not None and isinstance(expected, np.ndarray):
             alike = got.shape == expected.shape and got.dtype == expected.dtype
             if alike:
@@ -174,8 +172,8 @@ class _Diagnosis:
         if len(self.several) == 1:
             self.known, self.several = self.several, ()
         elif not self.several:
-            if task.forward is not None:
-                self.causes = self._accounting(task.forward.misconceptions)
+            if task.forward_task is not None:
+                self.causes = self._accounting(task.forward_task.misconceptions)
             if not self.causes:
                 self.order = self._another_order()
             if not self.causes and self.order is None:
@@ -190,8 +188,8 @@ class _Diagnosis:
             lines += self._told_order()
         elif self.several:
             told = _several(self.task, self.several)
-        elif causes and self.task.forward is not None:
-            forward = self.task.forward
+        elif causes and self.task.forward_task is not None:
+            forward = self.task.forward_task
             points = _quarters(aspect.points / 2)
             lines.append(
                 f"These are the right numbers for a wrong `{forward.name}`, so they earn half. "
@@ -284,7 +282,7 @@ class _Diagnosis:
         wrong = [cell for cell in cells if not cell[0].agrees(cell[1])]
         right = [cell for cell in cells if cell[0].agrees(cell[1])]
         # In one case of each of two modes, because looking at all would take too long.
-        by_mode = {trial.case.mode: trial for trial, _ in reversed(wrong)}
+        by_mode = {trial.case.group: trial for trial, _ in reversed(wrong)}
         sample = list(by_mode.values())[-2:]
         explained = {
             one.id: sum(trial.agrees(name, (one,)) for trial, name in wrong if trial in sample)
@@ -302,7 +300,7 @@ class _Diagnosis:
             (one, other)
             for one, other in itertools.combinations(possible, 2)
             if explained[one.id] + explained[other.id]
-            and not one.departure.keys() & other.departure.keys()
+            and not one.replaces.keys() & other.replaces.keys()
         ]
         # What explains much by itself first; the sort is stable.
         pairs.sort(key=lambda pair: -explained[pair[0].id] - explained[pair[1].id])
@@ -357,7 +355,7 @@ class _Diagnosis:
             if other not in trial.observed:
                 return False
             outputs[name] = trial.observed[other]
-        there = _Trial(self.task, trial.case, Observation(outputs))
+        there = _Trial(self.task, trial.case, CaseResult(outputs))
         return there.agrees_everywhere(())
 
     def _told_order(self) -> list[str]:
@@ -412,10 +410,10 @@ def _several(task: Task, mistakes: Sequence[Misconception]) -> _Told:
 
 def _in_the_box(task: Task, mistake: str) -> Link:
     """Return where the chapter lists a mistake."""
-    return Link(mistake, f"{task.page}.html#mistake-{task.name}-{mistake}")
+    return Link(mistake, task.place_of(mistake).path)
 
 
-def _costs(task: Task, observations: Observations, earned: float) -> list[Finding]:
+def _costs(task: Task, observations: TaskResult, earned: float) -> list[Finding]:
     """Return a finding for each thing that costs points, none of them below zero in sum."""
     broken = [one for one in task.requirements if one.id in observations.broken]
     findings = [

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from autograder.judge import judge
-from autograder.observe import observe
-from autograder.report import Report
+from autograder.judging.judge import judge
+from autograder.judging.observe import observe
+from autograder.judging.report import Report
 from autograder.tasks import tasks
 
 PUBLIC_SEED = 20150206
@@ -30,7 +30,7 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
     name
         Name of the task.
     functions
-        The student's functions by name, companions included.
+        The student's functions by name, depends_on included.
     seed
         Draws the cases.
 
@@ -66,7 +66,7 @@ def check(function: Callable[..., Any]) -> Report:
     if execution == "autograde":
         return _Points(report.task, report.findings, report.printed)
     if execution == "validate" and not report.passed:
-        raise _NotPassed(str(report))
+        raise _NotPassedError(str(report))
     return report
 
 
@@ -82,16 +82,16 @@ def name_of(function: object, caller: str) -> str:
 
     Raises
     ------
-    WrongCall
+    WrongCallError
         When it is neither a function nor a class, or is not one of the course's.
     """
     if not isinstance(function, type | FunctionType):
-        raise WrongCall(
+        raise WrongCallError(
             f"{caller}() was given a {type(function).__name__}. Pass it one of your functions or "
             f"classes by its name, as in {caller}(dropout_forward), without calling it."
         )
     if function.__name__ not in tasks:
-        raise WrongCall.unknown(function.__name__, caller)
+        raise WrongCallError.unknown(function.__name__, caller)
     return function.__name__
 
 
@@ -116,11 +116,11 @@ class _Short:
         return [str(self)]
 
 
-class WrongCall(_Short, TypeError):
+class WrongCallError(_Short, TypeError):
     """What a student passed is nothing of the course's; the message says what to pass."""
 
     @classmethod
-    def unknown(cls, name: str, caller: str) -> WrongCall:
+    def unknown(cls, name: str, caller: str) -> WrongCallError:
         """Return the exception for a name that no task has."""
         return cls(
             f"{caller}() does not know `{name}`. Keep the name that the exercise gives: "
@@ -128,5 +128,5 @@ class WrongCall(_Short, TypeError):
         )
 
 
-class _NotPassed(_Short, AssertionError):
+class _NotPassedError(_Short, AssertionError):
     pass

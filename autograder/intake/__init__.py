@@ -1,0 +1,1 @@
+"""From files to notebooks: the exercises that we wrote, and whatever students hand in."""

@@ -1,0 +1,100 @@
+"""Take apart what a student's function returned, or say what is wrong with it.
+
+Only the form is looked at here; whether the numbers are right is the judge's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class NotObservedError(Exception):
+    """The student's functions gave nothing that could be compared; the message says why."""
+
+
+def unpack(function: str, value: Any, names: Sequence[str]) -> tuple[Any, ...]:
+    """Return the values of a tuple or list that a function returned.
+
+    Parameters
+    ----------
+    function
+        The function's name, for the message.
+    value
+        What it returned.
+    names
+        The names of the values that it should have returned, two or more.
+
+    Raises
+    ------
+    NotObservedError
+        When `value` is not a tuple or list of that many values.
+    """
+    wanted = f"`{function}` should return {len(names)} values: {', '.join(names)}."
+    found = _items(function, value, wanted)
+    if len(found) != len(names):
+        raise NotObservedError(f"`{function}` returned {count(len(found), 'value')}. {wanted}")
+    return found
+
+
+def unpack_list(function: str, value: Any, length: int, what: str, wanted: str) -> tuple[Any, ...]:
+    """Return the items of a list that a function returned; otherwise like `unpack`.
+
+    Parameters
+    ----------
+    function, value
+        As for `unpack`.
+    length
+        How many items there should be.
+    what
+        What one of them is: "gradient".
+    wanted
+        A sentence that says what should be returned.
+    """
+    found = _items(function, value, wanted)
+    if len(found) != length:
+        raise NotObservedError(f"`{function}` returned {count(len(found), what)}. {wanted}")
+    return found
+
+
+def unpack_dict(function: str, what: str, value: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return the values of a dict that a function returned, named as in "grads['W1']".
+
+    Parameters
+    ----------
+    function, value
+        As for `unpack`.
+    what
+        What the dict is called: "grads".
+    names
+        The keys that it should have; others are left alone.
+
+    Raises
+    ------
+    NotObservedError
+        When `value` is not a dict, or a key is missing.
+    """
+    if not isinstance(value, Mapping):
+        raise NotObservedError(
+            f"The {what} that `{function}` returned is a single {type(value).__name__}. "
+            f"Return a dict with the keys {', '.join(names)}."
+        )
+    missing = [name for name in names if name not in value]
+    if missing:
+        raise NotObservedError(
+            f"The {what} that `{function}` returned has no {', '.join(map(repr, missing))}."
+        )
+    return {f"{what}[{name!r}]": value[name] for name in names}
+
+
+def count(number: int, what: str) -> str:
+    """Return a number with what it counts: "1 value", "3 values"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _items(function: str, value: Any, wanted: str) -> tuple[Any, ...]:
+    if value is None:
+        raise NotObservedError(f"`{function}` returned None; is its `return` missing? {wanted}")
+    if not isinstance(value, tuple | list):
+        raise NotObservedError(f"`{function}` returned a single {type(value).__name__}. {wanted}")
+    return tuple(value)
