@@ -19,7 +19,7 @@ from autograder import cli
 from autograder.course.course import CONFIG, Course, CourseError
 from autograder.intake import exercise as notebooks
 from autograder.sandbox import Sandbox, SandboxUnavailableError
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 
 _STUB = "raise NotImplementedError()"
 _BROKEN = "This was a notebook once.\n"
@@ -320,7 +320,7 @@ def main() -> int:
         root = Course.nearest(Path.cwd()).config_file.parent
         if root.name == "demo" and (root.parent / CONFIG).exists():
             root = root.parent
-        sources = [root / "exercises" / name / f"{name}.py" for name in ASSIGNMENTS]
+        sources = [root / "exercises" / name / f"{name}.py" for name in assignments]
         console.print("Making the sample class in demo/", markup=False)
         course = make(root / "demo", root / CONFIG, sources, sandbox_or_none())
         names = [path.stem for path in sources]

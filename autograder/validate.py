@@ -28,7 +28,7 @@ from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.judging.observed import CaseResult, TaskResult
 from autograder.judging.report import Report
-from autograder.task import Case, Outputs, Probability, Scaled, Task
+from autograder.task import Case, Outputs, Probability, Task, array_of
 from autograder.tasks import tasks
 
 SEEDS = 5
@@ -106,7 +106,8 @@ def validate(task: Task, seeds: Sequence[int]) -> Validation:
 def as_observed(
     task: Task, cases: Sequence[Case], replaces: Mapping[str, Any], seed: int
 ) -> TaskResult:
-    """Return what a program would give that computes exactly the reference with a replaces.
+    """Return what a program would give that computes exactly the reference with some steps
+    replaced.
 
     Parameters
     ----------
@@ -128,9 +129,7 @@ def _outputs(
         return task.simulate(case.inputs, rng, **replaces)
     outputs = {}
     for name, expected in task.reference(case.inputs, **replaces).items():
-        value = expected.value if isinstance(expected, Scaled) else expected
-        assert isinstance(value, np.ndarray)
-        outputs[name] = value
+        outputs[name] = array_of(expected)
     return outputs
 
 
@@ -155,13 +154,13 @@ def _not_told_apart(task: Task, seed: int) -> Iterator[str]:
     carried = task.forward_task.misconceptions if task.forward_task else ()
     pairs = [*combinations(task.misconceptions, 2), *product(task.misconceptions, carried)]
     expected = {
-        id(one): [task.reference(case.inputs, **one.replaces) for case in cases]
+        one: [task.reference(case.inputs, **one.replaces) for case in cases]
         for one in (*task.misconceptions, *carried)
     }
     for one, other in pairs:
         alike = all(
             _alike(here, there, task.tolerance)
-            for here, there in zip(expected[id(one)], expected[id(other)], strict=True)
+            for here, there in zip(expected[one], expected[other], strict=True)
         )
         listed = (task.name, one.id, other.id) in INDISTINGUISHABLE
         if alike and not listed:
@@ -174,8 +173,9 @@ def _alike(here: Mapping[str, Any], there: Mapping[str, Any], tolerance: float) 
     if here.keys() != there.keys():
         return False
     for name, expected in here.items():
-        value = expected.value if isinstance(expected, Scaled) else expected
-        if isinstance(expected, Probability) or not agrees(value, there[name], tolerance):
+        if isinstance(expected, Probability) or not agrees(
+            array_of(expected), there[name], tolerance
+        ):
             return False
     return True
 
@@ -213,7 +213,9 @@ def missing_places(root: Path) -> Iterator[str]:
                 yield f"{section.page}.md is not the chapter {section.chapter!r}."
             if built and f'id="{section.label}"' not in pages[section.page]:
                 yield f"{section.path} is not on the site."
-        if not re.search(rf"^```{{common-mistakes}}.*\b{task.name}\b", sources[task.assignment.page], re.M):
+        if not re.search(
+            rf"^```{{common-mistakes}}.*\b{task.name}\b", sources[task.assignment.page], re.M
+        ):
             yield f"{task.assignment.page}.md has no common mistakes of {task.name}."
         ids = [one.id for one in task.misconceptions] + [one.id for one in task.requirements]
         for place in (f"mistake-{task.name}-{one}" for one in ids):

@@ -215,8 +215,8 @@ class _Reader:
     def _note(self, name: str, seen: list[str]) -> None:
         if name not in self.tasks:
             raise SourceError(f"no task of the course is called {name!r}.")
-        if self.tasks[name].assignment != self.assignment:
-            raise SourceError(f"{name} belongs to {self.tasks[name].assignment}.")
+        if self.tasks[name].assignment.name != self.assignment:
+            raise SourceError(f"{name} belongs to {self.tasks[name].assignment.name}.")
         if name in seen:
             raise SourceError(f"{name} has more than one answer or check cell.")
         seen.append(name)

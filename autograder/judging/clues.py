@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.judging.compare import agrees
-from autograder.task import Case, Expected, Probability, Scaled
+from autograder.task import Case, Expected, Probability, Scaled, array_of
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class _Difference:
     @property
     def expected(self) -> NDArray[Any]:
         """The right numbers."""
-        return self._expected.value if isinstance(self._expected, Scaled) else self._expected
+        return array_of(self._expected)
 
     @property
     def comparable(self) -> bool:
@@ -269,14 +269,15 @@ def _axes(wrong: Sequence[_Difference]) -> str | None:
 def _extent(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Say where everything is right, if that is somewhere and not everywhere."""
     right = {one.case.name: True for one in comparisons}
-    modes = {one.case.name: one.case.group for one in comparisons}
+    groups = {one.case.name: one.case.group for one in comparisons}
     for one in comparisons:
         right[one.case.name] &= one.right
     good = [name for name, is_right in right.items() if is_right]
     bad = [name for name, is_right in right.items() if not is_right]
-    good_modes, bad_modes = {modes[name] for name in good}, {modes[name] for name in bad}
-    if good and not good_modes & bad_modes:
-        where, elsewhere = (" and ".join(sorted(some)) for some in (good_modes, bad_modes))
+    good_groups = {groups[name] for name in good}
+    bad_groups = {groups[name] for name in bad}
+    if good and not good_groups & bad_groups:
+        where, elsewhere = (" and ".join(sorted(some)) for some in (good_groups, bad_groups))
         yield f"Right in {where}, wrong in {elsewhere}."
     elif good and len(bad) == 1:
         others = "the other case" if len(good) == 1 else f"the other {len(good)} cases"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.task import Expected, Probability, Scaled
+from autograder.task import Expected, Probability, Scaled, array_of
 
 FALSE_ALARM = 1e-9
 """Bound on the probability that one comparison with a `Probability` fails a right answer."""
@@ -33,7 +33,7 @@ def agrees(got: NDArray[Any], expected: Expected, tolerance: float) -> bool:
     """
     if isinstance(expected, Probability):
         return not _is_unlikely(got, expected.value)
-    value = _value(expected)
+    value = array_of(expected)
     if got.shape != value.shape or got.dtype != value.dtype:
         return False
     return not _wrong(got, expected, tolerance).any()
@@ -43,7 +43,7 @@ def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: floa
     """Describe the first thing in which an output that does not agree differs."""
     if isinstance(expected, Probability):
         return _unlikely(name, got, expected.value)
-    value = _value(expected)
+    value = array_of(expected)
     if got.shape != value.shape:
         return f"`{name}` has shape {got.shape}; expected {value.shape}."
     if got.dtype != value.dtype:
@@ -67,15 +67,11 @@ def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: floa
     )
 
 
-def _value(expected: NDArray[Any] | Scaled) -> NDArray[Any]:
-    return expected.value if isinstance(expected, Scaled) else expected
-
-
 def _wrong(
     got: NDArray[Any], expected: NDArray[Any] | Scaled, tolerance: float
 ) -> NDArray[np.bool_]:
     """Return where two arrays of equal shape and dtype differ."""
-    value = _value(expected)
+    value = array_of(expected)
     with np.errstate(all="ignore"):
         if isinstance(expected, Scaled):
             scale = np.nan_to_num(np.asarray(expected.scale), nan=0.0, posinf=0.0)

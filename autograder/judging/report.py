@@ -7,28 +7,14 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from autograder.task import Section
+
 # Inline, because neither notebooks nor feedback pages have a style sheet of ours.
 _CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
 
 
 BOOK = ""
 """Address of the published book, with a slash at the end; as long as it is empty, no links."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """A place in the book.
-
-    Attributes
-    ----------
-    text
-        What to call it.
-    path
-        Below the book's address: "book/dropout.html#dropout-mask".
-    """
-
-    text: str
-    path: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ class Finding:
     misconception: str | None = None
     points: float = 0.0
     max_points: float = 0.0
-    links: tuple[Link, ...] = ()
+    links: tuple[Section, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +154,7 @@ def _linked(finding: Finding) -> str:
     if not BOOK or not finding.links:
         return ""
     links = (
-        f'<a href="{html.escape(BOOK + link.path)}">{html.escape(link.text)}</a>'
+        f'<a href="{html.escape(BOOK + link.path)}">{html.escape(link.heading)}</a>'
         for link in finding.links
     )
     return f"<br>In the book: {' · '.join(links)}"

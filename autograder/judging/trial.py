@@ -1,0 +1,138 @@
+"""What came back beside what should have come: the question that judge and diagnosis both ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.judging.compare import agrees, difference
+from autograder.judging.observed import CaseResult, TaskResult
+from autograder.task import (
+    Aspect,
+    Case,
+    Expected,
+    Misconception,
+    ObservedDraws,
+    Outputs,
+    Probability,
+    Task,
+)
+
+Mistakes = tuple[Misconception, ...]
+"""What a program may have got wrong at once; the empty tuple is the reference."""
+
+
+class Trial:
+    """One case: what was observed, and what is expected of the reference or of known mistakes.
+
+    Expected numbers are computed when they are first asked for, and only once.
+    """
+
+    def __init__(self, task: Task, case: Case, observed: CaseResult) -> None:
+        self.task = task
+        self.case = case
+        self.problems = observed.problems
+        self.observed = observed.outputs
+        read = (
+            task.read_draws(case.inputs, observed.outputs)
+            if task.read_draws is not None
+            else ObservedDraws({}, {})
+        )
+        self._inputs = {**case.inputs, **read.draws}
+        # Counts come from us alone: a program that sends some of its own must not be believed.
+        self._counts: Outputs = read.counts
+        self._expected: dict[Mistakes, dict[str, Expected]] = {}
+        self._agrees: dict[tuple[Mistakes, str], bool] = {}
+
+    def expected(self, mistakes: Mistakes = ()) -> dict[str, Expected]:
+        """Return the expected outputs, of the reference or of a program with known mistakes."""
+        if mistakes not in self._expected:
+            steps: dict[str, Any] = {}
+            for one in mistakes:
+                steps.update(one.replaces)
+            self._expected[mistakes] = self.task.reference(self._inputs, **steps)
+        return self._expected[mistakes]
+
+    def got(self, name: str) -> NDArray[Any] | None:
+        """Return an output, or the count of an event; None if there is none."""
+        expected = self.expected().get(name)
+        if isinstance(expected, Probability) and self.task.read_draws is not None:
+            return self._counts.get(name)
+        return self.observed.get(name)
+
+    def agrees(self, name: str, mistakes: Mistakes = ()) -> bool:
+        """Say whether an output is what is expected."""
+        key = mistakes, name
+        if key not in self._agrees:
+            got, expected = self.got(name), self.expected(mistakes).get(name)
+            self._agrees[key] = (
+                got is not None
+                and expected is not None
+                and agrees(got, expected, self.task.tolerance)
+            )
+        return self._agrees[key]
+
+    def agrees_everywhere(self, mistakes: Mistakes) -> bool:
+        """Say whether all outputs are what is expected."""
+        return all(self.agrees(name, mistakes) for name in self.expected(mistakes))
+
+    def failure(self, name: str) -> str:
+        """Say how an output that does not agree differs from the reference."""
+        got, expected = self.got(name), self.expected()[name]
+        if got is None:
+            return (
+                self.problems.get(name)
+                or self.problems.get("")
+                or f"The {name} cannot be told from what was returned."
+            )
+        describe = self.task.describe
+        if describe is not None and isinstance(expected, np.ndarray):
+            if got.shape == expected.shape and got.dtype == expected.dtype:
+                return describe(name, got, expected)
+        return difference(name, got, expected, self.task.tolerance)
+
+
+class Trials(Sequence[Trial]):
+    """All cases of a task."""
+
+    def __init__(self, task: Task, cases: Sequence[Case], result: TaskResult) -> None:
+        self.task = task
+        self._trials = [
+            Trial(task, case, observed) for case, observed in zip(cases, result.cases, strict=True)
+        ]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._trials[index]
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def looked_at(self, aspect: Aspect) -> Iterator[tuple[Trial, str]]:
+        """Yield the outputs that an aspect judges, each with its trial."""
+        for trial in self:
+            if aspect.covers(trial.case):
+                for name in aspect.outputs:
+                    if name in trial.expected():
+                        yield trial, name
+
+    def agree_on(self, aspect: Aspect, mistakes: Mistakes = ()) -> bool:
+        """Say whether all outputs of an aspect are what is expected."""
+        return all(trial.agrees(name, mistakes) for trial, name in self.looked_at(aspect))
+
+    def were_observed(self, aspect: Aspect) -> bool:
+        """Say whether there is an output wherever an aspect wants one."""
+        return all(trial.got(name) is not None for trial, name in self.looked_at(aspect))
+
+    def first_failure(self, aspect: Aspect) -> str | None:
+        """Describe the first output of an aspect that is wrong; None if all are right."""
+        reasons = {trial.problems.get("") for trial in self}
+        if len(reasons) == 1 and (reason := reasons.pop()):
+            # The same in every case, as of a function that is not written yet.
+            return reason
+        for trial, name in self.looked_at(aspect):
+            if not trial.agrees(name):
+                return f"In the case “{trial.case.name}”: {trial.failure(name)}"
+        return None
