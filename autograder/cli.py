@@ -1,4 +1,4 @@
-"""The `autograder` command: release, grade and export a course that nbgrader keeps."""
+"""The `autograder` command: release, grade, explain and export a course that nbgrader keeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import atexit
 import gc
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -27,17 +27,21 @@ try:
         TimeRemainingColumn,
     )
     from rich.text import Text
+
+    from autograder.sandbox.backends import BACKENDS
 except ImportError as error:
     raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
 
 if TYPE_CHECKING:
-    from autograder.course.course import Course, Result
+    from autograder.course.course import Course
+    from autograder.course.grading import Graded, Summary
+    from autograder.course.scores import Score
 
-# autograder.course.course brings nbgrader, which takes seconds; --help and wrong usage do without.
+# autograder.course brings nbgrader, which takes seconds; --help and wrong usage do without.
 
 app = typer.Typer(
     name="autograder",
-    help="Release, grade and export the assignments of a course.\n\n"
+    help="Release, grade, explain and export the assignments of a course.\n\n"
     "Acts on the course whose nbgrader_config.py is in this folder or nearest above it. "
     "Exit status: 0 done, 1 something was not graded, 2 wrong usage.",
     no_args_is_help=True,
@@ -46,20 +50,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-
-class Isolation(Enum):
-    """What `--sandbox` takes."""
-
-    bubblewrap = "bubblewrap"
-    none = "none"
-
+Backends = Enum("Backends", {name: name for name in BACKENDS})  # type: ignore[misc]
 
 # At its end Python would look at a million objects, which the system takes back anyway.
 atexit.register(gc.freeze)
-
-# Fewer than this are graded sooner than workers start.
-_FEW = 10
-_ODD_NAME = "the folder's name can have only letters, digits and . _ @ + -; rename it"
 
 console = Console(soft_wrap=True)
 errors = Console(soft_wrap=True, stderr=True)
@@ -79,14 +73,27 @@ def release_command(assignments: Assignments = None) -> None:
     once there are submissions.
     """
     with _course() as course:
-        release(course, assignments or None)
+        from autograder.course.release import release_all
+
+        def report(name: str, done: str) -> None:
+            console.print(f"{name}: {done}", markup=False)
+
+        release_all(course, assignments or None, report)
 
 
 @app.command("grade")
 def grade_command(
     assignments: Assignments = None,
+    student: Annotated[
+        list[str] | None,
+        typer.Option("--student", help="Only this student; may be given several times."),
+    ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Grade again what has been graded already.")
+        bool,
+        typer.Option("--force", help="Grade again what has not changed, from the results kept."),
+    ] = False,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run students' code again, whatever is kept of it.")
     ] = False,
     feedback: Annotated[bool, typer.Option(help="Make the feedback pages as well.")] = True,
     jobs: Annotated[
@@ -97,31 +104,59 @@ def grade_command(
         typer.Option(help="A Dask scheduler, as in tcp://grader:8786, to run submissions with."),
     ] = None,
     sandbox: Annotated[
-        Isolation | None,
+        Backends | None,
         typer.Option(
-            help="Where students' code runs; 'none' lets it do all that you may do. "
-            "What nbgrader_config.py says if not given."
+            help="Where students' code runs; what nbgrader_config.py says if not given. "
+            + " ".join(f"{name}: {backend.promise}" for name, backend in BACKENDS.items())
         ),
     ] = None,
 ) -> None:
     """Grade what is in submitted/STUDENT/ASSIGNMENT of the course.
 
-    A submission that was graded and has not changed since is skipped.  One that cannot be graded
-    does not stop the others; it loses the points of an earlier version, and the reason is shown
-    at the end.
+    A submission that was graded is skipped unless its file, the grader, the due date, the late
+    policy or points given by hand have changed since.  One that cannot be graded does not stop
+    the others; it loses the points of an earlier version, and the reason is shown at the end.
     """
     with _course() as course:
         course = replace(course, sandbox=sandbox.value if sandbox else None)
-        failed = grade(
+        summary = grade(
             course,
             assignments or None,
+            students=student or None,
             force=force,
+            rerun=rerun,
             feedback=feedback,
             jobs=jobs,
             scheduler=scheduler,
         )
-    if failed:
+    if summary.failed:
         raise typer.Exit(1)
+
+
+@app.command("explain")
+def explain_command(
+    student: Annotated[str, typer.Argument(help="Whose grade.")],
+    assignment: Annotated[str, typer.Argument(help="Of which assignment.")],
+    task: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="Only this task; all if not given.")
+    ] = None,
+    rerun: Annotated[
+        bool,
+        typer.Option(
+            "--rerun",
+            help="Run the code again; show what it prints and the first case that fails.",
+        ),
+    ] = False,
+) -> None:
+    """Tell how a grade came about, from the file that was handed in to the score.
+
+    Reads what grading kept and runs nothing, unless `--rerun` asks for it.
+    """
+    with _course() as course:
+        from autograder.course.explain import explain
+
+        for line in explain(course, assignment, student, task, rerun):
+            console.print(line, markup=False, highlight=False)
 
 
 @app.command("export")
@@ -133,6 +168,8 @@ def export_command(
 ) -> None:
     """Write all grades to a CSV file, as `nbgrader export` does."""
     with _course() as course:
+        from autograder.course.export import export
+
         console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
 
 
@@ -154,192 +191,92 @@ def validate_command(
         raise typer.Exit(1)
 
 
-def release(course: Course, names: Sequence[str] | None = None) -> None:
-    """Release some or all exercises, saying what was done.
-
-    Raises
-    ------
-    CourseError
-        When one of them cannot be released.
-    """
-    from autograder.course.course import CourseError
-    from autograder.intake.exercise import sources
-
-    found = {path.stem: path for path in sources(course.exercises)}
-    _check_names(names, found, f"{course.exercises} has")
-    if not found:
-        raise CourseError(f"{course.exercises} has no exercises.")
-    for name in names or found:
-        console.print(f"{name}: {course.release(found[name])}", markup=False)
-
-
-def grade(
-    course: Course,
-    names: Sequence[str] | None = None,
-    *,
-    force: bool = False,
-    feedback: bool = True,
-    jobs: int = 1,
-    scheduler: str | None = None,
-) -> list[Result]:
-    """Grade some or all assignments, showing progress; return what was not graded.
+def grade(course: Course, names: Sequence[str] | None = None, **options: object) -> Summary:
+    """Grade some or all assignments, showing progress and what was not graded.
 
     Parameters
     ----------
-    course
-        Where.
-    names
-        Assignments; all that were released if None.
-    force
-        Grade again what has not changed.
-    feedback
-        Make feedback pages too.
-    jobs
-        How many processes run submissions.
-    scheduler
-        The address of a Dask scheduler whose workers run them instead.
+    course, names, options
+        As for `autograder.course.grading.grade`.
     """
-    from autograder.course.course import LOG, CourseError, Result
-    from autograder.intake.archives import PLAIN_NAME
+    from autograder.course.course import LOG
+    from autograder.course.grading import grade as grade_course
 
-    released = course.released()
-    if not released:
-        raise CourseError("Nothing is released yet: run `autograder release` first.")
-    _check_names(names, released, "released are")
-    todo, odd, skipped = [], [], 0
-    for name in names or released:
-        graded = course.points(name)
-        for student in course.submissions(name):
-            if not PLAIN_NAME.fullmatch(student):
-                # It would stand on nbgrader's pages as it is.
-                odd.append(Result(name, ascii(student), problem=_ODD_NAME))
-                continue
-            if not force and student in graded and course.is_up_to_date(name, student):
-                skipped += 1
-            else:
-                todo.append((name, student))
-            if force:
-                course.forget_result(name, student)
-    course.add_students({student for _, student in todo})
-    results = []
-    with _progress(len(todo)) as advance:
-        for result in _graded(course, todo, feedback, jobs, scheduler):
-            course.keep_log(f"--- {result.assignment} {result.student}\n{result.log}")
-            # A class's logs would fill the memory.
-            results.append(replace(result, log=""))
-            advance(result)
-    order = {pair: number for number, pair in enumerate(todo)}
-    results.sort(key=lambda result: order[result.assignment, result.student])
-    results += odd
-    failed = [result for result in results if result.problem]
-    not_graded = sum(result.points is None for result in results)
-    summary = f"{len(results) - not_graded} graded, {skipped} unchanged, {not_graded} not graded"
-    console.print(summary if todo or skipped else "Nothing has been submitted.", markup=False)
-    if results and feedback:
-        console.print(f"Feedback is in {course.root / 'feedback'}", markup=False)
-    elif results:
-        console.print("Feedback: run `nbgrader generate_feedback ASSIGNMENT`.", markup=False)
-    shown = console.is_terminal and errors.is_terminal
-    for result in odd if shown else failed:
-        errors.print(_problem(result), markup=False, style="red")
-    if failed:
-        errors.print(f"What nbgrader said about them is in {course.root / LOG}", markup=False)
-    return failed
-
-
-def export(course: Course, names: Sequence[str] | None = None, to: Path | None = None) -> Path:
-    """Write the grades as nbgrader's CSV; return the file."""
-    from nbgrader.plugins import CsvExportPlugin
-
-    from autograder.course.course import CourseError
-
-    released = course.released()
-    if not released:
-        raise CourseError("There are no grades yet: run `autograder release` and `grade` first.")
-    _check_names(names, released, "released are")
-    target = (to or course.root / "grades.csv").absolute()
-    if not target.parent.is_dir():
-        raise CourseError(f"There is no folder {target.parent}.")
-    plugin = CsvExportPlugin(parent=course.api)
-    plugin.to = str(target)
-    plugin.assignment = list(names or [])
-    with course.api.gradebook as gradebook:
-        plugin.export(gradebook)
-    return target
-
-
-def _graded(
-    course: Course,
-    todo: Sequence[tuple[str, str]],
-    feedback: bool,
-    jobs: int,
-    scheduler: str | None,
-) -> Iterator[Result]:
-    """Grade submissions and yield what became of them as they are done."""
-    missing = [pair for pair in todo if not course.has_result(*pair)]
-    if scheduler is None and missing:
-        course.check_course_hidden()
-        if jobs < 2 or len(missing) < _FEW:
-            course.check_sandbox()
-            missing = []
-    elsewhere = set(missing)
-    for pair in todo:
-        if pair not in elsewhere:
-            yield course.grade(*pair, feedback)
-    if not missing:
-        return
-    # Imported here because it takes a second and few submissions do without.
-    from autograder.course.course import CourseError
-    from autograder.grading import cluster
-    from autograder.sandbox import SandboxUnavailableError
-
-    work = ((pair, course.job(*pair)) for pair in missing)
-    try:
-        for pair, job, outcome in cluster.run(work, jobs, scheduler):
-            if isinstance(outcome, cluster.SetAsideError):
-                yield course.set_aside(*pair, str(outcome))
-            else:
-                course.keep_result(job, outcome)
-                yield course.grade(*pair, feedback)
-    except (cluster.ClusterUnavailableError, SandboxUnavailableError) as error:
-        raise CourseError(str(error)) from None
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[Result], None]]:
-    """Show a bar and what goes wrong on a terminal, a line for each submission elsewhere."""
-
-    def line(result: Result) -> str:
-        grade = "not graded"
-        if result.points is not None:
-            grade = f"{result.points:g} of {result.max_points:g}"
-        return f"{result.assignment} of {result.student}: {grade} ({result.seconds:.1f} s)"
-
-    if not console.is_terminal or not total:
-        yield lambda result: console.print(line(result), markup=False)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("[red]{task.fields[wrong]}"),
+    with _Progress() as progress:
+        summary = grade_course(
+            course,
+            names,
+            on_start=progress.start,
+            on_graded=progress.advance,
+            **options,  # type: ignore[arg-type]
+        )
+    not_graded = sum(one.score is None for one in summary.graded)
+    console.print(
+        f"{len(summary.graded) - not_graded} graded, {summary.unchanged} unchanged, "
+        f"{not_graded} not graded"
+        if summary.graded or summary.unchanged
+        else "Nothing has been submitted.",
+        markup=False,
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("Grading", total=total, wrong="")
-        wrong = 0
+    if summary.graded and options.get("feedback", True):
+        console.print(f"Feedback is in {course.root / 'feedback'}", markup=False)
+    elif summary.graded:
+        console.print("Feedback: run `nbgrader generate_feedback ASSIGNMENT`.", markup=False)
+    for one in summary.failed:
+        if one not in progress.shown:
+            errors.print(_problem(one), markup=False, style="red")
+    if summary.failed:
+        errors.print(f"What nbgrader said about them is in {course.root / LOG}", markup=False)
+    return summary
 
-        def advance(result: Result) -> None:
-            nonlocal wrong
-            if result.problem:
-                wrong += 1
-                progress.console.print(_problem(result), style="red", markup=False)
-                progress.update(task, wrong=f"{wrong} went wrong")
-            progress.advance(task)
 
-        yield advance
+class _Progress:
+    """A bar and what goes wrong on a terminal, a line for each submission elsewhere."""
+
+    def __init__(self) -> None:
+        self.shown: list[Graded] = []
+        self._wrong = 0
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def start(self, total: int) -> None:
+        """Show that so many submissions are to be graded."""
+        if not console.is_terminal or not total:
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[red]{task.fields[wrong]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("Grading", total=total, wrong="")
+        self._bar.start()
+
+    def advance(self, graded: Graded) -> None:
+        """Show what became of a submission."""
+        if self._bar is None:
+            score = score_text(graded.score)
+            line = f"{graded.assignment} of {graded.student}: {score} ({graded.seconds:.1f} s)"
+            console.print(line, markup=False)
+            return
+        if graded.problem:
+            if errors.is_terminal:
+                self.shown.append(graded)
+                self._bar.console.print(_problem(graded), style="red", markup=False)
+            self._wrong += 1
+            self._bar.update(self._task, wrong=f"{self._wrong} went wrong")
+        self._bar.advance(self._task)
 
 
 class _Rate(ProgressColumn):
@@ -348,8 +285,16 @@ class _Rate(ProgressColumn):
         return Text(f"{60 * task.speed:.0f} a minute" if task.speed else "")
 
 
-def _problem(result: Result) -> str:
-    return f"{result.assignment} of {result.student}: {result.problem}"
+def score_text(score: Score | None) -> str:
+    """Return a score as people read it: "17 of 25, 4.5 less for lateness"."""
+    if score is None:
+        return "not graded"
+    late = f", {score.penalty:g} less for lateness" if score.penalty else ""
+    return f"{score.net:g} of {score.max_points:g}{late}"
+
+
+def _problem(graded: Graded) -> str:
+    return f"{graded.assignment} of {graded.student}: {graded.problem}"
 
 
 @contextmanager
@@ -381,14 +326,6 @@ def _course() -> Iterator[Course]:
 def ignore_third_party_warnings() -> None:
     """Silence nbgrader's use of SQLAlchemy, which a teacher can do nothing about."""
     warnings.filterwarnings("ignore", module=r"nbgrader\.")
-
-
-def _check_names(names: Sequence[str] | None, known: Iterable[str], where: str) -> None:
-    from autograder.course.course import CourseError
-
-    for name in names or ():
-        if name not in known:
-            raise CourseError(f"No assignment {name!r}; {where} {', '.join(known) or 'none'}.")
 
 
 if __name__ == "__main__":

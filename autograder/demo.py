@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from rich.table import Table
 
 from autograder import cli
 from autograder.course.course import CONFIG, Course, CourseError
+from autograder.course.release import release
+from autograder.course.scores import scores
 from autograder.intake import exercise as notebooks
 from autograder.sandbox import Sandbox, SandboxUnavailableError
 from autograder.tasks import assignments
@@ -167,7 +169,7 @@ MISTAKES: dict[str, tuple[Mistake, ...]] = {
         ),
     ),
 }
-"""The mistakes made in each assignment, by as many students in turn."""
+"""The mistakes made in each assignment, by as many students in turn; others solve it."""
 
 STUDENTS = {
     "ada": "complete",
@@ -219,10 +221,11 @@ def submission(source: NotebookNode, assignment: str, kind: str) -> str | Notebo
     elif kind == "hangs":
         answers[-1].source = _replaced(stubs[-1].source, _STUB, "while True: pass")
     elif kind.startswith("mistake"):
-        mistake = MISTAKES[assignment][int(kind.split()[1]) - 1]
-        [answer] = [cell for cell in answers if cell.id == mistake.task]
-        for old, new in mistake.replacements:
-            answer.source = _replaced(answer.source, old, new)
+        number = int(kind.split()[1])
+        for mistake in MISTAKES.get(assignment, ())[number - 1 : number]:
+            [answer] = [cell for cell in answers if cell.id == mistake.task]
+            for old, new in mistake.replacements:
+                answer.source = _replaced(answer.source, old, new)
     return solution
 
 
@@ -261,7 +264,7 @@ def make(
     )
     course = Course(folder.resolve() / CONFIG, sandbox)
     for path in sources:
-        course.release(path)
+        release(course, path)
         source = notebooks.source_notebook(path)
         for student, kind in STUDENTS.items():
             target = course.folder("submitted", student, path.stem) / f"{path.stem}.ipynb"
@@ -282,20 +285,11 @@ def _write(path: Path, text: str) -> None:
 
 def table(course: Course, names: Sequence[str]) -> Table:
     """Return a table of students and assignments."""
-    points = {name: course.points(name) for name in names}
+    found = [scores(course, name) for name in names]
     result = Table("student", "handed in", *names)
     for student, kind in STUDENTS.items():
-        result.add_row(student, kind, *_row(student, [points[name] for name in names]))
+        result.add_row(student, kind, *(cli.score_text(of.get(student)) for of in found))
     return result
-
-
-def _row(student: str, points: Sequence[dict[str, tuple[float, float]]]) -> Iterator[str]:
-    for grades in points:
-        if student in grades:
-            earned, maximum = grades[student]
-            yield f"{earned:g} of {maximum:g}"
-        else:
-            yield "not graded"
 
 
 def sandbox_or_none() -> str | None:
@@ -321,28 +315,23 @@ def main() -> int:
         if root.name == "demo" and (root.parent / CONFIG).exists():
             root = root.parent
         sources = [root / "exercises" / name / f"{name}.py" for name in assignments]
-        console.print("Making the sample class in demo/", markup=False)
-        course = make(root / "demo", root / CONFIG, sources, sandbox_or_none())
-        names = [path.stem for path in sources]
         console.print(
-            f"Grading {len(STUDENTS)} students in {len(names)} assignments; the first "
-            "time this takes some minutes.",
+            f"Making a sample class of {len(STUDENTS)} students in demo/, with {len(sources)} "
+            "assignments each.\nGrading it takes about a minute the first time; what has not "
+            "changed is not graded again.",
             markup=False,
         )
-        failed = cli.grade(course, names, jobs=os.cpu_count() or 1)
+        course = make(root / "demo", root / CONFIG, sources, sandbox_or_none())
+        names = [path.stem for path in sources]
+        summary = cli.grade(course, names, jobs=os.cpu_count() or 1)
     except CourseError as error:
         print(f"autograder: {error}", file=sys.stderr)
         return 2
     console.print(table(course, names))
-    places = {
-        "Site": root / "_build" / "html" / "index.html",
-        "Gradebook": course.root / "gradebook.db",
-        "Feedback": course.root / "feedback",
-    }
-    for name, path in places.items():
-        if path.exists():
-            console.print(f"{name:<10}{path.relative_to(root)}", markup=False)
-    unexpected = [one for one in failed if STUDENTS.get(one.student) != "broken"]
+    for name, path in (("Gradebook", "gradebook.db"), ("Feedback", "feedback")):
+        console.print(f"{name:<10}{(course.root / path).relative_to(root)}", markup=False)
+    console.print("Ask why:  cd demo && autograder explain dalia l2", markup=False)
+    unexpected = [one for one in summary.failed if STUDENTS.get(one.student) != "broken"]
     return 1 if unexpected else 0
 
 

@@ -106,8 +106,7 @@ def validate(task: Task, seeds: Sequence[int]) -> Validation:
 def as_observed(
     task: Task, cases: Sequence[Case], replaces: Mapping[str, Any], seed: int
 ) -> TaskResult:
-    """Return what a program would give that computes exactly the reference with some steps
-    replaced.
+    """Return what a program gives that computes the reference with some steps replaced.
 
     Parameters
     ----------

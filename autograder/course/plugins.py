@@ -12,7 +12,7 @@ import os
 import secrets
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
@@ -23,9 +23,9 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Float, Integer
 
 from autograder.intake import submission
-from autograder.grading.notebook import Job, warm_sandbox
+from autograder.grading.job import Job, warm_sandbox
 from autograder.grading.results import Results, result_name
-from autograder.sandbox import Isolation, Limits
+from autograder.sandbox import BACKENDS, DEFAULT, Limits
 
 SECRET = ".secret"
 """The file of a course, in its root, that inputs are drawn with."""
@@ -73,9 +73,9 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
     """Run a rebuilt notebook in a sandbox and judge its answers; the first of its preprocessors."""
 
     sandbox = Enum(
-        ("bubblewrap", "none"),
-        "bubblewrap",
-        help="'none' runs students' code with all that you may do; every report then says so.",
+        tuple(BACKENDS),
+        DEFAULT,
+        help=" ".join(f"{one.name!r}: {one.promise}" for one in BACKENDS.values()),
     ).tag(config=True)
     cell_seconds = Float(
         Limits.cell_seconds,
@@ -132,21 +132,19 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
             release=(released / f"{assignment}.ipynb").read_text(encoding="utf-8"),
             key=hmac.digest(course_secret(Path(self.course.root)), content, "sha256"),
             limits=self.limits,
-            isolation=cast(Isolation, self.sandbox),
+            backend=self.sandbox,
         )
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
-        """Fill the outputs of all cells, from the results that there are if it is among them."""
+        """Fill the outputs of all cells, from the outcome that is kept if there is one."""
         whose = resources["nbgrader"]
         job = self.job(whose["assignment"], whose["student"])
         name = result_name(job)
-        outputs = self.results.get(name)
-        if outputs is None:
-            outputs = job.run()
-            self.results.put(name, outputs)
-        for cell in nb.cells:
-            if cell.cell_type == "code":
-                cell.outputs = outputs[cell.id]
+        outcome = self.results.get(name)
+        if outcome is None:
+            outcome = job.run()
+            self.results.put(name, outcome)
+        outcome.fill(nb, BACKENDS[job.backend].warning)
         notes = nb.metadata.pop(_NOTES)
         if notes:
             nb.cells.insert(0, _notes_cell(notes))
@@ -178,8 +176,8 @@ def clear_scores(db_url: str, assignment: str, student: str) -> bool:
 def course_secret(root: Path) -> bytes:
     """Return the secret of a course; make it when there is none.
 
-    Only its owner can read the file.  With the secret and a submission goes what the submission is
-    judged on: who loses it gets other inputs, and no grade changes for a right answer.
+    Only its owner can read the file.  The secret and a submission seed the test inputs: whoever
+    loses the secret gets other inputs, and no grade changes for a right answer.
     """
     path = root / SECRET
     if not path.exists():

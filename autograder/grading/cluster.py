@@ -19,7 +19,8 @@ from distributed import Client, Future, LocalCluster, Security, as_completed, ge
 from distributed.scheduler import KilledWorker
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from autograder.grading.notebook import Job, Outputs
+from autograder.grading.job import Job
+from autograder.grading.notebook import Outcome
 from autograder.grading.results import result_name
 from autograder.intake.submission import UnreadableError
 from autograder.sandbox import SandboxUnavailableError
@@ -49,7 +50,7 @@ class SetAsideError(Exception):
 
 def run(
     jobs: Iterable[tuple[Key, Job]], workers: int, scheduler: str | None = None
-) -> Iterator[tuple[Key, Job, Outputs | SetAsideError]]:
+) -> Iterator[tuple[Key, Job, Outcome | SetAsideError]]:
     """Yield the results of jobs as they are done.
 
     Parameters
@@ -90,7 +91,7 @@ def run(
         )
         client = stack.enter_context(_client(workers, scheduler, stack))
         waiting = iter(jobs)
-        sent: dict[Future[Outputs], tuple[Key, Job]] = {}
+        sent: dict[Future[Outcome], tuple[Key, Job]] = {}
         running = as_completed()
 
         def send() -> None:
@@ -104,7 +105,7 @@ def run(
         for future in running:
             key, job = sent.pop(future)
             try:
-                result: Outputs | SetAsideError = future.result()
+                result: Outcome | SetAsideError = future.result()
             except KilledWorker as error:
                 deaths = error.allowed_failures + 1
                 result = SetAsideError(
@@ -130,7 +131,7 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
         # Others on this machine could have their code run by a cluster that asks for no key.
         security = Security.temporary()
         local = LocalCluster(
-            # They come from `_keep`, because one that dies at its start would end all here.
+            # They come from `_respawn`, because one that dies at its start would end all here.
             n_workers=0,
             threads_per_worker=1,
             # Any free port, for pages that there are none of.
@@ -140,7 +141,7 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
             security=security,
         )
         client = Client(stack.enter_context(local), security=security)
-        _keep(workers, local, stack)
+        _respawn(workers, local, stack)
         try:
             client.wait_for_workers(1, timeout=START_SECONDS)
         except TimeoutError:
@@ -163,10 +164,10 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
     return client
 
 
-def _keep(workers: int, local: LocalCluster, stack: ExitStack) -> None:
-    """Have so many workers at all times.
+def _respawn(workers: int, local: LocalCluster, stack: ExitStack) -> None:
+    """Keep `workers` workers alive.
 
-    Dask gives up those that die while they start, and would wait for ever when there are no others.
+    Dask gives up those that die while they start, and would wait for ever if there were no others.
     """
     # A failed start is tried again; nobody needs to read about it.
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
@@ -192,7 +193,7 @@ def _keep(workers: int, local: LocalCluster, stack: ExitStack) -> None:
 _one_at_a_time = Lock()
 
 
-def _graded(job: Job, name: str) -> Outputs:
+def _graded(job: Job, name: str) -> Outcome:
     """Run a job on a worker, if the result will be what the coordinator calls it."""
     if result_name(job) != name:
         raise ClusterUnavailableError(

@@ -1,156 +1,157 @@
-"""One submission to a graded notebook: run the student's code in a sandbox, judge what comes out.
+"""One submission to an outcome: run the student's code in a sandbox, judge what comes out of it.
 
-Into the output of each check go a report and one number, where nbgrader reads it.  What comes out
-follows from what goes in: the bytes of the submission, the released notebook, a key to draw inputs
-with, and the versions of tasks and libraries.
+Into the output of each check go a report and one number, where nbgrader reads it.
 """
 
 from __future__ import annotations
 
-import atexit
 import base64
 import contextlib
 import hmac
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from autograder.intake import exercise as notebooks
-from autograder.intake import submission
+from autograder.intake.exercise import is_check, is_demonstration, is_locked
 from autograder.judging.forbidden import forbidden_use
 from autograder.judging.judge import judge
+from autograder.judging.observed import TaskResult
 from autograder.judging.report import Finding, Report
-from autograder.sandbox import EndedError, Isolation, Limits, Sandbox, Session
+from autograder.sandbox import EndedError, Sandbox, Session
 from autograder.sandbox.pipe import Output
-from autograder.task import Task
+from autograder.task import Case, Task
 from autograder.tasks import tasks
-
-WITHOUT_SANDBOX = "Graded without a sandbox: this code could have changed its own points.\n"
-
-_LOCAL = "none"
-
 
 MAX_SHOWN = 10 * 2**20
 """Bytes of outputs that are kept of one notebook."""
 
-Outputs = dict[str, list[NotebookNode]]
-"""The outputs of a graded notebook's cells, by cell id."""
-
 
 @dataclass(frozen=True)
-class Job:
-    """A submission, and all that its result follows from but code and libraries.
+class Outcome:
+    """What grading a submission found out.
 
     Attributes
     ----------
-    assignment
-        Its name.
-    content
-        The bytes that were handed in.
-    release
-        The notebook that students got, as text.
-    key
-        From the course's secret and the submission; with it, inputs are drawn.
-    limits, isolation
-        Of the sandbox.
+    cells
+        The outputs of all code cells but checks, by cell id.
+    reports
+        The reports of the checks, by cell id.
     """
 
-    assignment: str
-    content: bytes
-    release: str
-    key: bytes
-    limits: Limits
-    isolation: Isolation
+    cells: dict[str, list[NotebookNode]]
+    reports: dict[str, Report]
 
-    def rebuilt(self) -> submission.Submission:
-        """Return our notebook with the student's answers in it.
+    def fill(self, notebook: NotebookNode, warning: str) -> None:
+        """Put all outputs into a rebuilt notebook, in place.
 
-        Raises
-        ------
-        UnreadableError
-            When there are no answers to be found.
+        Parameters
+        ----------
+        notebook
+            From `submission.rebuild`.
+        warning
+            What to say below each report; empty if there is nothing to say.
         """
-        return submission.rebuild(self.content, nbformat.reads(self.release, as_version=4))
-
-    def run(self) -> Outputs:
-        """Grade it in this process's sandbox.
-
-        Raises
-        ------
-        UnreadableError
-            When there are no answers to be found.
-        SandboxUnavailableError
-            When there is no sandbox to be had here.
-        """
-        notebook = self.rebuilt().notebook
-        grade_notebook(notebook, self.key, warm_sandbox(self.limits, self.isolation))
-        return {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+        for cell in notebook.cells:
+            if cell.cell_type != "code":
+                continue
+            if cell.id in self.reports:
+                cell.outputs = [_verdict(self.reports[cell.id])]
+                cell.outputs += [_stream(f"{warning}\n")] if warning else []
+            else:
+                cell.outputs = self.cells[cell.id]
 
 
-@cache
-def warm_sandbox(limits: Limits, isolation: Isolation) -> Sandbox:
-    """Return the sandbox of this process for some settings.
-
-    Raises
-    ------
-    SandboxUnavailableError
-        When it cannot even be tried to start one.
-    """
-    sandbox = Sandbox(limits, isolation)
-    atexit.register(sandbox.close)
-    sandbox.start()
-    # Judging will need it, and it takes as long as the start, which nobody has to wait for.
-    import_module("torch")
-    return sandbox
+def seed_of(key: bytes, purpose: str) -> int:
+    """Return the seed that a submission's key gives for a task or another purpose."""
+    return int.from_bytes(hmac.digest(key, purpose.encode(), "sha256"))
 
 
-def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> None:
-    """Run a notebook that `submission.rebuild` made, and fill the outputs of its cells.
+def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Outcome:
+    """Run a notebook that `submission.rebuild` made, and judge its answers.
 
     Parameters
     ----------
     notebook
-        Changed in place.
+        What to run; it is not changed.
     key
-        From the course's secret and the submission; with it, inputs are drawn.
+        From the course's secret and the submission; it seeds the test inputs.
     sandbox
         Where the student's code runs.
     """
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    locked = [
-        cell.source for cell in codes if notebooks.is_locked(cell) and not notebooks.is_check(cell)
+    # Demonstrations are never run, so what they contain cannot be used.
+    setup = [
+        cell.source
+        for cell in codes
+        if is_locked(cell) and not is_check(cell) and not is_demonstration(cell)
     ]
-    student = [cell.source for cell in codes if not notebooks.is_locked(cell)]
-    with contextlib.closing(_Runner(sandbox, _number(key, "session"))) as runner:
+    student = [cell.source for cell in codes if not is_locked(cell)]
+    outcome = Outcome({}, {})
+    with contextlib.closing(_Runner(sandbox, seed_of(key, "session"))) as runner:
         for cell in codes:
-            cell.execution_count = None
-            if notebooks.is_demonstration(cell):
-                cell.outputs = [_stream("Skipped: grading does not run demonstrations.\n")]
-            elif notebooks.is_check(cell):
+            if is_demonstration(cell):
+                skipped = _stream("Skipped: grading does not run demonstrations.\n")
+                outcome.cells[cell.id] = [skipped]
+            elif is_check(cell):
                 task = tasks[cell.metadata.nbgrader.grade_id.removeprefix("check-")]
-                reason = forbidden_use(task, student, locked)
+                reason = forbidden_use(task, student, setup)
                 report = _refused(task, reason) if reason else _judged(task, key, runner)
-                cell.outputs = [_verdict(report)]
-                if sandbox.isolation == _LOCAL:
-                    cell.outputs.append(_stream(WITHOUT_SANDBOX))
+                outcome.reports[cell.id] = report
             else:
-                cell.outputs = list(_run(cell.source, runner))
+                outcome.cells[cell.id] = list(_run(cell.source, runner))
+    return outcome
+
+
+def observe_task(
+    notebook: NotebookNode, key: bytes, sandbox: Sandbox, task: Task
+) -> tuple[str, list[Case], TaskResult | str]:
+    """Run a notebook up to the check of one task, and try that task.
+
+    Parameters
+    ----------
+    notebook, key, sandbox
+        As for `grade_notebook`.
+    task
+        Which one.
+
+    Returns
+    -------
+    printed
+        What the student's cells printed on the way.
+    cases
+        What the task was tried on.
+    result
+        What came back, or why nothing did.
+    """
+    printed = []
+    with contextlib.closing(_Runner(sandbox, seed_of(key, "session"))) as runner:
+        for cell in notebook.cells:
+            if cell.cell_type != "code" or is_demonstration(cell):
+                continue
+            if not is_check(cell):
+                outputs = list(_run(cell.source, runner))
+                printed += [output.text for output in outputs if "text" in output]
+            elif cell.metadata.nbgrader.grade_id == f"check-{task.name}":
+                break
+        return "".join(printed), *_observed(task, key, runner)
 
 
 def _judged(task: Task, key: bytes, runner: _Runner) -> Report:
-    cases = task.draw(np.random.default_rng(_number(key, task.name)))
+    cases, result = _observed(task, key, runner)
+    return _refused(task, result) if isinstance(result, str) else judge(task, cases, result)
+
+
+def _observed(task: Task, key: bytes, runner: _Runner) -> tuple[list[Case], TaskResult | str]:
+    cases = task.draw(np.random.default_rng(seed_of(key, task.name)))
     try:
-        observations = runner.session().observe(task, cases)
+        return cases, runner.session().observe(task, cases)
     except EndedError as ended:
-        return _refused(task, f"Your code was stopped when it was tried. {ended}")
-    return judge(task, cases, observations)
+        return cases, f"Your code was stopped when it was tried. {ended}"
 
 
 def _refused(task: Task, reason: str) -> Report:
@@ -178,7 +179,7 @@ class _Runner:
     """Sessions one after the other: a cell that ended one is left out of the next."""
 
     def __init__(self, sandbox: Sandbox, seed: int) -> None:
-        # Its start is not the student's time.
+        # The start of the sandbox is not the student's time.
         sandbox.check()
         self._sandbox = sandbox
         self._seed = seed
@@ -217,10 +218,6 @@ class _Runner:
         """End the session."""
         if self._session is not None:
             self._session.close()
-
-
-def _number(key: bytes, purpose: str) -> int:
-    return int.from_bytes(hmac.digest(key, purpose.encode(), "sha256"))
 
 
 def _verdict(report: Report) -> NotebookNode:

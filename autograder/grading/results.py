@@ -1,6 +1,6 @@
-"""What grading found out, kept by content: what was answered once is not run again.
+"""Outcomes, kept by content: what was answered once is not run again.
 
-A result follows from a `Job`, from the code that grades its assignment, and from the libraries.
+An outcome follows from a `Job`, from the code that grades its assignment, and from the libraries.
 The hash of all these is the name of a file in the course, so a run that was stopped goes on where
 it was, and a changed task grades exactly the submissions that it concerns again.
 """
@@ -21,18 +21,21 @@ from pathlib import Path
 
 from nbformat import from_dict
 
-from autograder.grading.notebook import Job, Outputs
+import autograder
+from autograder.grading.job import Job
+from autograder.grading.notebook import Outcome
+from autograder.judging.report import Report
 
 FOLDER = ".results"
 """Where they are, in the root of a course."""
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(autograder.__file__).resolve().parent
 _LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
-_ROOTS = ("autograder.grading.notebook", "autograder.sandbox.inside", "autograder.sandbox.shell")
+_TASKS = "tasks"
 
 
 class Results:
-    """The results of a course.
+    """The outcomes that a course keeps.
 
     Parameters
     ----------
@@ -42,36 +45,42 @@ class Results:
 
     def __init__(self, root: Path) -> None:
         self._folder = root / FOLDER
-        # The last one that could not be written, for who records it next.
-        self._kept: dict[str, Outputs] = {}
+        # The last one that could not be written, until the caller reads it.
+        self._kept: dict[str, Outcome] = {}
 
     def has(self, name: str) -> bool:
-        """Say whether there is a result of that name."""
+        """Say whether there is an outcome of that name."""
         return name in self._kept or self._file(name).exists()
 
-    def get(self, name: str) -> Outputs | None:
-        """Return the result of that name; None if there is none."""
+    def get(self, name: str) -> Outcome | None:
+        """Return the outcome of that name; None if there is none."""
         if name in self._kept:
             return self._kept[name]
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, ValueError, TypeError, KeyError):
             found = json.loads(self._file(name).read_text(encoding="utf-8"))
-            return {cell: [from_dict(output) for output in found[cell]] for cell in found}
+            return Outcome(
+                {id: [from_dict(output) for output in cell] for id, cell in found["cells"].items()},
+                {id: Report.from_dict(report) for id, report in found["reports"].items()},
+            )
         return None
 
-    def put(self, name: str, outputs: Outputs) -> None:
-        """Keep a result: in memory, until the next one, when it cannot be written."""
+    def put(self, name: str, outcome: Outcome) -> None:
+        """Keep an outcome: in memory, until the next one, when it cannot be written."""
+        reports = {id: report.to_dict() for id, report in outcome.reports.items()}
         new = self._folder / f"{name}.{secrets.token_hex(8)}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new.write_text(json.dumps(outputs), encoding="utf-8")
+            new.write_text(
+                json.dumps({"cells": outcome.cells, "reports": reports}), encoding="utf-8"
+            )
             os.replace(new, self._file(name))
         except OSError:
-            self._kept = {name: outputs}
+            self._kept = {name: outcome}
             with suppress(OSError):
                 new.unlink()
 
     def drop(self, name: str) -> None:
-        """Forget a result."""
+        """Forget an outcome."""
         self._kept.pop(name, None)
         self._file(name).unlink(missing_ok=True)
 
@@ -80,10 +89,10 @@ class Results:
 
 
 def result_name(job: Job) -> str:
-    """Return the name under which the result of a job is kept."""
+    """Return the name under which the outcome of a job is kept."""
     digest = hashlib.sha256()
     for part in (
-        repr((job.assignment, job.limits, job.isolation)).encode(),
+        repr((job.assignment, job.limits, job.backend)).encode(),
         job.content,
         job.release.encode(),
         job.key,
@@ -99,41 +108,36 @@ def _code(assignment: str) -> bytes:
     digest = hashlib.sha256()
     versions = [importlib.metadata.version(library) for library in _LIBRARIES]
     digest.update(repr((platform.python_version(), versions)).encode())
-    for name, text in sorted(_with_imports(*_ROOTS, f"autograder.tasks.{assignment}")):
-        digest.update(repr((name, text)).encode())
+    for path in sorted(_files(assignment)):
+        digest.update(repr((str(path.relative_to(_PACKAGE)), path.read_bytes())).encode())
     return digest.digest()
 
 
-def _with_imports(*names: str) -> Iterator[tuple[str, str]]:
-    """Yield the modules of this package that some of them import, and the text of each."""
-    waiting, seen = list(names), set(names)
+def _files(assignment: str) -> Iterator[Path]:
+    """Yield the files of this package that an outcome may depend on.
+
+    All of it but what stands above grading, and of the assignments this one and those whose code
+    it uses.
+    """
+    yield _PACKAGE / "__init__.py"
+    yield _PACKAGE / "task.py"
+    yield from (_PACKAGE / _TASKS).glob("*.py")
+    for folder in ("judging", "intake", "sandbox", "grading"):
+        yield from (_PACKAGE / folder).rglob("*.py")
+    waiting, seen = [assignment], {assignment}
     while waiting:
-        name = waiting.pop()
-        path = _PACKAGE.parent.joinpath(*name.split("."))
-        found = [one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()]
-        if not found:
-            # A name within a module, not a module.
-            continue
-        text, imports = _read(found[0])
-        yield name, text
-        for imported in imports:
-            if imported.startswith("autograder.") and imported not in seen:
-                seen.add(imported)
-                waiting.append(imported)
+        for path in (_PACKAGE / _TASKS / waiting.pop()).rglob("*.py"):
+            yield path
+            used = set(_assignments_used(ast.parse(path.read_bytes()))) - seen
+            seen |= used
+            waiting += used
 
 
-@cache
-def _read(path: Path) -> tuple[str, frozenset[str]]:
-    """Return the text of a module, and what it imports."""
-    text = path.read_text(encoding="utf-8")
-    return text, frozenset(_imports(ast.parse(text)))
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
+def _assignments_used(tree: ast.Module) -> Iterator[str]:
+    """Yield the assignments from which a module imports."""
+    prefix = f"autograder.{_TASKS}."
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            if node.module.count(".") < 2:
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):
+            name = (node.module or "").removeprefix(prefix).partition(".")[0]
+            if (_PACKAGE / _TASKS / name).is_dir():
+                yield name

@@ -8,16 +8,18 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autograder.judging.diagnosis import CarriedForward, Diagnosis, diagnose, narrow
 from autograder.judging.observed import LEAVES_ARGUMENTS, TaskResult
 from autograder.judging.report import Finding, Report
 from autograder.judging.trial import Trials
 from autograder.judging.wording import explain
-from autograder.task import Aspect, Case, Task
+from autograder.task import Aspect, Case, Expected, Task
 
 
 def judge(task: Task, cases: Sequence[Case], result: TaskResult) -> Report:
@@ -49,6 +51,27 @@ def judge(task: Task, cases: Sequence[Case], result: TaskResult) -> Report:
         ]
     findings += _deductions(task, result, earned=sum(finding.points for finding in findings))
     return Report(task.name, tuple(findings), result.printed)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An output that is wrong in one case; `got` is None where there is none."""
+
+    case: Case
+    name: str
+    got: NDArray[Any] | None
+    expected: Expected
+
+
+def first_difference(task: Task, cases: Sequence[Case], result: TaskResult) -> Difference | None:
+    """Return the first output that costs points, with all its numbers; None if there is none."""
+    with _one_thread(), np.errstate(all="ignore"):
+        trials = Trials(task, cases, result)
+        for aspect in task.aspects:
+            for trial, name in trials.looked_at(aspect):
+                if not trial.agrees(name):
+                    return Difference(trial.case, name, trial.got(name), trial.expected()[name])
+    return None
 
 
 @contextlib.contextmanager

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import textwrap
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
 from typing import Any
 
 from autograder.task import Section
@@ -13,8 +16,19 @@ from autograder.task import Section
 _CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
 
 
-BOOK = ""
-"""Address of the published book, with a slash at the end; as long as it is empty, no links."""
+@cache
+def book_address() -> str:
+    """Return the address of the published book, with a slash at its end; empty if it has none.
+
+    It stands in `pyproject.toml`, among the project's URLs.
+    """
+    try:
+        entries = metadata.metadata("autograder").get_all("Project-URL", [])
+    except metadata.PackageNotFoundError:
+        return ""
+    addresses = dict(entry.split(", ", 1) for entry in entries)
+    address = addresses.get("Documentation", "").rstrip("/")
+    return f"{address}/" if address else ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,15 @@ class Report:
             "printed": self.printed,
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Report:
+        """Return the report of which `to_dict` made these values."""
+        findings = (
+            Finding(**{**finding, "links": tuple(Section(**link) for link in finding["links"])})
+            for finding in values["findings"]
+        )
+        return cls(values["task"], tuple(findings), values["printed"])
+
     def __str__(self) -> str:
         width = max(len(finding.aspect) for finding in self.findings)
         lines = [self._headline(), ""]
@@ -151,10 +174,11 @@ def _points(finding: Finding) -> str:
 
 
 def _linked(finding: Finding) -> str:
-    if not BOOK or not finding.links:
+    book = book_address()
+    if not book or not finding.links:
         return ""
     links = (
-        f'<a href="{html.escape(BOOK + link.path)}">{html.escape(link.heading)}</a>'
+        f'<a href="{html.escape(book + link.path)}">{html.escape(link.heading)}</a>'
         for link in finding.links
     )
     return f"<br>In the book: {' · '.join(links)}"

@@ -89,9 +89,12 @@ class Trial:
                 or f"The {name} cannot be told from what was returned."
             )
         describe = self.task.describe
-        if describe is not None and isinstance(expected, np.ndarray):
-            if got.shape == expected.shape and got.dtype == expected.dtype:
-                return describe(name, got, expected)
+        if (
+            describe is not None
+            and isinstance(expected, np.ndarray)
+            and (got.shape, got.dtype) == (expected.shape, expected.dtype)
+        ):
+            return describe(name, got, expected)
         return difference(name, got, expected, self.task.tolerance)
 
 

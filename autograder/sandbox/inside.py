@@ -24,6 +24,8 @@ import struct
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from autograder.sandbox.seccomp import NAMESPACES
+
 if TYPE_CHECKING:
     from autograder.sandbox.shell import Shell
 
@@ -42,7 +44,6 @@ NOBODY = 65534
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-_NEW_NAMESPACES = 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000
 _NOSUID, _NODEV, _READ_ONLY, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 1, 0x1000, 0x4000, 1 << 18
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
 _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 38, 2
@@ -58,12 +59,14 @@ _libc_with_lock = ctypes.PyDLL(None, use_errno=True)
 def main() -> None:
     """Serve until the control socket closes."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--bare", action="store_true", help="no namespaces, no filter")
+    parser.add_argument(
+        "--namespaces", action="store_true", help="put each submission into namespaces of its own"
+    )
     parser.add_argument("--seccomp", type=bytes.fromhex, default=b"", help="filter, in hex")
     parser.add_argument("--tmpfs", type=int, default=64 * 2**20, help="bytes in /tmp")
     parser.add_argument("--keep", nargs="*", default=[], help="what to show in /tmp")
     options = parser.parse_args()
-    if os.getuid() == 0 and not options.bare:
+    if os.getuid() == 0 and options.namespaces:
         _drop_root()
     for name in PRELOAD:
         import_module(name)
@@ -71,7 +74,7 @@ def main() -> None:
     shell = import_module("autograder.sandbox.shell").Shell.instance()
     # A new user namespace knows nobody until its owner has a name there.
     owner = os.getuid(), os.getgid()
-    # Else the first collection in each fork would copy every page that has an object on it.
+    # Without this, the collector in each fork would copy every page that holds an object.
     gc.freeze()
     control = socket.socket(fileno=0)
     control.send(b"ready")
@@ -82,7 +85,7 @@ def main() -> None:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        pid = os.fork() if options.bare else _fork_into_namespaces()
+        pid = _fork_into_namespaces() if options.namespaces else os.fork()
         if pid == 0:
             _serve_one_submission(descriptors[0], shell, owner, options)
         process = os.pidfd_open(pid)
@@ -109,14 +112,14 @@ def _serve_one_submission(
         _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
         with open("/proc/self/statm") as file:
             address_space = int(file.read().split()[0]) * resource.getpagesize()
-        if not options.bare:
+        if options.namespaces:
             _arrange_namespaces(owner, options.tmpfs, options.keep)
         os.setsid()
         _keep_only(descriptor)
         connection = socket.socket(fileno=descriptor)
         limits = _receive(connection)
-        _set_limits(limits, address_space, options.bare)
-        if not options.bare:
+        _set_limits(limits, address_space, options.namespaces)
+        if options.namespaces:
             _give_up_capabilities()
             _filter_system_calls(options.seccomp)
         _seed(limits["seed"])
@@ -136,7 +139,7 @@ def _fork_into_namespaces() -> int:
     leave the caller outside of it, and cost another fork: each copies the page tables of all that
     is imported, which is most of what a session costs.
     """
-    arguments = struct.pack("11Q", _NEW_NAMESPACES, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
+    arguments = struct.pack("11Q", sum(NAMESPACES), 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
     ctypes.pythonapi.PyOS_BeforeFork()
     pid: int = _libc_with_lock.syscall(_CLONE3, arguments, ctypes.c_size_t(len(arguments)))
     number = ctypes.get_errno()
@@ -188,14 +191,14 @@ def _keep_only(descriptor: int) -> None:
     os.closerange(descriptor + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
-def _set_limits(limits: dict[str, int], address_space: int, bare: bool) -> None:
+def _set_limits(limits: dict[str, int], address_space: int, own_user: bool) -> None:
     for name, value in {
         # Address space is not memory, but bounds it, and what is there already is shared.
         "AS": address_space + limits["memory"],
         "CPU": limits["cpu"],
         "FSIZE": limits["file_size"],
         # Outside of a user namespace it would count all that the user runs.
-        "NPROC": resource.RLIM_INFINITY if bare else limits["processes"],
+        "NPROC": limits["processes"] if own_user else resource.RLIM_INFINITY,
         "NOFILE": 256,
         "CORE": 0,
         "MEMLOCK": 0,

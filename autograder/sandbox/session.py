@@ -13,16 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import psutil
 
 from autograder.judging.observed import TaskResult
-from autograder.sandbox import bubblewrap, pipe
-from autograder.sandbox.bubblewrap import SandboxUnavailableError
+from autograder.sandbox import pipe
+from autograder.sandbox.backend import SandboxUnavailableError
+from autograder.sandbox.backends import BACKENDS, DEFAULT
 from autograder.task import Case, Task
-
-Isolation = Literal["bubblewrap", "none"]
 
 _START_SECONDS = 120
 _KILL_SECONDS = 10
@@ -67,13 +66,13 @@ class Sandbox:
     ----------
     limits
         For each session.
-    isolation
-        "none" runs student code as an ordinary program of whoever grades.
+    backend
+        What the sandbox is built with, the name of one of `BACKENDS`.
     """
 
-    def __init__(self, limits: Limits = Limits(), isolation: Isolation = "bubblewrap") -> None:
+    def __init__(self, limits: Limits = Limits(), backend: str = DEFAULT) -> None:
         self.limits = limits
-        self.isolation = isolation
+        self.backend = BACKENDS[backend]
         self._process: subprocess.Popen[bytes] | None = None
         self._works = False
 
@@ -104,12 +103,7 @@ class Sandbox:
         if self._process is not None and self._process.poll() is None:
             return
         self.close()
-        if self.isolation == "none":
-            command, environment = [*bubblewrap.program(), "--bare"], dict(os.environ)
-            environment |= bubblewrap.environment() | {"HOME": os.environ.get("HOME", "/")}
-            environment["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", "")
-        else:
-            command, environment = bubblewrap.command(self.limits.files), {}
+        command = self.backend.command(self.limits.files)
         self._control, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         with theirs:
@@ -118,7 +112,7 @@ class Sandbox:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                env=environment,
+                env=self.backend.environment(),
                 cwd="/",
             )
         self._ready = False
@@ -136,7 +130,7 @@ class Sandbox:
         Raises
         ------
         SandboxUnavailableError
-            When there is none to be had here.
+            When this machine cannot provide one.
         """
         self.start()
         try:
@@ -176,9 +170,9 @@ class Sandbox:
         lines = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         self.close()
         reason = lines[-1] if lines else "it ended without saying why"
-        if self.isolation == "none":
-            return SandboxUnavailableError(f"The process for student code did not start: {reason}.")
-        return SandboxUnavailableError(f"The sandbox did not start: {reason}. {bubblewrap.HELP}")
+        return SandboxUnavailableError(
+            f"The sandbox ({self.backend.name}) did not start: {reason}. {self.backend.install}"
+        )
 
 
 class Session:

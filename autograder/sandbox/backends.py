@@ -1,0 +1,15 @@
+"""The backends that settings, command line and reports know, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from autograder.sandbox.backend import Backend
+from autograder.sandbox.bubblewrap import Bubblewrap
+from autograder.sandbox.unprotected import Unprotected
+
+BACKENDS: Mapping[str, Backend] = {
+    backend.name: backend for backend in (Bubblewrap(), Unprotected())
+}
+
+DEFAULT = Bubblewrap.name
