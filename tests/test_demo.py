@@ -13,7 +13,7 @@ from sample import ROOT
 from autograder import cli, demo, grade, tasks
 from autograder.course.course import CONFIG
 from autograder.intake import exercise as notebooks
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 

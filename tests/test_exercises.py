@@ -9,7 +9,7 @@ import pytest
 from solutions import EXERCISES, solution
 
 from autograder import tasks
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)

@@ -11,7 +11,7 @@ from solutions import EXERCISES
 from autograder import tasks
 from autograder.intake import exercise as notebooks
 from autograder.judging.forbidden import forbidden_use
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 
 PENALTY = "def l2_penalty(weights, weight_decay):\n    "
 DROPOUT = "class Dropout(nn.Module):\n    def __init__(self, p):\n        super().__init__()\n"

@@ -10,7 +10,7 @@ import pytest
 from autograder import tasks
 from autograder.intake import exercise as notebooks
 from autograder.intake.exercise import BEGIN, END, SourceError
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 
 EXERCISES = Path(__file__).parent.parent / "exercises"
 

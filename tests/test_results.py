@@ -12,7 +12,7 @@ from autograder import cli
 from autograder.grading import results
 from autograder.grading.notebook import Job
 from autograder.sandbox import Limits
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from autograder.course.plugins import SECRET, course_secret
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 from benchmarks import classes
 from benchmarks.measure import Memory, measured
 

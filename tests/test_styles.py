@@ -17,7 +17,7 @@ from tasks.test_dropout import backward_style, forward_style
 from tasks.test_l2 import RIGHT as L2
 
 from autograder import grade, tasks
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 
 ALSO_TRIED = {
     "l2": [{n: f} for n, f in L2 if tasks[n].framework == "numpy"],
