@@ -1,8 +1,8 @@
-"""All assignments and tasks of the course by name, found in the folders here.
+"""Find all assignments and tasks of the course in the folders here.
 
 Each folder is an assignment and declares itself in its `__init__.py`; each `Task` in a module of
-the folder is one of its tasks.  The modules are imported when the first task is asked for, because
-they bring torch with them.
+the folder is one of its tasks.  Importing these modules imports torch too, so it waits until the
+first task is asked for.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Tasks(Mapping[str, Task]):
             for module in _modules(import_module(f"{__name__}.{assignment}"), folders=False):
                 tasks = [value for value in vars(module).values() if isinstance(value, Task)]
                 found |= {task.name: task for task in tasks}
-        # Stable, so that a backward pass stays behind the forward pass above it in the file.
+        # The sort is stable, so a backward pass stays behind the forward pass above it in its file.
         order = sorted(found.values(), key=lambda task: (task.assignment.number, task.number))
         return {task.name: task for task in order}
 

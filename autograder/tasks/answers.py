@@ -1,11 +1,12 @@
 """Take apart what a student's function returned, or say what is wrong with it.
 
-Only the form is looked at here; whether the numbers are right is the judge's question.
+These functions look at the form of an answer only.  The judge decides whether its numbers are
+right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -37,7 +38,9 @@ def unpack(function: str, value: Any, names: Sequence[str]) -> tuple[Any, ...]:
     return found
 
 
-def unpack_list(function: str, value: Any, length: int, what: str, wanted: str) -> tuple[Any, ...]:
+def unpack_list(
+    function: str, value: Any, length: int, what: str, wanted: str, each: str = ""
+) -> tuple[Any, ...]:
     """Return the items of a list that a function returned; otherwise like `unpack`.
 
     Parameters
@@ -50,10 +53,16 @@ def unpack_list(function: str, value: Any, length: int, what: str, wanted: str) 
         What one of them is: "gradient".
     wanted
         A sentence that says what should be returned.
+    each
+        What the list has one item for, if the function has to loop over something: "weight".
     """
     found = _items(function, value, wanted)
     if len(found) != length:
-        raise NotObservedError(f"`{function}` returned {count(len(found), what)}. {wanted}")
+        owners = f" for {count(length, each)}" if each else ""
+        hint = " Is the `return` inside the loop?" if each and len(found) == 1 else ""
+        raise NotObservedError(
+            f"`{function}` returned {count(len(found), what)}{owners}. {wanted}{hint}"
+        )
     return found
 
 
@@ -90,6 +99,15 @@ def unpack_dict(function: str, what: str, value: Any, names: Sequence[str]) -> d
 def count(number: int, what: str) -> str:
     """Return a number with what it counts: "1 value", "3 values"."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def refuses(function: Callable[..., object], *arguments: object) -> bool:
+    """Say whether a function of the student raises a ValueError for these arguments."""
+    try:
+        function(*arguments)
+    except ValueError:
+        return True
+    return False
 
 
 def _items(function: str, value: Any, wanted: str) -> tuple[Any, ...]:

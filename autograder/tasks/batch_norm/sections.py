@@ -1,4 +1,4 @@
-"""The places in the chapter that findings and hints of this assignment send a student to."""
+"""Name the places in the chapter that findings and hints send a student to."""
 
 from autograder.tasks.batch_norm import ASSIGNMENT
 

@@ -1,4 +1,4 @@
-"""The capstone: a network with batch norm, dropout and weight decay."""
+"""Declare the capstone: a network with batch norm, dropout and weight decay."""
 
 from autograder.task import Assignment
 

@@ -1,4 +1,4 @@
-"""The place in the chapter that findings and hints of this assignment send a student to."""
+"""Name the place in the chapter that findings and hints send a student to."""
 
 from autograder.tasks.capstone import ASSIGNMENT
 

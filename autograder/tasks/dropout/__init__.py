@@ -1,8 +1,9 @@
-"""Dropout (Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
+"""Declare the assignment on dropout (Srivastava et al. 2014).
 
-No mask is compared with another: any way of drawing it that has the right probabilities is right.
-The mask is read off the student's own output.  Given the mask the numbers are exact, and the mask
-itself is counted: how much it keeps, and whether neighbors, rows and calls are independent.
+The paper is https://jmlr.org/papers/v15/srivastava14a.html.  No mask is compared with another,
+because every way of drawing it with the right probabilities is right.  The mask is read off the
+student's own output.  Given that mask, all numbers are exact.  Counts tell how much the mask keeps,
+and whether neighbors, rows and calls are independent.
 """
 
 from autograder.task import Assignment

@@ -1,0 +1,243 @@
+"""Declare the task on the forward pass of batch normalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Requirement, Task
+from autograder.tasks.answers import refuses, unpack
+from autograder.tasks.batch_norm import ASSIGNMENT, sections
+from autograder.tasks.batch_norm.cases import draw_inputs
+from autograder.tasks.batch_norm.reference import batch_norm, biased_variance, unbiased_variance
+
+
+def _draw(rng: np.random.Generator) -> list[Case]:
+    constant = draw_inputs(rng, (6, 4), deviation=1e-3)
+    constant["x"][0][:, 0] = 3.0
+    return [
+        Case("training", draw_inputs(rng, (7, 4), momentum=0.3, eps=1e-4)),
+        Case("training, momentum and eps left at their defaults", draw_inputs(rng, (9, 3))),
+        Case("two rows only", draw_inputs(rng, (2, 5), momentum=0.7)),
+        Case("tiny variance and one constant feature", constant),
+        Case("a large eps", draw_inputs(rng, (6, 4), momentum=0.2, eps=0.7)),
+        Case("training on five batches in turn", draw_inputs(rng, (4, 3), steps=5, momentum=0.25)),
+        Case("evaluation", draw_inputs(rng, (5, 4), training=False), "evaluation"),
+        Case(
+            "evaluation of one row, with a large eps",
+            draw_inputs(rng, (1, 4), training=False, eps=0.7),
+            "evaluation",
+        ),
+    ]
+
+
+def run_forward(student: Functions, inputs: Inputs, suffix: str = "") -> tuple[dict[str, Any], Any]:
+    """Run a forward pass on all batches; return its last outputs and its last cache.
+
+    Parameters
+    ----------
+    student, inputs
+        As for `Task.run`.
+    suffix
+        What follows "batch_norm" in the name of the function.
+    """
+    running_mean, running_var = inputs["running_mean"], inputs["running_var"]
+    options = {name: inputs[name] for name in ("momentum", "eps") if name in inputs}
+    name = f"batch_norm{suffix}_forward"
+    for x in inputs["x"]:
+        returned = student[name](
+            x,
+            inputs["gamma"],
+            inputs["beta"],
+            running_mean,
+            running_var,
+            inputs["training"],
+            **options,
+        )
+        out, running_mean, running_var, cache = unpack(
+            name, returned, ("out", "running_mean", "running_var", "cache")
+        )
+    return {"out": out, "running_mean": running_mean, "running_var": running_var}, cache
+
+
+def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
+    return run_forward(student, inputs)[0]
+
+
+def _refuses_one_row(student: Functions) -> bool:
+    one = np.ones(3)
+    return refuses(student["batch_norm_forward"], np.ones((1, 3)), one, one, one, one, True)
+
+
+def _over_rows(x: Tensor) -> tuple[int, ...]:
+    return tuple(range(1, x.ndim))
+
+
+def _over_everything(x: Tensor) -> tuple[int, ...]:
+    return tuple(range(x.ndim))
+
+
+FORWARD_MISCONCEPTIONS = (
+    Misconception(
+        "bn-unbiased-normalization",
+        "This is what comes out when the batch is normalized with the variance that divides by "
+        "N − 1. Batch norm divides by N here; the N − 1 belongs in the running variance only.",
+        sections.FORWARD,
+        {"variance": unbiased_variance},
+    ),
+    Misconception(
+        "bn-biased-running-var",
+        "Your running variance averages the variance that divides by N. It estimates the variance "
+        "of the whole population from a sample, so PyTorch stores the one that divides by N − 1.",
+        sections.RUNNING,
+        {"running_variance_of": biased_variance},
+    ),
+    Misconception(
+        "bn-momentum-flipped",
+        "Old and new value have changed places in your running average: in PyTorch's convention "
+        "`momentum` is the share of the new batch, not of the old value.",
+        sections.RUNNING,
+        {
+            "blend_mean": lambda old, batch, momentum: momentum * old + (1 - momentum) * batch,
+            "blend_variance": lambda old, batch, momentum: momentum * old + (1 - momentum) * batch,
+        },
+    ),
+    Misconception(
+        "bn-running-var-not-started",
+        "Your running statistics are those of the last batch alone. They should move a little "
+        "towards each batch and remember the earlier ones.",
+        sections.RUNNING,
+        {
+            "blend_mean": lambda old, batch, momentum: batch,
+            "blend_variance": lambda old, batch, momentum: batch,
+        },
+    ),
+    Misconception(
+        "bn-stats-never-updated",
+        "You return the running statistics as they came in. In training they have to move towards "
+        "the statistics of the batch, or evaluation mode has nothing to work with.",
+        sections.RUNNING,
+        {
+            "blend_mean": lambda old, batch, momentum: old,
+            "blend_variance": lambda old, batch, momentum: old,
+        },
+    ),
+    Misconception(
+        "bn-std-in-running-var",
+        "Your running variance averages standard deviations. Average the variance and take the "
+        "root where you use it.",
+        sections.RUNNING,
+        {"stored_variance": lambda variance, eps: torch.sqrt(variance)},
+    ),
+    Misconception(
+        "bn-eps-in-running-var",
+        "Your running variance contains ε already, so evaluation mode adds it a second time. "
+        "Store the bare variance.",
+        sections.RUNNING,
+        {"stored_variance": lambda variance, eps: variance + eps},
+    ),
+    Misconception(
+        "bn-eps-outside-root",
+        "You divide by √σ² + ε. The ε belongs under the root, √(σ² + ε), where it keeps the "
+        "division and its gradient tame when the variance is close to zero.",
+        sections.FORWARD,
+        {"normalize": lambda x, mean, variance, eps: (x - mean) / (torch.sqrt(variance) + eps)},
+    ),
+    Misconception(
+        "bn-no-eps",
+        "There is no ε in your division. A feature that is constant within the batch has variance "
+        "zero, and the division has no result.",
+        sections.FORWARD,
+        {"normalize": lambda x, mean, variance, eps: (x - mean) / torch.sqrt(variance)},
+    ),
+    Misconception(
+        "bn-no-root",
+        "You divide by the variance, σ² + ε. What is left would have a variance of 1/σ²: which "
+        "power of σ has the unit of x?",
+        sections.FORWARD,
+        {"normalize": lambda x, mean, variance, eps: (x - mean) / (variance + eps)},
+    ),
+    Misconception(
+        "bn-eval-batch-stats",
+        "In evaluation mode you normalize with the statistics of the batch. Use the running "
+        "statistics: the answer for one example must not depend on its neighbors.",
+        sections.EVALUATION,
+        {"batch_statistics_in_evaluation": True},
+    ),
+    Misconception(
+        "bn-eval-updates-stats",
+        "Your running statistics change in evaluation mode. They belong to training; evaluating "
+        "the network must not change it.",
+        sections.EVALUATION,
+        {"updates_in_evaluation": True},
+    ),
+    Misconception(
+        "bn-eval-no-affine",
+        "In evaluation mode you normalize but leave out γ and β. They are part of the layer in "
+        "both modes.",
+        sections.EVALUATION,
+        {"affine_in_evaluation": lambda x_hat, gamma, beta, x: x_hat + 0 * (gamma + beta)},
+    ),
+    Misconception(
+        "bn-wrong-axis",
+        "You normalize each row by its own mean and variance. Batch norm takes one mean and one "
+        "variance per feature, over the rows of the batch.",
+        sections.FORWARD,
+        {"axes": _over_rows},
+    ),
+    Misconception(
+        "bn-global-stats",
+        "You use one mean and one variance for the whole array. Each feature has its own.",
+        sections.FORWARD,
+        {"axes": _over_everything},
+    ),
+    Misconception(
+        "bn-shape",
+        "Your running statistics have an axis too many, (1, D) for (D,). The numbers are right, "
+        "but such shapes broadcast silently into wrong results later; drop `keepdims`.",
+        sections.RUNNING,
+        {"returned_statistics": lambda statistics: statistics[None]},
+    ),
+)
+
+
+FORWARD = Task(
+    name="batch_norm_forward",
+    assignment=ASSIGNMENT,
+    number=1,
+    section=sections.FORWARD,
+    hints=(
+        "Write down the shape of every quantity before you write code: which of them are (N, D), "
+        "which are (D,)?",
+        "Each feature has one mean and one variance, over the rows. Which axis is that? `x.var` "
+        "divides by N unless `ddof` tells it otherwise.",
+        "Two variances are needed, one to normalize and one to remember. Which of them divides by "
+        "N − 1? And on which side of the root is ε?",
+        "With `momentum=0` the running statistics must stay, with 1 they must be those of the "
+        "batch. Does your formula do that? Make new arrays.",
+        "In evaluation the running statistics stand where those of the batch stood; γ and β act as"
+        " before. Of one row alone no variance can be taken, so training on it is an error.",
+    ),
+    aspects=(
+        Aspect("output in training", 3.5, ("out",), ("training",)),
+        Aspect("running mean", 1.5, ("running_mean",), ("training",)),
+        Aspect("running variance", 2.0, ("running_var",), ("training",)),
+        Aspect("evaluation mode", 3.0, ("out", "running_mean", "running_var"), ("evaluation",)),
+    ),
+    draw=_draw,
+    run=_run,
+    reference=batch_norm,
+    misconceptions=FORWARD_MISCONCEPTIONS,
+    requirements=(
+        Requirement(
+            "bn-accepts-one-row",
+            "refuses to train on a single row",
+            "With one row per batch the variance is zero and every normalized value with it. "
+            "Raise a ValueError when N is 1 in training, as PyTorch does.",
+            _refuses_one_row,
+        ),
+    ),
+)
