@@ -104,7 +104,7 @@ SGD = Task(
     name="sgd_step",
     assignment=ASSIGNMENT,
     number=4,
-    section=sections.OVERFLOW,
+    section=sections.UPDATE,
     hints=(
         "Two things pull at the parameter, the loss and the penalty. What is the gradient of each?",
         "The step goes against both of them at once. Is either spared the learning rate?",
