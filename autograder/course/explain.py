@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -95,17 +96,17 @@ def _kept(course: Course, assignment: str, student: str) -> _Kept:
             f"--student {student}` first."
         )
     job: Job | None = None
-    try:
+    with suppress(OSError, UnreadableError):
         job = course.grader.job(assignment, student)
-    except (OSError, UnreadableError):
-        pass
     if job is not None and result_name(job) != record.result:
         job = None
     with course.api.gradebook as gradebook:
         try:
             submission = gradebook.find_submission(assignment, student)
         except MissingEntry:
-            raise CourseError(f"The gradebook knows nothing of {assignment} of {student}.") from None
+            raise CourseError(
+                f"The gradebook knows nothing of {assignment} of {student}."
+            ) from None
         return _Kept(
             job=job,
             outcome=outcome,
@@ -210,12 +211,15 @@ def _run_again(course: Course, kept: _Kept, name: str) -> Iterator[str]:
 
 def _sum(kept: _Kept) -> Iterator[str]:
     automatic = sum(report.points for report in kept.reports.values())
-    yield f"Found by the grader   {automatic:g}"
+    lines = {"Found by the grader": f"{automatic:g}"}
     if kept.score.raw != automatic:
-        yield f"With points by hand   {kept.score.raw:g}"
+        lines["With points by hand"] = f"{kept.score.raw:g}"
     if kept.late:
-        yield f"Late by {_duration(kept.late)}, less  {kept.score.penalty:g}"
-    yield f"In the gradebook      {_points(kept.score.net, kept.score.max_points)}"
+        lines[f"Late by {_duration(kept.late)}"] = f"−{kept.score.penalty:g}"
+    lines["In the gradebook"] = _points(kept.score.net, kept.score.max_points)
+    width = max(map(len, lines))
+    for label, points in lines.items():
+        yield f"{label:<{width}}  {points}"
 
 
 def _points(points: float, maximum: float) -> str:

@@ -202,9 +202,7 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
     return replace(graded, seconds=time.monotonic() - started)
 
 
-def set_aside(
-    course: Course, assignment: str, student: str, problem: str, log: str = ""
-) -> Graded:
+def set_aside(course: Course, assignment: str, student: str, problem: str, log: str = "") -> Graded:
     """Take back what an earlier version of a submission that cannot be graded got."""
     for step in ("autograded", "feedback"):
         shutil.rmtree(course.folder(step, student, assignment), ignore_errors=True)

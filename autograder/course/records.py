@@ -50,7 +50,9 @@ def current(course: Course, assignment: str, student: str) -> Record:
         When the file cannot be read.
     """
     timestamp = course.folder("submitted", student, assignment) / "timestamp.txt"
-    handed_in = notebook_file.read(timestamp).decode("utf-8", "replace") if timestamp.exists() else ""
+    handed_in = (
+        notebook_file.read(timestamp).decode("utf-8", "replace") if timestamp.exists() else ""
+    )
     return Record(result_name(course.grader.job(assignment, student)), handed_in)
 
 
