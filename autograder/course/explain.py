@@ -145,7 +145,7 @@ def _file(course: Course, assignment: str, student: str, kept: _Kept) -> Iterato
     else:
         yield "Handed in   at no known time, so never late"
     if kept.job is None:
-        yield "Changed     since it was graded, or the grader has: grade again for what holds now."
+        yield "Changed     since it was graded, or the grader has: grade again for a new result."
         return
     for number, note in enumerate(kept.job.rebuilt().notes):
         yield f"{'Repaired' if number == 0 else '':<12}{note}"

@@ -95,8 +95,8 @@ class CommonMistakes(FromTasks):
             "",
             "",
             *marked(
-                "What `check` knows by name, in its words: what the code computes and why that is "
-                "wrong. Try the exercise first and look afterwards."
+                "The mistakes that `check` knows, in its own words: what the code computes and why "
+                "that is wrong. Try the exercise before you look."
             ),
         )
         box = nodes.admonition("", title, intro, classes=["common-mistakes"])
@@ -144,7 +144,7 @@ class CommonMistakes(FromTasks):
         )
         for first, number in shared.items():
             rest = nodes.paragraph(
-                "", f"And {number} that {'is' if number == 1 else 'are'} told above, in "
+                "", f"And {number} that {'is' if number == 1 else 'are'} explained above, in "
             )
             rest += link(self.env, f"mistakes-{first}", nodes.literal("", first))
             rest += nodes.Text(".")
@@ -177,7 +177,7 @@ class PointsTable(FromTasks):
         last = [nodes.paragraph("", "all")]
         # In PyTorch tasks an argument is a tensor made for the call, which nobody sees later.
         if any(task.framework == "numpy" for task in tasks):
-            text = f"In a task in NumPy a quarter is lost, too, unless it {LEAVES_ARGUMENTS}."
+            text = f"A NumPy task also loses a quarter unless it {LEAVES_ARGUMENTS}."
             last.append(nodes.paragraph("", text, classes=["muted"]))
         rows.append((last, points(total)))
         return table(("task", "points"), rows)
