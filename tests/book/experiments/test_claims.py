@@ -41,7 +41,7 @@ SIZES = {
     ),
     l2_optimizers.adam_decays_by_gradient_size: (10, {}),
     l2_optimizers.strengths_do_not_carry_over: (8, {**HALF, "epochs": 25}),
-    l2_optimizers.decay_turns_normalized_weights_faster: (6, {**HALF, "epochs": 15}),
+    l2_optimizers.decay_turns_normalized_weights_faster: (8, {**HALF, "epochs": 20}),
     l2_optimizers.decay_is_a_growing_learning_rate: (6, {"epochs": 3}),
     dropout.train_networks: (
         10,
@@ -54,7 +54,7 @@ SIZES = {
     batch_norm.initial_scales: (10, {**HALF, "scales": (0.1, 0.3, 10.0), "epochs": 12}),
     batch_norm.forgotten_evaluation: (10, HALF),
     batch_norm.placement: (12, {**HALF, "rates": (0.03,), "epochs": 24}),
-    batch_norm_reasons.group_sizes: (10, {**HALF, "sizes": (2, 4, 60), "epochs": 20}),
+    batch_norm_reasons.group_sizes: (8, {**HALF, "sizes": (2, 4, 60), "epochs": 30}),
     batch_norm_reasons.moving_distributions: (6, {**HALF, "epochs": 20}),
     batch_norm_reasons.dropout_with_batch_norm: (10, HALF),
     batch_norm_reasons.smoothness: (16, {**HALF, "steps": (0.0, 0.5, 1.5)}),
@@ -69,9 +69,9 @@ SIZES = {
 ABOUT_NETWORKS = {
     dropout.dropout_keeps_wrong_labels_out: lambda networks: (networks,),
     dropout.forgetting_eval_costs_accuracy: lambda networks: (networks[0.5],),
-    dropout.units_can_be_missed: lambda networks: (networks,),
-    dropout.evaluation_mode_is_close_to_the_average: lambda networks: (networks[0.5], 30),
-    dropout.dissent_finds_errors: lambda networks: (networks[0.5], 30),
+    dropout.units_can_be_missed: lambda networks: (networks, (0.0, 0.5), 4),
+    dropout.evaluation_mode_is_close_to_the_average: lambda networks: (networks[0.5], 20),
+    dropout.dissent_finds_errors: lambda networks: (networks[0.5], 20),
 }
 
 
