@@ -302,7 +302,7 @@ def smoothness(seeds, steps=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5), level=1.0,
     at = steps.index(0.5)
     change = normed["change"][:, at] / plain["change"][:, at]
     less(change, 1, "The gradient changes less with batch norm.")
-    fallen = [values["loss"][:, 0] - values["loss"][:, -1] for values in (plain, normed)]
-    greater(fallen[1], 0, "A long step still lowers the loss with batch norm.")
-    greater(fallen[1] - fallen[0], 0, "It lowers the loss further than without.")
+    start, end = (normed["loss"][:, place] for place in (0, -1))
+    less(end - start, 0, "A long step still lowers the loss with batch norm.")
+    less(np.log(end / plain["loss"][:, -1]), 0, "After it the loss is lower than without.")
     return {"steps": steps, **found}

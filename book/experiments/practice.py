@@ -147,7 +147,7 @@ def right_labels(seeds, **size):
     greater(gain["batch norm"], 0, "Batch norm helps.")
     greater(gain["batch norm"] - gain["weight decay"], 0, "More than weight decay.")
     less(gain["weight decay"], 2, "Weight decay gains less than two points.")
-    between(gain["dropout"], -2.5, 2.5, "Dropout makes a difference of less than 2.5 points.")
+    between(gain["dropout"], -3, 3, "Dropout makes a difference of less than three points.")
     for setting in ("none", "batch norm"):
         greater(fit[setting], 98, f"With {setting} nearly all training labels are fitted.")
     return result

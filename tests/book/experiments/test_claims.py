@@ -34,14 +34,14 @@ SIZES = {
     why.stopping_helps: (12, {"n_train": 450, "held_out": 150, "record_every": 4}),
     why.double_descent: (10, {**HALF, "widths": (20, 100, 200, 300, 600, 1000)}),
     l2.decay_keeps_wrong_labels_out: (10, HALF),
-    l2.scores_get_flatter: (8, {"strengths": (0.0, 0.05), "steps": 300}),
+    l2.scores_get_flatter: (10, {"strengths": (0.0, 0.05), "steps": 300}),
     l2.validation_finds_a_strength: (
         10,
         {"n_train": 200, "n_valid": 600, "strengths": (0.0, 1e-2, 1e-1), "epochs": 80},
     ),
     l2_optimizers.adam_decays_by_gradient_size: (10, {}),
     l2_optimizers.strengths_do_not_carry_over: (8, {**HALF, "epochs": 25}),
-    l2_optimizers.decay_turns_normalized_weights_faster: (8, {**HALF, "epochs": 20}),
+    l2_optimizers.decay_turns_normalized_weights_faster: (8, {**HALF, "epochs": 30}),
     l2_optimizers.decay_is_a_growing_learning_rate: (6, {"epochs": 3}),
     dropout.train_networks: (
         10,
@@ -62,8 +62,8 @@ SIZES = {
         10,
         {"n_train": 200, "wrong": 0.4, "hidden": 64},
     ),
-    practice.early_stopping: (10, {"n_train": 450, "held_out": 150}),
-    practice.right_labels: (10, {**HALF, "epochs": 35}),
+    practice.early_stopping: (12, {"n_train": 450, "held_out": 150}),
+    practice.right_labels: (12, {**HALF, "epochs": 35}),
 }
 # The other functions of the chapter on dropout look at the networks that the first one trains.
 ABOUT_NETWORKS = {
