@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from sample import SOURCE, answered, exercise, hand_in, make_course
+from helpers.courses import SOURCE, answered, exercise, hand_in, make_course
 from typer.testing import CliRunner
 
 from autograder.cli import app

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from solutions import solution
+from helpers.solutions import solution
 
 from autograder import grade, tasks
 from autograder.judging.judge import judge
@@ -58,7 +58,7 @@ def test_every_aspect_judges_something(name):
     """No aspect earns its points because no case shows its outputs."""
     task = tasks[name]
     cases = task.draw(np.random.default_rng(0))
-    functions = solution(task.assignment)
+    functions = solution(task.assignment.name)
     broken = TaskResult(tuple(CaseResult({}, {"": "nothing"}) for _ in cases))
     assert judge(task, cases, broken).points == 0
     assert grade(name, functions, 0).points == task.max_points
@@ -67,7 +67,7 @@ def test_every_aspect_judges_something(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solution_earns_all_points_on_every_seed(name):
     """A right answer is never failed, whatever inputs are drawn."""
-    functions = solution(tasks[name].assignment)
+    functions = solution(tasks[name].assignment.name)
     for seed in seeds_for(name, many=40):
         report = grade(name, functions, seed)
         assert report.passed, f"seed {seed}\n{report}"
@@ -88,7 +88,7 @@ def test_the_untouched_exercise_earns_nothing(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_returning_nothing_earns_nothing(name):
     """A function that returns None earns 0 points."""
-    functions = {**solution(tasks[name].assignment), name: lambda *arguments, **options: None}
+    functions = {**solution(tasks[name].assignment.name), name: lambda *arguments, **options: None}
     assert grade(name, functions, 0).points == 0
 
 
@@ -110,5 +110,5 @@ def test_ids_of_mistakes_are_unique_within_a_task(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_verdict(name):
     """Grading is repeatable: equal seeds draw equal cases and give equal reports."""
-    functions = solution(tasks[name].assignment)
+    functions = solution(tasks[name].assignment.name)
     assert grade(name, functions, 7).to_dict() == grade(name, functions, 7).to_dict()

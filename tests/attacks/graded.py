@@ -16,10 +16,10 @@ import psutil
 from attacks.attack import PENALTY, SOURCES, Attack, insert, solve
 from attacks.canaries import HONEST, Canaries
 from nbformat import NotebookNode
-from sample import make_course
+from helpers.courses import make_course
 
 from autograder.course.course import Course
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise as exercises
 
 LIMITS = """
 c.GradeSubmission.cell_seconds = 3
@@ -72,7 +72,7 @@ class Graded:
                 self.seconds[timed[1]] = float(timed[2])
             elif reason := re.match(r"(?:l2|dropout) of (\S+): (.*)", line):
                 self.reasons[reason[1]] = reason[2]
-        for assignment in self.course.released():
+        for assignment in self.released(course):
             for student, (points, _) in self.course.points(assignment).items():
                 self.points[student] = points
         self.reached = self.canaries.reached()
@@ -153,10 +153,10 @@ def graded(attacks: Iterable[Attack], canaries: Canaries) -> Graded:
 def released_and_solved(course: Course, assignment: str) -> tuple[NotebookNode, NotebookNode]:
     """Return what students of a course get, and what one who solved everything hands in."""
     path = course.exercises / assignment / f"{assignment}.py"
-    source = notebooks.source_notebook(path)
+    source = exercises.source_notebook(path)
     for cell in source.cells:
         cell.source = re.sub("canary-[-a-z0-9]+", "solved", cell.source)
-    return notebooks.student_notebook(source), notebooks.solution_notebook(source)
+    return exercises.student_notebook(source), exercises.solution_notebook(source)
 
 
 def hand_in(handed: object, path: Path, canaries: Canaries) -> None:

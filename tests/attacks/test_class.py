@@ -23,7 +23,7 @@ from attacks.graded import (
     released_and_solved,
     start_grading,
 )
-from sample import ROOT, make_course
+from helpers.courses import ROOT, make_course
 
 from autograder.course.plugins import course_secret
 

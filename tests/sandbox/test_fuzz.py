@@ -29,7 +29,7 @@ from fuzz_pipe import TASKS, frame, seeds
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from solutions import solution
+from helpers.solutions import solution
 from test_pipe import JSON, announced
 
 from autograder import tasks
@@ -228,7 +228,7 @@ def honest(name):
     """Return the cases of a task and what the solution gives for them."""
     task = tasks[name]
     cases = fuzz_pipe.cases_of(task)
-    return cases, observe(task, solution(task.assignment), cases)
+    return cases, observe(task, solution(task.assignment.name), cases)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ mistake or a requirement of that task; where there is neither, a test below show
 import numpy as np
 import pytest
 import torch
-from solutions import solution
+from helpers.solutions import solution
 from torch import nn
 
 from autograder import grade, tasks
@@ -113,7 +113,7 @@ def test_a_listed_mistake_is_declared_where_it_can_be_made(mistake):
 
 
 def solved(name, **replaced):
-    return {**solution(tasks[name].assignment), **replaced}
+    return {**solution(tasks[name].assignment.name), **replaced}
 
 
 def penalty_returning_early(weights, weight_decay):
@@ -279,7 +279,7 @@ def assumes_a_matrix(x, keep_prob, training, rng):
 
 
 def swapped(name):
-    right = solution(tasks[name].assignment)[name]
+    right = solution(tasks[name].assignment.name)[name]
 
     def function(*arguments, **options):
         first, second, *rest = right(*arguments, **options)
@@ -289,7 +289,7 @@ def swapped(name):
 
 
 def in_float32(name):
-    right = solution(tasks[name].assignment)[name]
+    right = solution(tasks[name].assignment.name)[name]
 
     def function(*arguments):
         first, *rest = right(*arguments)

@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from solutions import solution
+from helpers.solutions import solution
 from torch import nn
 
 from autograder import grade
 from autograder.judging.compare import FALSE_ALARM
 from autograder.task import Probability
 from autograder.tasks import tasks
-from autograder.tasks.dropout import VALUES
+from autograder.tasks.dropout.cases import VALUES
 
 SEEDS = range(5)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solutions import solution
+from helpers.solutions import solution
 from torch import nn
 
 from autograder import grade, tasks

@@ -7,14 +7,14 @@ from typing import Any
 
 import jupytext
 
-EXERCISES = Path(__file__).parent.parent / "exercises"
+EXERCISES = Path(__file__).parents[2] / "exercises"
 
 
 @cache
 def solution(assignment: str) -> dict[str, Any]:
     """Run the set-up and answer cells of an exercise and return what they define."""
     notebook = jupytext.read(EXERCISES / assignment / f"{assignment}.py", fmt="py:percent")
-    # A module of its own, so that classes find their depends_on as they do in a notebook.
+    # A module of its own, so that classes find what they use as they do in a notebook.
     module = ModuleType(f"solution_of_{assignment}")
     for cell in notebook.cells:
         if cell.cell_type != "code" or "demonstration" in cell.metadata.get("tags", []):

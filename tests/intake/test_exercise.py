@@ -8,13 +8,13 @@ import nbformat
 import pytest
 
 from autograder import tasks
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise as exercises
 from autograder.intake.exercise import BEGIN, END, SourceError
 from autograder.tasks import assignments
 
 EXERCISES = Path(__file__).parent.parent / "exercises"
 
-assignments = pytest.mark.parametrize("assignment", ASSIGNMENTS)
+assignments = pytest.mark.parametrize("assignment", assignments)
 
 
 def source_file(assignment):
@@ -42,17 +42,17 @@ def write_source(folder, text):
 @assignments
 def test_committed_notebook_is_what_its_source_gives(assignment):
     """After a change to a source someone has to run `make notebooks`."""
-    made = notebooks.student_notebook(notebooks.source_notebook(source_file(assignment)))
+    made = exercises.student_notebook(exercises.source_notebook(source_file(assignment)))
     committed = source_file(assignment).with_suffix(".ipynb")
     assert committed.read_text() == nbformat.writes(made) + "\n", "run `make notebooks`"
 
 
 def test_writing_again_changes_nothing(tmp_path):
     """The same notebook is not written twice, so that its time stays."""
-    source = notebooks.source_notebook(source_file("dropout"))
+    source = exercises.source_notebook(source_file("dropout"))
     target = tmp_path / "dropout.ipynb"
-    assert notebooks.write(notebooks.student_notebook(source), target)
-    assert not notebooks.write(notebooks.student_notebook(source), target)
+    assert exercises.write(exercises.student_notebook(source), target)
+    assert not exercises.write(exercises.student_notebook(source), target)
 
 
 @assignments
@@ -70,7 +70,7 @@ def test_students_notebook_contains_no_line_of_a_solution(assignment):
 @assignments
 def test_every_task_has_an_answer_a_check_and_its_points(assignment):
     """The notebook asks for all tasks of its assignment, worth what the tasks say."""
-    notebook = notebooks.source_notebook(source_file(assignment))
+    notebook = exercises.source_notebook(source_file(assignment))
     points = {
         cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader.points
         for cell in notebook.cells
@@ -79,7 +79,7 @@ def test_every_task_has_an_answer_a_check_and_its_points(assignment):
     expected = {
         f"check-{task.name}": task.max_points
         for task in tasks.values()
-        if task.assignment == assignment
+        if task.assignment.name == assignment
     }
     assert points == expected
     text = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
@@ -89,7 +89,7 @@ def test_every_task_has_an_answer_a_check_and_its_points(assignment):
 @assignments
 def test_cells_are_stable_and_say_what_they_are(assignment):
     """Ids follow from the content, and locked cells tell the student that they are locked."""
-    notebook = notebooks.source_notebook(source_file(assignment))
+    notebook = exercises.source_notebook(source_file(assignment))
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", one) for one in ids)
@@ -98,16 +98,16 @@ def test_cells_are_stable_and_say_what_they_are(assignment):
             assert cell.id == cell.metadata.nbgrader.grade_id
             if cell.id.startswith(("setup-", "demonstration-")):
                 assert "# Locked: " in cell.source.split("\n")[0]
-            assert notebooks.is_demonstration(cell) == cell.id.startswith("demonstration-")
+            assert exercises.is_demonstration(cell) == cell.id.startswith("demonstration-")
 
 
 @assignments
 def test_solution_notebook_has_the_sources_code(assignment):
     """What a student with every answer hands in is the source without its markers."""
-    notebook = notebooks.solution_notebook(notebooks.source_notebook(source_file(assignment)))
+    notebook = exercises.solution_notebook(exercises.source_notebook(source_file(assignment)))
     sources = jupytext.read(source_file(assignment), fmt="py:percent").cells
     for cell, original in zip(notebook.cells, sources, strict=True):
-        if notebooks.is_answer(cell):
+        if exercises.is_answer(cell):
             lines = original.source.split("\n")
             expected = [line for line in lines if line.strip() not in (BEGIN, END)]
             assert cell.source.split("\n") == expected
@@ -140,7 +140,7 @@ def test_a_broken_convention_is_named(tmp_path, text, complaint):
     """Each fault of a source gets one sentence with the file's name in it."""
     path = write_source(tmp_path, text)
     with pytest.raises(SourceError) as caught:
-        notebooks.source_notebook(path)
+        exercises.source_notebook(path)
     message = str(caught.value)
     assert complaint in message
     assert message.startswith(str(path))
@@ -150,13 +150,13 @@ def test_a_broken_convention_is_named(tmp_path, text, complaint):
 def test_points_are_written_as_people_write_them(tmp_path):
     """3 and not 3.0."""
     path = write_source(tmp_path, "# %% [markdown]\n# ({{points:l2_penalty}} points)\n")
-    assert notebooks.source_notebook(path).cells[0].source == "(3 points)"
+    assert exercises.source_notebook(path).cells[0].source == "(3 points)"
 
 
 def test_a_cell_magic_stays_first(tmp_path):
     """A magic works only in the first line of a cell."""
     path = write_source(tmp_path, "# %%\n# %%time\nx = 1\n")
-    lines = notebooks.source_notebook(path).cells[0].source.split("\n")
+    lines = exercises.source_notebook(path).cells[0].source.split("\n")
     assert lines[0] == "%%time"
     assert lines[1].startswith("# Locked: ")
 
@@ -167,7 +167,7 @@ def test_helpers_inside_a_solution_are_no_names(tmp_path):
         f"def l2_penalty(a, b):\n    {BEGIN}\n    return f(a)\n\ndef f(a):\n    return a\n{END}"
     )
     path = write_source(tmp_path, f"# %%\n{helper}\n{CHECK}")
-    released = notebooks.student_notebook(notebooks.source_notebook(path))
+    released = exercises.student_notebook(exercises.source_notebook(path))
     assert "def f(" not in released.cells[0].source
 
 

@@ -6,10 +6,10 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solutions import EXERCISES
+from helpers.solutions import EXERCISES
 
 from autograder import tasks
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise as exercises
 from autograder.judging.forbidden import forbidden_use
 from autograder.tasks import assignments
 
@@ -23,15 +23,15 @@ HELPER = PENALTY + "return helper(weights) * weight_decay"
 @cache
 def notebook(assignment):
     """Return the answers of the solution by name, and the set-up cells."""
-    source = notebooks.source_notebook(EXERCISES / assignment / f"{assignment}.py")
-    code = [cell for cell in notebooks.solution_notebook(source).cells if cell.cell_type == "code"]
-    answers = {cell.id: cell.source for cell in code if notebooks.is_answer(cell)}
+    source = exercises.source_notebook(EXERCISES / assignment / f"{assignment}.py")
+    code = [cell for cell in exercises.solution_notebook(source).cells if cell.cell_type == "code"]
+    answers = {cell.id: cell.source for cell in code if exercises.is_answer(cell)}
     return answers, [cell.source for cell in code if cell.id.startswith("setup")]
 
 
 def use(name, *cells):
     """Return what a notebook with these cells uses that the task must not."""
-    return forbidden_use(tasks[name], cells, notebook(tasks[name].assignment)[1])
+    return forbidden_use(tasks[name], cells, notebook(tasks[name].assignment.name)[1])
 
 
 def beside_solutions(assignment, *cells):
@@ -507,7 +507,7 @@ def test_what_replaces_answers_unseen_counts_for_all_of_them(cell):
     assert beside_solutions("l2", *cells).keys() == notebook("l2")[0].keys()
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize("assignment", assignments)
 def test_the_solutions_use_nothing_forbidden(assignment):
     """No answer of ours is refused."""
     assert beside_solutions(assignment) == {}
@@ -516,7 +516,7 @@ def test_the_solutions_use_nothing_forbidden(assignment):
 @pytest.mark.parametrize("cell", LEGITIMATE)
 def test_legitimate_cells_cost_nothing(cell):
     """Whatever a student does beside the answers is fine."""
-    for assignment in ASSIGNMENTS:
+    for assignment in assignments:
         assert beside_solutions(assignment, LEGITIMATE[cell]) == {}
 
 
@@ -553,7 +553,7 @@ def test_the_message_is_one_short_harmless_line():
     assert message.isprintable()
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize("assignment", assignments)
 def test_it_is_quick(assignment):
     """All tasks of a notebook take a small part of the time that running it takes."""
     answers, setup = notebook(assignment)
@@ -629,7 +629,7 @@ FRAGMENTS = [
 @given(st.data())
 def test_mutated_solutions_get_an_answer(data):
     """Cutting, repeating and inserting in a solution raises nothing."""
-    assignment = data.draw(st.sampled_from(ASSIGNMENTS))
+    assignment = data.draw(st.sampled_from(sorted(assignments)))
     answers, setup = notebook(assignment)
     name = data.draw(st.sampled_from(sorted(answers)))
     source = answers[name]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from sample import answered, exercise, hand_in, make_course
+from helpers.courses import answered, exercise, hand_in, make_course
 from typer.testing import CliRunner
 
 from autograder import cli, demo
@@ -69,7 +69,7 @@ def autograder(course, monkeypatch, *arguments, setting=""):
 def graded(tmp_path_factory):
     """Return a course whose submissions `autograder grade` has graded."""
     course = make_course(tmp_path_factory.mktemp("graded"))
-    course.release(exercise(course))
+    release(course, exercise(course))
     hand_in(course, "solved", answered(course))
     hand_in(course, "half", answered(course, l2_penalty="raise ValueError"))
     hand_in(course, "wrong", answered(course, l2_penalty=WRONG))
@@ -133,7 +133,7 @@ def test_inputs_differ_between_submissions_and_courses(copied):
     report = outputs(copied, "wrong")["check-l2_penalty"]
     changed = answered(copied, l2_penalty=f"{WRONG}  # mine")
     hand_in(copied, "other", changed)
-    copied.grade("l2", "other", feedback=False)
+    grade_one(copied, "l2", "other", feedback=False)
     assert outputs(copied, "other")["check-l2_penalty"] != report
 
     (copied.root / SECRET).unlink()
@@ -181,7 +181,7 @@ def test_nbgraders_own_command_gives_the_same_points(copied):
     assert done.returncode != 0
     assert "The file is no notebook" in done.stderr
     assert points(copied) == {name: earned for name, earned in POINTS.items() if name != "half"}
-    [half] = [row for row in cli.export(copied).read_text().splitlines() if ",half," in row]
+    [half] = [row for row in export(copied).read_text().splitlines() if ",half," in row]
     assert half.endswith("half,,,,0.0,0.0,0.0,6.0")
 
 

@@ -21,7 +21,7 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from autograder.course.feedback import FeedbackExporter, mathml
-from autograder.course.sanitize import harmless
+from autograder.course.sanitize import sanitize
 from autograder.judging.report import Finding, Report
 
 # nbgrader's own use of SQLAlchemy.

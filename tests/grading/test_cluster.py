@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from sample import answered, exercise, hand_in, make_course
+from helpers.courses import answered, exercise, hand_in, make_course
 from typer.testing import CliRunner
 
 from autograder import cli
 from autograder.grading import cluster
-from autograder.grading.notebook import Job
+from autograder.grading.job import Job
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Object of type"),
@@ -55,7 +55,7 @@ class Faulty(Job):
 def released(tmp_path_factory):
     """Return a course with a submission of each kind, none of them graded."""
     course = make_course(tmp_path_factory.mktemp("released"))
-    course.release(exercise(course))
+    release(course, exercise(course))
     for student, answers in ANSWERS.items():
         hand_in(course, student, answered(course, **answers))
     return course
@@ -93,10 +93,10 @@ def results(released):
         for number in range(30):
             for student in ANSWERS if number == 0 else ["solved"]:
                 asked += 1
-                job = released.job("l2", student)
+                job = released.grader.job("l2", student)
                 # Other inputs, or they would be the same job.
                 yield (student, number), replace(job, key=b"%d" % number)
-        job = vars(released.job("l2", "solved"))
+        job = vars(released.grader.job("l2", "solved"))
         asked += 1
         yield "deadly", Deadly(**job)
         asked += 1

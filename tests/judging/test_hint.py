@@ -6,7 +6,7 @@ import re
 
 import jupytext
 import pytest
-from solutions import EXERCISES, solution
+from helpers.solutions import EXERCISES, solution
 
 from autograder import hint, tasks
 from autograder.intake.exercise import BEGIN, END
@@ -29,7 +29,7 @@ def normalized(code):
 def solution_lines(name):
     """Return the lines of a task's solution that say something, normalized."""
     notebook = jupytext.read(
-        EXERCISES / tasks[name].assignment / f"{tasks[name].assignment}.py", fmt="py:percent"
+        EXERCISES / tasks[name].assignment.name / f"{tasks[name].assignment.name}.py", fmt="py:percent"
     )
     (cell,) = (
         cell.source
@@ -74,7 +74,7 @@ def test_no_hint_contains_a_line_of_the_solution(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_hints_come_in_order_and_the_last_one_sends_to_the_book(name):
     """Each call shows one hint more, below the earlier ones; then it says that this was all."""
-    function, texts = solution(tasks[name].assignment)[name], tasks[name].hints
+    function, texts = solution(tasks[name].assignment.name)[name], tasks[name].hints
     for count in (*range(1, len(texts) + 1), len(texts)):
         given = hint(function)
         for shown in (normalized(repr(given)), as_text(given._repr_html_())):

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from solutions import solution
+from helpers.solutions import solution
 
 from autograder import grade
 from autograder.judging.observe import MAX_PRINTED, observe
@@ -15,7 +15,7 @@ from autograder.tasks.answers import NotObservedError, unpack
 
 def text(name, **replaced):
     """Return the report on a task as text, after replacing functions of the solution."""
-    functions = {**solution(tasks[name].assignment), **replaced}
+    functions = {**solution(tasks[name].assignment.name), **replaced}
     return str(grade(name, functions, 0))
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from sample import answered, exercise, hand_in, make_course
+from helpers.courses import answered, exercise, hand_in, make_course
 
 from autograder import cli
 from autograder.grading import results
-from autograder.grading.notebook import Job
+from autograder.grading.job import Job
 from autograder.sandbox import Limits
 from autograder.tasks import assignments
 
@@ -23,7 +23,7 @@ STUDENTS = ("ann", "bob", "cem")
 def graded(tmp_path_factory):
     """Return a course in which three students, none like another, have been graded."""
     course = make_course(tmp_path_factory.mktemp("graded"))
-    course.release(exercise(course))
+    release(course, exercise(course))
     for student in STUDENTS:
         hand_in(course, student, answered(course, l2_penalty=f"return '{student}'"))
     assert cli.grade(course, feedback=False) == []
@@ -144,7 +144,7 @@ def a_job(assignment, **changes):
         {"release": "{ }"},
         {"key": b"other"},
         {"limits": Limits(cell_seconds=1)},
-        {"isolation": "none"},
+        {"backend": "none"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -159,9 +159,9 @@ def test_everything_that_a_result_follows_from_counts(change):
     [
         ("tasks/batch_norm.py", {"batch_norm"}),
         ("tasks/l2.py", {"l2", "capstone"}),  # which borrows its losses
-        ("judge.py", {*ASSIGNMENTS}),
-        ("sandbox/inside.py", {*ASSIGNMENTS}),
-        ("submission.py", {*ASSIGNMENTS}),
+        ("judge.py", {*assignments}),
+        ("sandbox/inside.py", {*assignments}),
+        ("submission.py", {*assignments}),
         ("cli.py", set()),
         ("feedback/__init__.py", set()),
     ],
@@ -172,7 +172,7 @@ def test_a_change_of_code_concerns_what_it_grades(tmp_path, monkeypatch, module,
     def names():
         results._code.cache_clear()
         results._read.cache_clear()
-        return {name: results.result_name(a_job(name)) for name in ASSIGNMENTS}
+        return {name: results.result_name(a_job(name)) for name in assignments}
 
     copy = tmp_path / "autograder"
     shutil.copytree(results._PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -181,7 +181,7 @@ def test_a_change_of_code_concerns_what_it_grades(tmp_path, monkeypatch, module,
     with (copy / module).open("a") as file:
         file.write("\n# changed\n")
     after = names()
-    assert {name for name in ASSIGNMENTS if after[name] != before[name]} == concerned
+    assert {name for name in assignments if after[name] != before[name]} == concerned
     monkeypatch.undo()
     names()
 

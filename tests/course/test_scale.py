@@ -111,7 +111,7 @@ def test_a_thousand_students(tmp_path):
             time.sleep(0.5)
     seconds = time.monotonic() - started
     assert process.returncode == 0, log.read_text()[-2000:]
-    count = 1000 * len(ASSIGNMENTS)
+    count = 1000 * len(assignments)
     lines = graded_lines(log)
     assert len(lines) == count
     assert set(lines.values()) == {1}
@@ -123,8 +123,8 @@ def test_a_thousand_students(tmp_path):
         assert cells == like, (assignment, student)
     print(f"\n{count} submissions in {seconds:.0f} s, {count / seconds * 60:.0f} a minute")
     # Assignments are graded in turn, and each has arrays of its own size.
-    peaks = peaks_by_submission(memory.samples, progress, count).reshape(len(ASSIGNMENTS), 4)
-    for name, quarters in zip(course.released(), peaks, strict=True):
+    peaks = peaks_by_submission(memory.samples, progress, count).reshape(len(assignments), 4)
+    for name, quarters in zip(released(course), peaks, strict=True):
         print(f"{name}: peak MB in quarters of it", *(f"{peak:.0f}" for peak in quarters))
     growth = peaks[:, -1] / peaks[:, 0]
     whole = peaks[-1].max() / peaks[0].max()

@@ -6,13 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from solutions import EXERCISES, solution
+from helpers.solutions import EXERCISES, solution
 
 from autograder import tasks
 from autograder.tasks import assignments
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize("assignment", assignments)
 def test_an_exercise_runs_from_top_to_bottom(assignment, tmp_path):
     """Every cell runs, demonstrations and the experiment included, without a warning."""
     done = subprocess.run(
@@ -32,7 +32,7 @@ def test_an_exercise_runs_from_top_to_bottom(assignment, tmp_path):
 @pytest.mark.parametrize("name", list(tasks))
 def test_the_example_in_the_docstring_is_right(name):
     """Every task shows an example, and the solution gives what it shows."""
-    names = solution(tasks[name].assignment)
+    names = solution(tasks[name].assignment.name)
     runner = doctest.DocTestRunner(verbose=False)
     finder = doctest.DocTestFinder(recurse=False)
     for example in finder.find(names[name], name, globs=dict(names), module=False):

@@ -27,7 +27,7 @@ from autograder.course.sanitize import (
     MAX_PIXELS,
     MAX_SOURCE,
     MAX_TEXT,
-    harmless,
+    sanitize,
     printed,
     typed,
 )
@@ -37,7 +37,7 @@ ANSWER = {"grade": False, "solution": True, "grade_id": "f", "locked": False}
 
 
 def after(*cells, **metadata):
-    """Return the cells as they are when the notebook has been made harmless."""
+    """Return the cells as they are when the notebook has been made sanitize."""
     notebook = new_notebook(cells=list(cells), metadata=metadata)
     sanitize(notebook)
     nbformat.validate(notebook)

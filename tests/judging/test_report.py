@@ -1,9 +1,15 @@
 """The three forms of a report."""
 
 import json
+from email.message import Message
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autograder.judging import report as report_module
-from autograder.judging.report import Finding, Link, Report
+from autograder.judging.report import Finding, Report, book_address
+from autograder.task import Section
 
 REPORT = Report(
     "dropout_forward",
@@ -72,14 +78,73 @@ def test_an_explanation_is_told_once():
     assert "`b` differs." in str(report)
 
 
-def test_links_are_shown_once_the_book_has_an_address(monkeypatch):
-    """Before that no link can lead anywhere; the path is data all the same."""
-    link = Link("The <mask>", 'book/dropout.html#dropout-"mask')
-    report = Report("f", (Finding("a", False, "no", None, 0.0, 1.0, (link,)),))
-    data = json.loads(json.dumps(report.to_dict()))
-    assert data["findings"][0]["links"] == [{"text": link.text, "path": link.path}]
+@pytest.fixture
+def published(monkeypatch):
+    """Return a function that installs the package with some URLs of the project."""
+
+    def publish(*urls):
+        package = Message()
+        for url in urls:
+            package["Project-URL"] = url
+        monkeypatch.setattr(report_module.metadata, "metadata", lambda name: package)
+        book_address.cache_clear()
+
+    yield publish
+    monkeypatch.undo()
+    book_address.cache_clear()
+
+
+def test_the_book_is_where_the_project_says(published):
+    """The address of its documentation ends with one slash, however it was written."""
+    for url in ("https://example.org/course", "https://example.org/course/"):
+        published("Source, https://example.org/source", f"Documentation, {url}")
+        assert book_address() == "https://example.org/course/"
+
+
+def test_a_book_without_an_address_has_none(published, monkeypatch):
+    """Other URLs of the project are not the book; a package that is not installed has none."""
+    published("Source, https://example.org/source")
+    assert book_address() == ""
+    published()
+    assert book_address() == ""
+
+    def not_installed(name):
+        raise report_module.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(report_module.metadata, "metadata", not_installed)
+    book_address.cache_clear()
+    assert book_address() == ""
+
+
+def test_links_are_shown_once_the_book_has_an_address(published):
+    """Before that no link can lead anywhere; the place is data all the same."""
+    place = Section("book/dropout", "Dropout", 'dropout-"mask', "The <mask>")
+    report = Report("f", (Finding("a", False, "no", None, 0.0, 1.0, (place,)),))
+    published()
     assert "href" not in report._repr_html_()
-    monkeypatch.setattr(report_module, "BOOK", "https://example.org/course/")
+    published("Documentation, https://example.org/course")
     html = report._repr_html_()
     assert 'href="https://example.org/course/book/dropout.html#dropout-&quot;mask"' in html
     assert "The &lt;mask&gt;</a>" in html
+
+
+TEXTS = st.text(max_size=20)
+SECTIONS = st.builds(Section, TEXTS, TEXTS, TEXTS, TEXTS)
+QUARTERS = st.integers(-40, 40).map(lambda number: number / 4)
+FINDINGS = st.builds(
+    Finding,
+    TEXTS,
+    st.booleans(),
+    TEXTS,
+    st.none() | TEXTS,
+    QUARTERS,
+    QUARTERS.map(abs),
+    st.lists(SECTIONS, max_size=2).map(tuple),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(st.builds(Report, TEXTS, st.lists(FINDINGS, max_size=3).map(tuple), TEXTS))
+def test_a_report_comes_back_from_json_as_it_was(report):
+    """What is kept of a grading is what was found, links and costs included."""
+    assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report

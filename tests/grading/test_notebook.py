@@ -6,11 +6,11 @@ import time
 
 import nbformat
 import pytest
-from sample import answered, exercise, make_course
+from helpers.courses import answered, exercise, make_course
 
 from autograder import demo
 from autograder.grading import notebook as grading
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise as exercises
 from autograder.intake import submission
 from autograder.sandbox import Limits, Sandbox
 
@@ -50,7 +50,7 @@ def grade(course, sandbox):
 
 def outputs(notebook, course, sandbox, key=b"key"):
     """Grade a notebook that was handed in; return the outputs by cell id, students' in order."""
-    release = notebooks.student_notebook(notebooks.source_notebook(exercise(course)))
+    release = exercises.student_notebook(exercises.source_notebook(exercise(course)))
     rebuilt = submission.rebuild(nbformat.writes(notebook).encode(), release).notebook
     grading.grade_notebook(rebuilt, key, sandbox)
     nbformat.validate(rebuilt)
@@ -209,18 +209,18 @@ def test_whatever_is_returned_is_judged(grade, answer):
 @pytest.mark.evidence
 def test_what_isolation_costs():
     """Seconds for the same submissions with a sandbox and without, by turns in one run."""
-    from sample import ROOT
+    from helpers.courses import ROOT
 
     handed_in = []
     for name in ("l2", "dropout", "batch_norm", "capstone"):
-        source = notebooks.source_notebook(ROOT / "exercises" / name / f"{name}.py")
-        release = notebooks.student_notebook(source)
+        source = exercises.source_notebook(ROOT / "exercises" / name / f"{name}.py")
+        release = exercises.student_notebook(source)
         for kind in ("complete", "untouched", "half done", "mistake 1", "mistake 2"):
             text = nbformat.writes(demo.submission(source, name, kind)).encode()
             handed_in.append((text, release))
     seconds = {"bubblewrap": [], "none": []}
     reports = {"bubblewrap": [], "none": []}
-    with Sandbox() as isolated, Sandbox(isolation="none") as bare:
+    with Sandbox() as isolated, Sandbox(backend="none") as bare:
         for sandbox in (isolated, bare):
             started = time.monotonic()
             sandbox.check()
@@ -231,7 +231,7 @@ def test_what_isolation_costs():
                 started = time.monotonic()
                 grading.grade_notebook(notebook, b"key", sandbox)
                 seconds[sandbox.isolation].append(time.monotonic() - started)
-                checks = [cell for cell in notebook.cells if notebooks.is_check(cell)]
+                checks = [cell for cell in notebook.cells if exercises.is_check(cell)]
                 reports[sandbox.isolation].append([cell.outputs[0] for cell in checks])
     assert reports["bubblewrap"] == reports["none"]
     with_it, without = (statistics.median(seconds[kind]) for kind in ("bubblewrap", "none"))

@@ -18,9 +18,9 @@ from nbgrader.preprocessors import (
     OverwriteCells,
     OverwriteKernelspec,
 )
-from sample import SOURCE, STUB, exercise, make_course
+from helpers.courses import SOURCE, STUB, exercise, make_course
 
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise as exercises
 from autograder.intake import submission
 from autograder.intake.submission import UnreadableError, read, rebuild
 
@@ -33,7 +33,7 @@ def release(tmp_path_factory):
     """Return the small assignment as students get it."""
     path = tmp_path_factory.mktemp("release") / "l2.py"
     path.write_text(SOURCE)
-    return notebooks.student_notebook(notebooks.source_notebook(path))
+    return exercises.student_notebook(exercises.source_notebook(path))
 
 
 def function(name, value):
@@ -108,7 +108,7 @@ def assert_ours(notebook, release):
     assert [cell.id for cell in ours] == [cell.id for cell in release.cells]
     for cell, original in zip(ours, release.cells, strict=True):
         expected = copy.deepcopy(original)
-        if notebooks.is_answer(original):
+        if exercises.is_answer(original):
             expected.source = cell.source
         assert cell == expected
     assert notebook.metadata == release.metadata
@@ -404,8 +404,8 @@ def test_repairs(solved, release, change, note):
 def test_nbgraders_own_steps_find_nothing_to_change(tmp_path):
     """They compare a submission with the gradebook, and stop at what does not fit."""
     course = make_course(tmp_path)
-    course.release(exercise(course))
-    released = notebooks.student_notebook(notebooks.source_notebook(exercise(course)))
+    release(course, exercise(course))
+    released = exercises.student_notebook(exercises.source_notebook(exercise(course)))
     names = {"assignment": "l2", "notebook": "l2", "student": "ann"}
     resources = {"nbgrader": {**names, "db_url": f"sqlite:///{course.root}/gradebook.db"}}
     for change in (no_change, in_another, doubled_everything, points_raised, nothing_but_text):

@@ -11,10 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbgrader.validator import Validator
-from sample import answered, exercise, hand_in, make_course
+from helpers.courses import answered, exercise, hand_in, make_course
 
 from autograder import cli
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise as exercises
 
 # nbgrader's own use of SQLAlchemy.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
@@ -67,9 +67,9 @@ def nbgrader(course, *arguments):
 def graded(tmp_path_factory):
     """Return a course in which one submission of each kind has been graded."""
     course = make_course(tmp_path_factory.mktemp("graded"))
-    course.release(exercise(course))
+    release(course, exercise(course))
     hand_in(course, "solved", answered(course))
-    untouched = notebooks.student_notebook(notebooks.source_notebook(exercise(course)))
+    untouched = exercises.student_notebook(exercises.source_notebook(exercise(course)))
     hand_in(course, "untouched", untouched)
     hand_in(course, "doubled", answered(course, l2_penalty=DOUBLED))
     hand_in(course, "hangs", answered(course, l2_penalty="while True: pass"))
@@ -152,7 +152,7 @@ def test_a_resubmission_is_graded_whatever_its_date(tmp_path, graded):
     failed = {result.student: result.problem for result in cli.grade(course)}
     assert "earlier version were cleared" in failed["untouched"]
     assert "untouched" not in course.points("l2")
-    assert "untouched,,,,0.0" in cli.export(course).read_text()
+    assert "untouched,,,,0.0" in export(course).read_text()
     assert not course.folder("feedback", "untouched", "l2").exists()
 
 
@@ -162,7 +162,7 @@ def test_a_file_of_another_name_is_a_reason(graded):
     folder = course.folder("submitted", "renamed", "l2")
     folder.mkdir(parents=True)
     (folder / "l2 (1)\u202e.ipynb").write_text("{}")
-    result = course.grade("l2", "renamed")
+    result = grade_one(course, "l2", "renamed")
     shutil.rmtree(folder)
     assert result.problem == "there is no l2.ipynb, only l2 (1)⟨U+202E⟩.ipynb"
 
@@ -171,8 +171,8 @@ def test_validate_passes_the_solution_and_shows_our_message(tmp_path):
     """Students may use nbgrader's Validate button."""
     course = make_course(tmp_path)
     right, wrong = tmp_path / "right.ipynb", tmp_path / "wrong.ipynb"
-    notebooks.write(answered(course), right)
-    notebooks.write(answered(course, l2_penalty=DOUBLED), wrong)
+    exercises.write(answered(course), right)
+    exercises.write(answered(course, l2_penalty=DOUBLED), wrong)
     assert "failed" not in Validator().validate(str(right))
     failed = Validator().validate(str(wrong))["failed"]
     assert [cell["source"] for cell in failed] == ["check(l2_penalty)"]
@@ -183,7 +183,7 @@ def test_stock_nbgrader_gives_the_same_scores(tmp_path, graded):
     """With nbgrader's own preprocessors, which run demonstrations too."""
     ours, _ = graded
     course = make_course(tmp_path, settings=STOCK)
-    course.release(exercise(course))
+    release(course, exercise(course))
     for student in ("solved", "untouched", "doubled"):
         shutil.copytree(
             ours.folder("submitted", student, "l2"), course.folder("submitted", student, "l2")
@@ -210,13 +210,13 @@ def test_nbgraders_own_commands_work(graded):
 def test_zip_collect_reads_the_names_of_downloads(tmp_path, name):
     """Downloads of a learning platform end where grading looks for them."""
     course = make_course(tmp_path)
-    course.release(exercise(course))
+    release(course, exercise(course))
     downloaded = course.root / "downloaded" / "l2" / "archive"
     downloaded.mkdir(parents=True)
-    notebooks.write(answered(course), tmp_path / name)
+    exercises.write(answered(course), tmp_path / name)
     shutil.make_archive(str(downloaded / "class"), "zip", tmp_path, name)
     nbgrader(course, "zip_collect", "l2")
-    assert course.submissions("l2") == ["ann"]
+    assert course.submitted("l2") == ["ann"]
     assert (course.folder("submitted", "ann", "l2") / "l2.ipynb").exists()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solutions import solution
+from helpers.solutions import solution
 
 from autograder.judging.compare import FALSE_ALARM
 from autograder.judging.judge import judge
@@ -17,17 +17,18 @@ from autograder.judging.observe import observe
 from autograder.judging.observed import CaseResult, TaskResult
 from autograder.task import (
     Aspect,
+    Assignment,
     Case,
     Misconception,
     Probability,
     Requirement,
     Scaled,
-    Section,
     Task,
 )
 from autograder.tasks import tasks
 
-DOUBLING = Section("book/numbers", "Numbers", "numbers-doubling", "Doubling")
+NUMBERS = Assignment("numbers", "Numbers", page="book/numbers", number=1)
+DOUBLING = NUMBERS.section("doubling", "Doubling")
 
 
 def double(inputs, *, factor=2.0, shift=0.0):
@@ -39,7 +40,9 @@ def double(inputs, *, factor=2.0, shift=0.0):
 
 TASK = Task(
     name="double",
-    assignment="none",
+    assignment=NUMBERS,
+    number=1,
+    section=DOUBLING,
     aspects=(Aspect("output", 2.0, ("out",)), Aspect("total", 1.0, ("total",))),
     draw=lambda rng: [Case("one", {"x": rng.standard_normal(3)})],
     run=lambda student, inputs: {},
@@ -110,7 +113,9 @@ def test_a_scale_forgives_cancellation():
     """Where large terms cancel, the error is measured against their size."""
     task = Task(
         name="difference",
-        assignment="none",
+        assignment=NUMBERS,
+        number=1,
+        section=DOUBLING,
         aspects=(Aspect("out", 1.0, ("out",)),),
         draw=lambda rng: [],
         run=lambda student, inputs: {},
@@ -174,7 +179,9 @@ def test_a_changed_argument_is_told_by_name():
 def coin(probability):
     return Task(
         name="coin",
-        assignment="none",
+        assignment=NUMBERS,
+        number=1,
+        section=DOUBLING,
         aspects=(Aspect("share of heads", 1.0, ("share",)),),
         draw=lambda rng: [],
         run=lambda student, inputs: {},
@@ -219,7 +226,7 @@ def answered(name):
     """Return the cases of a task and what the solution gives for them."""
     task = tasks[name]
     cases = task.draw(np.random.default_rng(0))
-    return cases, observe(task, solution(task.assignment), cases).cases
+    return cases, observe(task, solution(task.assignment.name), cases).cases
 
 
 @st.composite
@@ -388,7 +395,7 @@ def test_findings_point_into_the_book():
     report = verdict({"out": 3 * X, "total": np.asarray(3 * X.sum())})
     assert [link.path for link in report.findings[0].links] == [
         "book/numbers.html#numbers-doubling",
-        "book/none.html#mistake-double-tripled",
+        "book/numbers.html#mistake-double-tripled",
     ]
     assert "Read “Doubling” in the chapter “Numbers”." in words_of(report)
 
