@@ -2,12 +2,13 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+JOBS ?= 2
 # Tools of the environment that other tools call by name: node, alembic.
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 SETUP = .venv/.complete
 BOOK = _build/.complete
 BOOK_SOURCES = $(shell find book exercises -type f -not -path '*/__pycache__/*' 2>/dev/null) \
-	$(wildcard autograder/*.py autograder/tasks/*.py) _config.yml _toc.yml
+	$(shell find autograder/task.py autograder/tasks -name '*.py') _config.yml _toc.yml pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test evidence bench book serve notebooks lint clean
@@ -17,15 +18,19 @@ help: ## print this list
 
 setup: $(SETUP) ## make .venv with everything the course needs
 
-demo: $(SETUP) $(BOOK) ## build the site, then fill demo/ with a sample class and grade it
+demo: $(SETUP) ## grade a sample class in demo/ and show it, then build the site
 	@command -v bwrap >/dev/null || scripts/system_packages.sh bubblewrap libseccomp2 || true
 	@$(RUN) .venv/bin/python -m autograder.demo
+	@$(MAKE) --no-print-directory -q $(BOOK) || \
+		echo "Building the site, which runs the code of every chapter: some minutes."
+	@$(MAKE) --no-print-directory $(BOOK)
+	@echo "Site      _build/html/index.html, or: make serve"
 
-test: $(SETUP) ## run the tests
+test: $(SETUP) ## run the tests; installs Chromium and bubblewrap where that needs no password
 	@for browser in chromium chromium-browser google-chrome google-chrome-stable; do \
 		command -v $$browser >/dev/null && exit 0; done; scripts/system_packages.sh chromium
 	@command -v bwrap >/dev/null || scripts/system_packages.sh bubblewrap libseccomp2
-	@$(RUN) .venv/bin/python -m pytest -m "not evidence"
+	@$(RUN) .venv/bin/python -m pytest -m "not evidence" -n $(JOBS)
 
 evidence: $(SETUP) ## run the long measurements
 	@$(RUN) .venv/bin/python -m pytest -m evidence -s
@@ -47,6 +52,7 @@ lint: $(SETUP) ## look for faults without running anything
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@$(RUN) .venv/bin/lint-imports --no-logo
 
 clean: ## remove what make has made; course/ stays
 	rm -rf .venv _build demo evidence build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
@@ -58,9 +64,9 @@ $(SETUP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/system_packages.sh python3-venv
-	@echo "Making .venv; the first time this takes some minutes."
+	@echo "Making .venv with everything the course needs: about three minutes, most of it downloads."
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt
+	@.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt
 	@.venv/bin/python -m pip install -q --disable-pip-version-check \
 		--no-deps --no-build-isolation -e .
 	@touch $@

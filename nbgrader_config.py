@@ -7,7 +7,13 @@ https://nbgrader.readthedocs.io/en/stable/configuration/config_options.html list
 
 from pathlib import Path
 
+from autograder.course.scores import show_net_scores
+from autograder.tasks import assignments
+
 c = get_config()
+
+# Formgrader's lists show the score that counts, after what lateness costs.
+show_net_scores()
 
 # Sources, submissions, grades and feedback: the instructor's own, never committed.
 c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
@@ -17,7 +23,7 @@ c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
 c.Autograde.exporter_class = "autograder.course.plugins.SubmissionExporter"
 c.CourseDirectory.ignore = ["*"]
 
-# What student code may use; `autograder/plugins.py` lists the settings.
+# What student code may use; `autograder/course/plugins.py` lists the settings.
 c.GradeSubmission.cell_seconds = 30
 
 # nbgrader's own list with the ends replaced: the first runs the code in a sandbox and judges what
@@ -47,5 +53,5 @@ c.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector
 # anything a learning platform puts between the two or behind them (ann_4711_l2-1.ipynb).
 c.FileNameCollectorPlugin.named_regexp = (
     r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?"
-    r"(?P<file_id>l2|dropout|batch_norm|capstone)(?:-\d+)?\.ipynb$"
+    rf"(?P<file_id>{'|'.join(assignments)})(?:-\d+)?\.ipynb$"
 )

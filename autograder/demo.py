@@ -19,7 +19,7 @@ from autograder import cli
 from autograder.course.course import CONFIG, Course, CourseError
 from autograder.course.release import release
 from autograder.course.scores import scores
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise
 from autograder.sandbox import Sandbox, SandboxUnavailableError
 from autograder.tasks import assignments
 
@@ -194,7 +194,7 @@ def submission(source: NotebookNode, assignment: str, kind: str) -> str | Notebo
     Parameters
     ----------
     source
-        From `notebooks.source_notebook`.
+        From `exercise.source_notebook`.
     assignment
         Its name.
     kind
@@ -205,10 +205,10 @@ def submission(source: NotebookNode, assignment: str, kind: str) -> str | Notebo
     ValueError
         When a solution does not contain what should be replaced in it.
     """
-    solution = notebooks.solution_notebook(source)
-    release = notebooks.student_notebook(source)
-    answers = [cell for cell in solution.cells if notebooks.is_answer(cell)]
-    stubs = [cell for cell in release.cells if notebooks.is_answer(cell)]
+    solution = exercise.solution_notebook(source)
+    release = exercise.student_notebook(source)
+    answers = [cell for cell in solution.cells if exercise.is_answer(cell)]
+    stubs = [cell for cell in release.cells if exercise.is_answer(cell)]
     if kind == "broken":
         return _BROKEN
     if kind == "untouched":
@@ -265,14 +265,14 @@ def make(
     course = Course(folder.resolve() / CONFIG, sandbox)
     for path in sources:
         release(course, path)
-        source = notebooks.source_notebook(path)
+        source = exercise.source_notebook(path)
         for student, kind in STUDENTS.items():
             target = course.folder("submitted", student, path.stem) / f"{path.stem}.ipynb"
             content = submission(source, path.stem, kind)
             if isinstance(content, str):
                 _write(target, content)
             else:
-                notebooks.write(content, target)
+                exercise.write(content, target)
     return course
 
 

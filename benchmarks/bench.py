@@ -29,6 +29,7 @@ from rich.table import Column, Table
 
 from autograder import cli
 from autograder.course.course import Course
+from autograder.course.scores import released, scores
 from benchmarks import classes
 from benchmarks.measure import Usage, counts_all, measured
 
@@ -80,7 +81,7 @@ def _stock(folder: Path, students: int) -> tuple[Row, Points]:
     course = classes.make(folder, range(0, students, _SAMPLE), settings=classes.STOCK)
     usages = [
         measured([str(_BIN / "nbgrader"), "autograde", name], folder, _ENVIRONMENT)
-        for name in course.released()
+        for name in released(course)
     ]
     points = _points(course)
     usage = Usage(
@@ -131,9 +132,9 @@ def _warm(folder: Path, students: int, name: str, *options: str) -> tuple[Row, P
 
 def _points(course: Course) -> Points:
     return {
-        (name, student): earned
-        for name in course.released()
-        for student, (earned, _) in course.points(name).items()
+        (name, student): score.net
+        for name in released(course)
+        for student, score in scores(course, name).items()
     }
 
 

@@ -10,8 +10,9 @@ import nbformat
 
 from autograder import demo
 from autograder.course.course import CONFIG, Course
-from autograder.intake import exercise as notebooks
-from autograder.tasks import ASSIGNMENTS
+from autograder.course.release import release
+from autograder.intake import exercise
+from autograder.tasks import assignments as course_assignments
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,7 +35,7 @@ c.Autograde.autograde_preprocessors = Autograde.autograde_preprocessors.default(
 def make(
     folder: Path,
     students: Iterable[int],
-    assignments: Sequence[str] = ASSIGNMENTS,
+    assignments: Sequence[str] = tuple(course_assignments),
     settings: str = "",
 ) -> Course:
     """Write a course with submissions that nobody has graded yet.
@@ -62,7 +63,7 @@ def make(
     course = Course(folder / CONFIG)
     for name in assignments:
         source = ROOT / "exercises" / name / f"{name}.py"
-        course.release(source)
+        release(course, source)
         texts = [_text(source, name, kind) for kind in KINDS]
         for number in numbers:
             student = f"student-{number:04}"
@@ -77,9 +78,9 @@ _NAME = "NAME OF THE STUDENT"
 
 def _text(source: Path, assignment: str, kind: str) -> str:
     """Return a submission with a place for a name, without which copies would be graded once."""
-    notebook = demo.submission(notebooks.source_notebook(source), assignment, kind)
+    notebook = demo.submission(exercise.source_notebook(source), assignment, kind)
     if isinstance(notebook, str):
         raise ValueError(f"{kind} is no notebook")
-    last = [cell for cell in notebook.cells if notebooks.is_answer(cell)][-1]
+    last = [cell for cell in notebook.cells if exercise.is_answer(cell)][-1]
     last.source += f"\n\n# {_NAME}"
     return nbformat.writes(notebook)

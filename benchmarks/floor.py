@@ -20,8 +20,10 @@ import numpy as np
 from nbformat import NotebookNode
 
 from autograder.course.course import Course
-from autograder.grading.notebook import Job, _number
-from autograder.intake import exercise as notebooks
+from autograder.course.scores import released
+from autograder.grading.job import Job
+from autograder.grading.notebook import seed_of
+from autograder.intake import exercise
 from autograder.judging.forbidden import forbidden_use
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
@@ -37,9 +39,9 @@ def main(folder: Path, sandbox: bool) -> None:
         __import__(name)
     course = Course.nearest(folder)
     jobs = {
-        (name, student): course.job(name, student)
-        for name in course.released()
-        for student in course.submissions(name)
+        (name, student): course.grader.job(name, student)
+        for name in released(course)
+        for student in course.submitted(name)
     }
     rebuilt = {pair: job.rebuilt().notebook for pair, job in jobs.items()}
     first = {pair[0]: pair for pair in reversed(jobs)}
@@ -55,13 +57,8 @@ def main(folder: Path, sandbox: bool) -> None:
 
 def _points_of(job: Job, notebook: NotebookNode, sandbox: bool) -> float:
     if sandbox:
-        outputs = job.run()
-        return sum(float(one[0].data["text/plain"]) for one in _checks(outputs))
+        return sum(report.points for report in job.run().reports.values())
     return sum(_judged(job, notebook))
-
-
-def _checks(outputs: dict[str, list[NotebookNode]]) -> list[list[NotebookNode]]:
-    return [found for name, found in outputs.items() if name.startswith("check-")]
 
 
 def _judged(job: Job, notebook: NotebookNode) -> Iterator[float]:
@@ -69,22 +66,19 @@ def _judged(job: Job, notebook: NotebookNode) -> Iterator[float]:
     module = ModuleType("submission")
     sys.modules[module.__name__] = module
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    locked = [
-        cell.source for cell in codes if notebooks.is_locked(cell) and not notebooks.is_check(cell)
-    ]
-    student = [cell.source for cell in codes if not notebooks.is_locked(cell)]
+    setup, student = exercise.texts_that_run(notebook)
     for cell in codes:
-        if notebooks.is_demonstration(cell):
+        if exercise.is_demonstration(cell):
             continue
-        if not notebooks.is_check(cell):
+        if not exercise.is_check(cell):
             with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(cell.source, cell.id, "exec"), vars(module))
             continue
-        task = tasks[cell.metadata.nbgrader.grade_id.removeprefix("check-")]
-        if forbidden_use(task, student, locked):
+        task = tasks[exercise.task_of(cell.metadata.nbgrader.grade_id)]
+        if forbidden_use(task, student, setup):
             yield 0.0
             continue
-        cases = task.draw(np.random.default_rng(_number(job.key, task.name)))
+        cases = task.draw(np.random.default_rng(seed_of(job.key, task.name)))
         yield judge(task, cases, observe(task, vars(module), cases)).points
 
 

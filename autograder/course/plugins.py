@@ -22,7 +22,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Float, Integer
 
-from autograder.intake import submission
+from autograder.intake import notebook_file
 from autograder.grading.job import Job, warm_sandbox
 from autograder.grading.results import Results, result_name
 from autograder.sandbox import BACKENDS, DEFAULT, Limits
@@ -61,7 +61,7 @@ class SubmissionExporter(NotebookExporter):
             rebuilt = job.rebuilt()
             if grader.results.get(result_name(job)) is None:
                 grader.check_sandbox()
-        except submission.UnreadableError:
+        except notebook_file.UnreadableError:
             clear_scores(grader.course.db_url, assignment, student)
             raise
         clear_scores(grader.course.db_url, assignment, student)
@@ -124,7 +124,7 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
         UnreadableError
             When the file cannot be read.
         """
-        content = submission.read(self.submitted_file(assignment, student))
+        content = notebook_file.read(self.submitted_file(assignment, student))
         released = Path(self.course.format_path(self.course.release_directory, ".", assignment))
         return Job(
             assignment=assignment,

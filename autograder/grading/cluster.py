@@ -22,7 +22,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from autograder.grading.job import Job
 from autograder.grading.notebook import Outcome
 from autograder.grading.results import result_name
-from autograder.intake.submission import UnreadableError
+from autograder.intake.notebook_file import UnreadableError
 from autograder.sandbox import SandboxUnavailableError
 
 DEATHS = 2

@@ -17,7 +17,7 @@ import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from autograder.intake.exercise import is_check, is_demonstration, is_locked
+from autograder.intake.exercise import is_check, is_demonstration, task_of, texts_that_run
 from autograder.judging.forbidden import forbidden_use
 from autograder.judging.judge import judge
 from autograder.judging.observed import TaskResult
@@ -84,13 +84,7 @@ def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Outc
         Where the student's code runs.
     """
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    # Demonstrations are never run, so what they contain cannot be used.
-    setup = [
-        cell.source
-        for cell in codes
-        if is_locked(cell) and not is_check(cell) and not is_demonstration(cell)
-    ]
-    student = [cell.source for cell in codes if not is_locked(cell)]
+    setup, student = texts_that_run(notebook)
     outcome = Outcome({}, {})
     with contextlib.closing(_Runner(sandbox, seed_of(key, "session"))) as runner:
         for cell in codes:
@@ -98,7 +92,7 @@ def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Outc
                 skipped = _stream("Skipped: grading does not run demonstrations.\n")
                 outcome.cells[cell.id] = [skipped]
             elif is_check(cell):
-                task = tasks[cell.metadata.nbgrader.grade_id.removeprefix("check-")]
+                task = tasks[task_of(cell.metadata.nbgrader.grade_id)]
                 reason = forbidden_use(task, student, setup)
                 report = _refused(task, reason) if reason else _judged(task, key, runner)
                 outcome.reports[cell.id] = report
@@ -136,7 +130,7 @@ def observe_task(
             if not is_check(cell):
                 outputs = list(_run(cell.source, runner))
                 printed += [output.text for output in outputs if "text" in output]
-            elif cell.metadata.nbgrader.grade_id == f"check-{task.name}":
+            elif task_of(cell.metadata.nbgrader.grade_id) == task.name:
                 break
         return "".join(printed), *_observed(task, key, runner)
 

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 
-from autograder.intake.submission import MAX_BYTES, UnreadableError, read
+from autograder.intake.notebook_file import MAX_BYTES, UnreadableError, read
 
 MAX_MEMBERS = 10_000
 MAX_TOTAL = 2_000_000_000

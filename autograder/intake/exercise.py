@@ -36,6 +36,7 @@ from autograder.tasks import tasks as course_tasks
 BEGIN = "### BEGIN SOLUTION"
 END = "### END SOLUTION"
 DEMONSTRATION = "demonstration"
+_CHECK_PREFIX = "check-"
 
 LOCKED_SETUP = "# Locked: set-up. Grading runs the course's own copy of this cell."
 LOCKED_DEMONSTRATION = "# Locked: a demonstration. Grading skips it."
@@ -116,6 +117,25 @@ def is_check(cell: NotebookNode) -> bool:
     return bool(cell.metadata.get("nbgrader", {}).get("grade"))
 
 
+def task_of(grade_id: str) -> str:
+    """Return the name of the task that a check cell belongs to, by what nbgrader calls it."""
+    return grade_id.removeprefix(_CHECK_PREFIX)
+
+
+def texts_that_run(notebook: NotebookNode) -> tuple[list[str], list[str]]:
+    """Return the code that grading runs, in order: the course's set-up, and the student's cells.
+
+    Demonstrations are never run, so they belong to neither.
+    """
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    setup = [
+        cell.source
+        for cell in codes
+        if is_locked(cell) and not is_check(cell) and not is_demonstration(cell)
+    ]
+    return setup, [cell.source for cell in codes if not is_locked(cell)]
+
+
 def is_locked(cell: NotebookNode) -> bool:
     """Say whether this cell is the course's own."""
     return bool(cell.metadata.get("nbgrader", {}).get("locked"))
@@ -185,7 +205,7 @@ class _Reader:
             name = check[1]
             points = self._points(name)
             self._note(name, self.checks)
-            return _code_cell(source.strip(), f"check-{name}", points=points)
+            return _code_cell(source.strip(), f"{_CHECK_PREFIX}{name}", points=points)
         if re.search(r"^check\(", source, re.MULTILINE):
             raise SourceError(f"a check cell reads check(NAME) and nothing else, not {source!r}.")
         if DEMONSTRATION in cell.metadata.get("tags", []):

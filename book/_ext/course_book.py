@@ -3,14 +3,16 @@
 import hashlib
 import socket
 import time
+import tomllib
 from importlib import metadata, util
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import sphinxcontrib.katex
 
-# What the chapters' results depend on besides their own code: the modules beside them, and these.
+# What the chapters' results depend on besides their own code: their experiments, and these.
 BOOK = Path(__file__).parents[1]
+ROOT = BOOK.parent
 LIBRARIES = ("matplotlib", "numpy", "scikit-learn", "torch")
 
 
@@ -57,11 +59,17 @@ def cache_key():
     figures beside new prose.
     """
     digest = hashlib.sha256()
-    for module in sorted(BOOK.glob("*.py")):
+    for module in sorted((BOOK / "experiments").glob("*.py")):
         digest.update(module.read_bytes())
     for library in LIBRARIES:
         digest.update(f"{library}=={metadata.version(library)}".encode())
     return digest.hexdigest()[:12]
+
+
+def addresses():
+    """Return the project's addresses by name, from their only home."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project.get("urls", {})
 
 
 def configure(app, config):
@@ -72,7 +80,9 @@ def configure(app, config):
     sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120
     cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()
     config.nb_execution_cache_path = str(cache)
-    if config.html_theme_options.get("repository_url"):
+    repository = addresses().get("Repository", "").rstrip("/")
+    if repository:
+        config.html_theme_options["repository_url"] = repository
         config.html_theme_options["use_repository_button"] = True
         config.html_theme_options["use_issues_button"] = True
 

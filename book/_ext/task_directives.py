@@ -18,7 +18,7 @@ from autograder.judging.observed import LEAVES_ARGUMENTS
 
 PACKAGE = Path(autograder.__file__).parent
 # A page with one of the directives is built anew when one of these changes.
-DECLARATIONS = [PACKAGE / "task.py", *sorted((PACKAGE / "tasks").glob("*.py"))]
+DECLARATIONS = [PACKAGE / "task.py", *sorted((PACKAGE / "tasks").rglob("*.py"))]
 
 
 def points(number):
@@ -169,7 +169,7 @@ class PointsTable(FromTasks):
     def shown(self):
         """Return the table."""
         assignment = self.arguments[0]
-        tasks = [task for task in autograder.tasks.values() if task.assignment == assignment]
+        tasks = [task for task in autograder.tasks.values() if task.assignment.name == assignment]
         if not tasks:
             raise self.error(f"There is no assignment {assignment}.")
         rows = [self.row(task) for task in tasks]
