@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.courses import SOURCE, answered, exercise, hand_in, make_course
+from helpers.courses import SOURCE, answered, hand_in, make_course, source_file
 from typer.testing import CliRunner
 
 from autograder.cli import app
@@ -99,7 +99,7 @@ def test_release_makes_what_the_committed_notebooks_are(course):
     assert run("release") == (0, "l2: released\n")
     released = course.folder("release", ".", "l2") / "l2.ipynb"
     assert "weight**2" not in released.read_text()
-    assert not write(student_notebook(source_notebook(exercise(course))), released)
+    assert not write(student_notebook(source_notebook(source_file(course))), released)
     time = released.stat().st_mtime_ns
     assert run("release", "l2") == (0, "l2: unchanged\n")
     assert released.stat().st_mtime_ns == time
@@ -110,14 +110,14 @@ def test_release_is_safe_once_there_are_submissions(course):
     run("release")
     hand_in(course, "ann", answered(course))
     assert run("grade", "--no-feedback")[0] == 0
-    exercise(course).write_text(SOURCE.replace("# Two tasks", "# Both tasks"))
+    source_file(course).write_text(SOURCE.replace("# Two tasks", "# Both tasks"))
     status, text = run("release")
     assert (status, text.split(";")[0]) == (0, "l2: released again")
     released = course.folder("release", ".", "l2") / "l2.ipynb"
     before = released.read_text()
     assert "Both tasks" in before
 
-    exercise(course).write_text(SOURCE + EXTRA_TASK)
+    source_file(course).write_text(SOURCE + EXTRA_TASK)
     status, text = run("release")
     assert status == 2
     assert "check-sgd_step" in text
@@ -149,7 +149,7 @@ def test_grade_reports_and_export_writes(course):
 
 def test_exercise_with_a_fault_is_not_released(course):
     """The sentence about the source is all that is shown."""
-    exercise(course).write_text(SOURCE.replace("    ### END SOLUTION\n", ""))
+    source_file(course).write_text(SOURCE.replace("    ### END SOLUTION\n", ""))
     status, text = run("release")
     assert status == 2
     assert "### BEGIN SOLUTION without ### END SOLUTION" in text

@@ -12,7 +12,7 @@ from helpers.courses import ROOT
 
 from autograder import cli, demo, grade, tasks
 from autograder.course.course import CONFIG
-from autograder.intake import exercise as exercises
+from autograder.intake import exercise
 from autograder.tasks import assignments
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
@@ -26,7 +26,7 @@ EVERY_MISTAKE = [
 
 @cache
 def source(assignment):
-    return exercises.source_notebook(ROOT / "exercises" / assignment / f"{assignment}.py")
+    return exercise.source_notebook(ROOT / "exercises" / assignment / f"{assignment}.py")
 
 
 def functions(notebook):

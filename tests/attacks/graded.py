@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 from attacks.attack import PENALTY, SOURCES, Attack, insert, solve
 from attacks.canaries import HONEST, Canaries
-from nbformat import NotebookNode
 from helpers.courses import make_course
+from nbformat import NotebookNode
 
 from autograder.course.course import Course
-from autograder.intake import exercise as exercises
+from autograder.intake import exercise
 
 LIMITS = """
 c.GradeSubmission.cell_seconds = 3
@@ -153,10 +153,10 @@ def graded(attacks: Iterable[Attack], canaries: Canaries) -> Graded:
 def released_and_solved(course: Course, assignment: str) -> tuple[NotebookNode, NotebookNode]:
     """Return what students of a course get, and what one who solved everything hands in."""
     path = course.exercises / assignment / f"{assignment}.py"
-    source = exercises.source_notebook(path)
+    source = exercise.source_notebook(path)
     for cell in source.cells:
         cell.source = re.sub("canary-[-a-z0-9]+", "solved", cell.source)
-    return exercises.student_notebook(source), exercises.solution_notebook(source)
+    return exercise.student_notebook(source), exercise.solution_notebook(source)
 
 
 def hand_in(handed: object, path: Path, canaries: Canaries) -> None:

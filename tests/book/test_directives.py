@@ -7,8 +7,8 @@ import re
 import pytest
 import task_directives
 from docutils import nodes
+from helpers.pages import Page
 from sphinx.testing.util import SphinxTestApp
-from test_pages import Page
 
 from autograder import tasks
 

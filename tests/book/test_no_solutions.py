@@ -3,7 +3,7 @@
 import html
 import re
 
-from test_notebooks import hidden_lines
+from helpers.solutions import hidden_lines
 
 from autograder.tasks import assignments
 

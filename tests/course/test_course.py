@@ -11,10 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbgrader.validator import Validator
-from helpers.courses import answered, exercise, hand_in, make_course
+from helpers.courses import answered, source_file, hand_in, make_course
 
 from autograder import cli
-from autograder.intake import exercise as exercises
+from autograder.intake import exercise
 
 # nbgrader's own use of SQLAlchemy.
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
@@ -67,9 +67,9 @@ def nbgrader(course, *arguments):
 def graded(tmp_path_factory):
     """Return a course in which one submission of each kind has been graded."""
     course = make_course(tmp_path_factory.mktemp("graded"))
-    release(course, exercise(course))
+    release(course, source_file(course))
     hand_in(course, "solved", answered(course))
-    untouched = exercises.student_notebook(exercises.source_notebook(exercise(course)))
+    untouched = exercise.student_notebook(exercise.source_notebook(source_file(course)))
     hand_in(course, "untouched", untouched)
     hand_in(course, "doubled", answered(course, l2_penalty=DOUBLED))
     hand_in(course, "hangs", answered(course, l2_penalty="while True: pass"))
@@ -171,8 +171,8 @@ def test_validate_passes_the_solution_and_shows_our_message(tmp_path):
     """Students may use nbgrader's Validate button."""
     course = make_course(tmp_path)
     right, wrong = tmp_path / "right.ipynb", tmp_path / "wrong.ipynb"
-    exercises.write(answered(course), right)
-    exercises.write(answered(course, l2_penalty=DOUBLED), wrong)
+    exercise.write(answered(course), right)
+    exercise.write(answered(course, l2_penalty=DOUBLED), wrong)
     assert "failed" not in Validator().validate(str(right))
     failed = Validator().validate(str(wrong))["failed"]
     assert [cell["source"] for cell in failed] == ["check(l2_penalty)"]
@@ -183,7 +183,7 @@ def test_stock_nbgrader_gives_the_same_scores(tmp_path, graded):
     """With nbgrader's own preprocessors, which run demonstrations too."""
     ours, _ = graded
     course = make_course(tmp_path, settings=STOCK)
-    release(course, exercise(course))
+    release(course, source_file(course))
     for student in ("solved", "untouched", "doubled"):
         shutil.copytree(
             ours.folder("submitted", student, "l2"), course.folder("submitted", student, "l2")
@@ -210,10 +210,10 @@ def test_nbgraders_own_commands_work(graded):
 def test_zip_collect_reads_the_names_of_downloads(tmp_path, name):
     """Downloads of a learning platform end where grading looks for them."""
     course = make_course(tmp_path)
-    release(course, exercise(course))
+    release(course, source_file(course))
     downloaded = course.root / "downloaded" / "l2" / "archive"
     downloaded.mkdir(parents=True)
-    exercises.write(answered(course), tmp_path / name)
+    exercise.write(answered(course), tmp_path / name)
     shutil.make_archive(str(downloaded / "class"), "zip", tmp_path, name)
     nbgrader(course, "zip_collect", "l2")
     assert course.submitted("l2") == ["ann"]

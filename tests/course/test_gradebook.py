@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from helpers.courses import answered, exercise, hand_in, make_course
+from helpers.courses import answered, source_file, hand_in, make_course
 
 from autograder import cli
 from autograder.course.gradebook import one_transaction
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 def course(tmp_path):
     """Return a course in which two submissions wait."""
     course = make_course(tmp_path)
-    release(course, exercise(course))
+    release(course, source_file(course))
     hand_in(course, "ann", answered(course))
     hand_in(course, "bob", answered(course, l2_penalty="return 0.0"))
     return course

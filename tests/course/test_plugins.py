@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from helpers.courses import answered, exercise, hand_in, make_course
+from helpers.courses import answered, source_file, hand_in, make_course
 from typer.testing import CliRunner
 
 from autograder import cli, demo
@@ -69,7 +69,7 @@ def autograder(course, monkeypatch, *arguments, setting=""):
 def graded(tmp_path_factory):
     """Return a course whose submissions `autograder grade` has graded."""
     course = make_course(tmp_path_factory.mktemp("graded"))
-    release(course, exercise(course))
+    release(course, source_file(course))
     hand_in(course, "solved", answered(course))
     hand_in(course, "half", answered(course, l2_penalty="raise ValueError"))
     hand_in(course, "wrong", answered(course, l2_penalty=WRONG))

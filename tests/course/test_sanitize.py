@@ -29,7 +29,7 @@ from autograder.course.sanitize import (
     MAX_TEXT,
     sanitize,
     printed,
-    typed,
+    spell_out,
 )
 
 CHECK = {"grade": True, "solution": False, "grade_id": "check-f", "points": 3, "locked": True}
@@ -37,7 +37,7 @@ ANSWER = {"grade": False, "solution": True, "grade_id": "f", "locked": False}
 
 
 def after(*cells, **metadata):
-    """Return the cells as they are when the notebook has been made sanitize."""
+    """Return the cells as they are when the notebook has been made harmless."""
     notebook = new_notebook(cells=list(cells), metadata=metadata)
     sanitize(notebook)
     nbformat.validate(notebook)
@@ -73,7 +73,7 @@ def picture(data):
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["C", "Z"]) | st.just(" ")))
-def test_markdown_is_shown_as_typed(text):
+def test_markdown_is_shown_as_spell_out(text):
     """Whatever stands in added markdown or a raw cell stands on the page, letter for letter."""
     cells = after(
         new_markdown_cell(text, id="student-1"), new_raw_cell(text, id="student-2", metadata={})

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from helpers.courses import answered, exercise, hand_in, make_course
+from helpers.courses import answered, hand_in, make_course, source_file
 from typer.testing import CliRunner
 
 from autograder import cli
@@ -55,7 +55,7 @@ class Faulty(Job):
 def released(tmp_path_factory):
     """Return a course with a submission of each kind, none of them graded."""
     course = make_course(tmp_path_factory.mktemp("released"))
-    release(course, exercise(course))
+    release(course, source_file(course))
     for student, answers in ANSWERS.items():
         hand_in(course, student, answered(course, **answers))
     return course

@@ -6,12 +6,11 @@ import time
 
 import nbformat
 import pytest
-from helpers.courses import answered, exercise, make_course
+from helpers.courses import answered, make_course, source_file
 
 from autograder import demo
 from autograder.grading import notebook as grading
-from autograder.intake import exercise as exercises
-from autograder.intake import submission
+from autograder.intake import exercise, submission
 from autograder.sandbox import Limits, Sandbox
 
 PENALTY = "0.5 * weight_decay * sum((weight**2).sum() for weight in weights)"
@@ -50,7 +49,7 @@ def grade(course, sandbox):
 
 def outputs(notebook, course, sandbox, key=b"key"):
     """Grade a notebook that was handed in; return the outputs by cell id, students' in order."""
-    release = exercises.student_notebook(exercises.source_notebook(exercise(course)))
+    release = exercise.student_notebook(exercise.source_notebook(source_file(course)))
     rebuilt = submission.rebuild(nbformat.writes(notebook).encode(), release).notebook
     grading.grade_notebook(rebuilt, key, sandbox)
     nbformat.validate(rebuilt)
@@ -213,8 +212,8 @@ def test_what_isolation_costs():
 
     handed_in = []
     for name in ("l2", "dropout", "batch_norm", "capstone"):
-        source = exercises.source_notebook(ROOT / "exercises" / name / f"{name}.py")
-        release = exercises.student_notebook(source)
+        source = exercise.source_notebook(ROOT / "exercises" / name / f"{name}.py")
+        release = exercise.student_notebook(source)
         for kind in ("complete", "untouched", "half done", "mistake 1", "mistake 2"):
             text = nbformat.writes(demo.submission(source, name, kind)).encode()
             handed_in.append((text, release))
@@ -231,7 +230,7 @@ def test_what_isolation_costs():
                 started = time.monotonic()
                 grading.grade_notebook(notebook, b"key", sandbox)
                 seconds[sandbox.isolation].append(time.monotonic() - started)
-                checks = [cell for cell in notebook.cells if exercises.is_check(cell)]
+                checks = [cell for cell in notebook.cells if exercise.is_check(cell)]
                 reports[sandbox.isolation].append([cell.outputs[0] for cell in checks])
     assert reports["bubblewrap"] == reports["none"]
     with_it, without = (statistics.median(seconds[kind]) for kind in ("bubblewrap", "none"))

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from helpers.courses import answered, exercise, hand_in, make_course
+from helpers.courses import answered, hand_in, make_course, source_file
 
 from autograder import cli
 from autograder.grading import results
@@ -23,7 +23,7 @@ STUDENTS = ("ann", "bob", "cem")
 def graded(tmp_path_factory):
     """Return a course in which three students, none like another, have been graded."""
     course = make_course(tmp_path_factory.mktemp("graded"))
-    release(course, exercise(course))
+    release(course, source_file(course))
     for student in STUDENTS:
         hand_in(course, student, answered(course, l2_penalty=f"return '{student}'"))
     assert cli.grade(course, feedback=False) == []

@@ -95,13 +95,13 @@ def _released():
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     course = make_course(folder)
-    release.release(course, exercise(course))
+    release.release(course, source_file(course))
     return course
 
 
 def copy_course(course, folder, settings=""):
     """Copy a course into another folder; pipes among its files are left out."""
-    copied = make_course(folder, exercise(course).read_text(), settings)
+    copied = make_course(folder, source_file(course).read_text(), settings)
     shutil.copytree(course.root, copied.root, symlinks=True, ignore=_pipes)
     return copied
 
@@ -110,7 +110,7 @@ def _pipes(folder, names):
     return [name for name in names if (Path(folder) / name).is_fifo()]
 
 
-def exercise(course):
+def source_file(course):
     """Return the source file of the small assignment."""
     return course.exercises / "l2" / "l2.py"
 
@@ -120,7 +120,7 @@ def answered(course, **answers):
 
     A replaced answer is what stands in the place of the stub.
     """
-    source = source_notebook(exercise(course))
+    source = source_notebook(source_file(course))
     notebook, released = solution_notebook(source), student_notebook(source)
     for cell, stub in zip(notebook.cells, released.cells, strict=True):
         if is_answer(cell) and cell.id in answers:

@@ -1,36 +1,18 @@
-"""From sources to notebooks."""
+"""From sources to exercise."""
 
 import re
-from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
+from helpers.solutions import hidden_lines, source_of
 
 from autograder import tasks
-from autograder.intake import exercise as exercises
+from autograder.intake import exercise
 from autograder.intake.exercise import BEGIN, END, SourceError
 from autograder.tasks import assignments
 
-EXERCISES = Path(__file__).parent.parent / "exercises"
-
-assignments = pytest.mark.parametrize("assignment", assignments)
-
-
-def source_file(assignment):
-    return EXERCISES / assignment / f"{assignment}.py"
-
-
-def hidden_lines(assignment):
-    """Return the lines that only solution regions contain and that say something."""
-    hidden, visible, inside = set(), set(), False
-    for line in source_file(assignment).read_text().splitlines():
-        line = line.strip()
-        if line in (BEGIN, END):
-            inside = line == BEGIN
-        else:
-            (hidden if inside else visible).add(line.removeprefix("# "))
-    return {line for line in hidden - visible if len(line) >= 12}
+each_assignment = pytest.mark.parametrize("assignment", assignments)
 
 
 def write_source(folder, text):
@@ -39,38 +21,38 @@ def write_source(folder, text):
     return path
 
 
-@assignments
+@each_assignment
 def test_committed_notebook_is_what_its_source_gives(assignment):
     """After a change to a source someone has to run `make notebooks`."""
-    made = exercises.student_notebook(exercises.source_notebook(source_file(assignment)))
-    committed = source_file(assignment).with_suffix(".ipynb")
+    made = exercise.student_notebook(exercise.source_notebook(source_of(assignment)))
+    committed = source_of(assignment).with_suffix(".ipynb")
     assert committed.read_text() == nbformat.writes(made) + "\n", "run `make notebooks`"
 
 
 def test_writing_again_changes_nothing(tmp_path):
     """The same notebook is not written twice, so that its time stays."""
-    source = exercises.source_notebook(source_file("dropout"))
+    source = exercise.source_notebook(source_of("dropout"))
     target = tmp_path / "dropout.ipynb"
-    assert exercises.write(exercises.student_notebook(source), target)
-    assert not exercises.write(exercises.student_notebook(source), target)
+    assert exercise.write(exercise.student_notebook(source), target)
+    assert not exercise.write(exercise.student_notebook(source), target)
 
 
-@assignments
+@each_assignment
 def test_students_notebook_contains_no_line_of_a_solution(assignment):
     """Not in any cell, of any type, nor in metadata."""
     hidden = hidden_lines(assignment)
     assert len(hidden) > 5
-    notebook = nbformat.read(source_file(assignment).with_suffix(".ipynb"), as_version=4)
+    notebook = nbformat.read(source_of(assignment).with_suffix(".ipynb"), as_version=4)
     shown = {line.strip() for cell in notebook.cells for line in cell.source.splitlines()}
     assert not hidden & shown
-    raw = source_file(assignment).with_suffix(".ipynb").read_text()
+    raw = source_of(assignment).with_suffix(".ipynb").read_text()
     assert "SOLUTION" not in raw
 
 
-@assignments
+@each_assignment
 def test_every_task_has_an_answer_a_check_and_its_points(assignment):
     """The notebook asks for all tasks of its assignment, worth what the tasks say."""
-    notebook = exercises.source_notebook(source_file(assignment))
+    notebook = exercise.source_notebook(source_of(assignment))
     points = {
         cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader.points
         for cell in notebook.cells
@@ -86,10 +68,10 @@ def test_every_task_has_an_answer_a_check_and_its_points(assignment):
     assert "{{" not in text
 
 
-@assignments
+@each_assignment
 def test_cells_are_stable_and_say_what_they_are(assignment):
     """Ids follow from the content, and locked cells tell the student that they are locked."""
-    notebook = exercises.source_notebook(source_file(assignment))
+    notebook = exercise.source_notebook(source_of(assignment))
     ids = [cell.id for cell in notebook.cells]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", one) for one in ids)
@@ -98,16 +80,16 @@ def test_cells_are_stable_and_say_what_they_are(assignment):
             assert cell.id == cell.metadata.nbgrader.grade_id
             if cell.id.startswith(("setup-", "demonstration-")):
                 assert "# Locked: " in cell.source.split("\n")[0]
-            assert exercises.is_demonstration(cell) == cell.id.startswith("demonstration-")
+            assert exercise.is_demonstration(cell) == cell.id.startswith("demonstration-")
 
 
-@assignments
+@each_assignment
 def test_solution_notebook_has_the_sources_code(assignment):
     """What a student with every answer hands in is the source without its markers."""
-    notebook = exercises.solution_notebook(exercises.source_notebook(source_file(assignment)))
-    sources = jupytext.read(source_file(assignment), fmt="py:percent").cells
+    notebook = exercise.solution_notebook(exercise.source_notebook(source_of(assignment)))
+    sources = jupytext.read(source_of(assignment), fmt="py:percent").cells
     for cell, original in zip(notebook.cells, sources, strict=True):
-        if exercises.is_answer(cell):
+        if exercise.is_answer(cell):
             lines = original.source.split("\n")
             expected = [line for line in lines if line.strip() not in (BEGIN, END)]
             assert cell.source.split("\n") == expected
@@ -140,7 +122,7 @@ def test_a_broken_convention_is_named(tmp_path, text, complaint):
     """Each fault of a source gets one sentence with the file's name in it."""
     path = write_source(tmp_path, text)
     with pytest.raises(SourceError) as caught:
-        exercises.source_notebook(path)
+        exercise.source_notebook(path)
     message = str(caught.value)
     assert complaint in message
     assert message.startswith(str(path))
@@ -150,13 +132,13 @@ def test_a_broken_convention_is_named(tmp_path, text, complaint):
 def test_points_are_written_as_people_write_them(tmp_path):
     """3 and not 3.0."""
     path = write_source(tmp_path, "# %% [markdown]\n# ({{points:l2_penalty}} points)\n")
-    assert exercises.source_notebook(path).cells[0].source == "(3 points)"
+    assert exercise.source_notebook(path).cells[0].source == "(3 points)"
 
 
 def test_a_cell_magic_stays_first(tmp_path):
     """A magic works only in the first line of a cell."""
     path = write_source(tmp_path, "# %%\n# %%time\nx = 1\n")
-    lines = exercises.source_notebook(path).cells[0].source.split("\n")
+    lines = exercise.source_notebook(path).cells[0].source.split("\n")
     assert lines[0] == "%%time"
     assert lines[1].startswith("# Locked: ")
 
@@ -167,7 +149,7 @@ def test_helpers_inside_a_solution_are_no_names(tmp_path):
         f"def l2_penalty(a, b):\n    {BEGIN}\n    return f(a)\n\ndef f(a):\n    return a\n{END}"
     )
     path = write_source(tmp_path, f"# %%\n{helper}\n{CHECK}")
-    released = exercises.student_notebook(exercises.source_notebook(path))
+    released = exercise.student_notebook(exercise.source_notebook(path))
     assert "def f(" not in released.cells[0].source
 
 
@@ -177,13 +159,13 @@ def test_command_writes_and_reports(tmp_path, capsys):
     folder.mkdir()
     write_source(folder, f"# %%\n{ANSWER}\n{CHECK}")
     options = ["--folder", str(tmp_path)]
-    assert notebooks.main(options) == 0
-    assert notebooks.main(options) == 0
+    assert exercise.main(options) == 0
+    assert exercise.main(options) == 0
     assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == [
         "written",
         "unchanged",
     ]
-    assert notebooks.main([*options, "l3"]) == 2
+    assert exercise.main([*options, "l3"]) == 2
     write_source(folder, CHECK)
-    assert notebooks.main(options) == 1
+    assert exercise.main(options) == 1
     assert "has no answer" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.solutions import EXERCISES, solution
+from helpers.solutions import solution, source_of
 
 from autograder import tasks
 from autograder.tasks import assignments
@@ -16,7 +16,7 @@ from autograder.tasks import assignments
 def test_an_exercise_runs_from_top_to_bottom(assignment, tmp_path):
     """Every cell runs, demonstrations and the experiment included, without a warning."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXERCISES / assignment / f"{assignment}.py"],
+        [sys.executable, "-W", "error", source_of(assignment)],
         cwd=tmp_path,
         env={**os.environ, "MPLBACKEND": "agg"},
         capture_output=True,

@@ -6,10 +6,11 @@ import os
 import socket
 import time
 import warnings
-from pathlib import Path
 
 import nbformat
 import pytest
+from helpers.courses import SOURCE, STUB, make_course, source_file
+from helpers.solutions import source_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbgrader.preprocessors import (
@@ -18,13 +19,12 @@ from nbgrader.preprocessors import (
     OverwriteCells,
     OverwriteKernelspec,
 )
-from helpers.courses import SOURCE, STUB, exercise, make_course
 
-from autograder.intake import exercise as exercises
-from autograder.intake import submission
-from autograder.intake.submission import UnreadableError, read, rebuild
+from autograder.intake import exercise, notebook_file
+from autograder.intake.notebook_file import UnreadableError, read
+from autograder.intake.submission import rebuild
 
-L2 = Path(__file__).parent.parent / "exercises" / "l2" / "l2.ipynb"
+L2 = source_of("l2").with_suffix(".ipynb")
 TASKS = ("l2_penalty", "l2_penalty_backward")
 
 
@@ -33,7 +33,7 @@ def release(tmp_path_factory):
     """Return the small assignment as students get it."""
     path = tmp_path_factory.mktemp("release") / "l2.py"
     path.write_text(SOURCE)
-    return exercises.student_notebook(exercises.source_notebook(path))
+    return exercise.student_notebook(exercise.source_notebook(path))
 
 
 def function(name, value):
@@ -108,7 +108,7 @@ def assert_ours(notebook, release):
     assert [cell.id for cell in ours] == [cell.id for cell in release.cells]
     for cell, original in zip(ours, release.cells, strict=True):
         expected = copy.deepcopy(original)
-        if exercises.is_answer(original):
+        if exercise.is_answer(original):
             expected.source = cell.source
         assert cell == expected
     assert notebook.metadata == release.metadata
@@ -404,8 +404,8 @@ def test_repairs(solved, release, change, note):
 def test_nbgraders_own_steps_find_nothing_to_change(tmp_path):
     """They compare a submission with the gradebook, and stop at what does not fit."""
     course = make_course(tmp_path)
-    release(course, exercise(course))
-    released = exercises.student_notebook(exercises.source_notebook(exercise(course)))
+    release(course, source_file(course))
+    released = exercise.student_notebook(exercise.source_notebook(source_file(course)))
     names = {"assignment": "l2", "notebook": "l2", "student": "ann"}
     resources = {"nbgrader": {**names, "db_url": f"sqlite:///{course.root}/gradebook.db"}}
     for change in (no_change, in_another, doubled_everything, points_raised, nothing_but_text):
@@ -607,7 +607,7 @@ def test_bytes_that_are_no_utf8_are_replaced(solved, release):
         (b"[" * 100_000 + b"]" * 100_000, "nested"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested"),
         (b"[" + b"[]," * 300_000 + b"1]", "parts"),
-        (b" " * (submission.MAX_BYTES + 1), "MB"),
+        (b" " * (notebook_file.MAX_BYTES + 1), "MB"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_reason(release, content, reason):
@@ -636,11 +636,11 @@ def test_a_large_picture_in_a_text_costs_nothing(solved, release):
     assert any("left out" in note for note in result.notes)
 
 
-MEGABYTES = submission.MAX_BYTES
+MEGABYTES = notebook_file.MAX_BYTES
 
 
 def brackets_within_limits():
-    return b"[" + b"{}," * (submission.MAX_BRACKETS // 2 - 2) + b"1]"
+    return b"[" + b"{}," * (notebook_file.MAX_BRACKETS // 2 - 2) + b"1]"
 
 
 @pytest.mark.parametrize(
@@ -850,7 +850,7 @@ def handed_in(tmp_path):
 
 def test_a_file_is_read(handed_in):
     """Byte by byte, up to the limit."""
-    content = b"x" * submission.MAX_BYTES
+    content = b"x" * notebook_file.MAX_BYTES
     handed_in.write_bytes(content)
     assert read(handed_in) == content
 

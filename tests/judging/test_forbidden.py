@@ -4,12 +4,12 @@ import time
 from functools import cache
 
 import pytest
+from helpers.solutions import source_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from helpers.solutions import EXERCISES
 
 from autograder import tasks
-from autograder.intake import exercise as exercises
+from autograder.intake import exercise
 from autograder.judging.forbidden import forbidden_use
 from autograder.tasks import assignments
 
@@ -23,9 +23,9 @@ HELPER = PENALTY + "return helper(weights) * weight_decay"
 @cache
 def notebook(assignment):
     """Return the answers of the solution by name, and the set-up cells."""
-    source = exercises.source_notebook(EXERCISES / assignment / f"{assignment}.py")
-    code = [cell for cell in exercises.solution_notebook(source).cells if cell.cell_type == "code"]
-    answers = {cell.id: cell.source for cell in code if exercises.is_answer(cell)}
+    source = exercise.source_notebook(source_of(assignment))
+    code = [cell for cell in exercise.solution_notebook(source).cells if cell.cell_type == "code"]
+    answers = {cell.id: cell.source for cell in code if exercise.is_answer(cell)}
     return answers, [cell.source for cell in code if cell.id.startswith("setup")]
 
 

@@ -6,7 +6,7 @@ import re
 
 import jupytext
 import pytest
-from helpers.solutions import EXERCISES, solution
+from helpers.solutions import solution, source_of
 
 from autograder import hint, tasks
 from autograder.intake.exercise import BEGIN, END
@@ -28,9 +28,7 @@ def normalized(code):
 
 def solution_lines(name):
     """Return the lines of a task's solution that say something, normalized."""
-    notebook = jupytext.read(
-        EXERCISES / tasks[name].assignment.name / f"{tasks[name].assignment.name}.py", fmt="py:percent"
-    )
+    notebook = jupytext.read(source_of(tasks[name].assignment.name), fmt="py:percent")
     (cell,) = (
         cell.source
         for cell in notebook.cells

@@ -7,9 +7,9 @@ from functools import cache
 
 import numpy as np
 import pytest
+from helpers.solutions import solution
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from helpers.solutions import solution
 
 from autograder.judging.compare import FALSE_ALARM
 from autograder.judging.judge import judge

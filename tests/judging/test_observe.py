@@ -124,7 +124,7 @@ def test_an_exception_shows_the_students_own_lines():
 def test_exceptions_that_end_programs_end_only_the_case():
     """sys.exit() and an exception whose text raises are told like others."""
 
-    class Unprintable(Exception):
+    class UnprintableError(Exception):
         def __str__(self):
             raise RuntimeError
 
@@ -132,10 +132,10 @@ def test_exceptions_that_end_programs_end_only_the_case():
         sys.exit(3)
 
     def unprintable(*arguments, **options):
-        raise Unprintable
+        raise UnprintableError
 
     assert "raised SystemExit" in text("batch_norm_forward", batch_norm_forward=leaves)
-    assert "raised Unprintable" in text("batch_norm_forward", batch_norm_forward=unprintable)
+    assert "raised UnprintableError" in text("batch_norm_forward", batch_norm_forward=unprintable)
 
 
 def test_an_interrupt_reaches_the_student():

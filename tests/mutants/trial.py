@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from helpers.solutions import solution, source_of
 from mutants.mutate import Mutant, mutants
-from helpers.solutions import EXERCISES, solution
 
 from autograder import grade, tasks
 from autograder.intake.exercise import is_answer, source_notebook
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 def mutants_of(name: str, every: int = 1) -> list[Mutant]:
     """Return the mutants of the answer to a task, or every so many of them."""
-    notebook = source_notebook(EXERCISES / tasks[name].assignment.name / f"{tasks[name].assignment.name}.py")
+    notebook = source_notebook(source_of(tasks[name].assignment.name))
     (source,) = (cell.source for cell in notebook.cells if is_answer(cell) and cell.id == name)
     return mutants(source, names_alike(name), every)
 

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from helpers.solutions import solution
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from helpers.solutions import solution
 from torch import nn
 
 from autograder import grade, tasks

@@ -1,7 +1,7 @@
 """Feed the decoding side of the pipe with frames, kept and mutated for the code they reach.
 
-`python fuzz_pipe.py CORPUS FRAMES SEED` is run by `test_fuzz.py`, in a process of its own because
-the fuzzer (atheris, which is libFuzzer) ends it.  An exception other than the two that decoding
+`sandbox/test_fuzz.py` runs `python fuzz_pipe.py CORPUS FRAMES SEED` in a process of its own,
+because the fuzzer (atheris, which is libFuzzer) ends it.  An exception other than the two that decoding
 may raise ends it with a traceback and a status that is not 0.
 """
 
