@@ -1,8 +1,8 @@
 """Feed the decoding side of the pipe with frames, kept and mutated for the code they reach.
 
 `sandbox/test_fuzz.py` runs `python fuzz_pipe.py CORPUS FRAMES SEED` in a process of its own,
-because the fuzzer (atheris, which is libFuzzer) ends it.  An exception other than the two that decoding
-may raise ends it with a traceback and a status that is not 0.
+because the fuzzer (atheris, which is libFuzzer) ends it.  An exception other than the two that
+decoding may raise ends it with a traceback and a status that is not 0.
 """
 
 import copy

@@ -9,7 +9,7 @@ import warnings
 
 import nbformat
 import pytest
-from helpers.courses import SOURCE, STUB, make_course, source_file
+from helpers.courses import SOURCE, STUB, released_course, source_file
 from helpers.solutions import source_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -403,8 +403,7 @@ def test_repairs(solved, release, change, note):
 @pytest.mark.filterwarnings("ignore:Object of type")
 def test_nbgraders_own_steps_find_nothing_to_change(tmp_path):
     """They compare a submission with the gradebook, and stop at what does not fit."""
-    course = make_course(tmp_path)
-    release(course, source_file(course))
+    course = released_course(tmp_path)
     released = exercise.student_notebook(exercise.source_notebook(source_file(course)))
     names = {"assignment": "l2", "notebook": "l2", "student": "ann"}
     resources = {"nbgrader": {**names, "db_url": f"sqlite:///{course.root}/gradebook.db"}}
