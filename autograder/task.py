@@ -1,8 +1,8 @@
-"""What an assignment and a task are: declarations, and nothing that runs them.
+"""Declare what an assignment and a task are; nothing here runs them.
 
-A `Task` is the one declaration behind the check in the notebook, the grade, the points, the box of
-common mistakes in the chapter and the test of the grader itself.  Its reference is a few lines of
-torch in float64; a misconception is the same lines with one or more steps replaced.
+A `Task` is the only declaration behind the check in the notebook, the grade, the points, the box
+of common mistakes in the chapter and the grader's own tests.  Its reference is a few lines of torch
+in float64; a misconception is the same lines with one or more steps replaced.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Assignment:
     Attributes
     ----------
     name
-        Of the folder, the notebook and the assignment in the gradebook: "batch_norm".
+        The name of the folder, the notebook and the assignment in the gradebook: "batch_norm".
     title
         The title of its chapter.
     page
-        The page of its chapter, below the root of the book and without a suffix: "book/dropout".
+        The path of its chapter from the root of the book, without a suffix: "book/dropout".
     number
         Its place in the course.
     """
@@ -42,7 +42,7 @@ class Assignment:
     number: int
 
     def section(self, label: str, heading: str) -> Section:
-        """Return a place in the chapter; `label` is what follows the name of the page in it."""
+        """Return a place in the chapter; `label` follows the name of the page in its target."""
         page = self.page.rpartition("/")[2].replace("_", "-")
         return Section(self.page, self.title, f"{page}-{label}", heading)
 
@@ -60,7 +60,7 @@ class Section:
     label
         The target of links to it, as in "dropout-mask".
     heading
-        Its heading, or the words in bold type that it begins with.
+        Its heading, or the bold words that it begins with.
     """
 
     page: str
@@ -70,7 +70,7 @@ class Section:
 
     @property
     def path(self) -> str:
-        """Where it is on the built site, below its root."""
+        """Its address on the built site, relative to the root."""
         return f"{self.page}.html#{self.label}"
 
     def __str__(self) -> str:
@@ -84,12 +84,12 @@ class Case:
     Attributes
     ----------
     name
-        What is special about it, in words that a student reads: "two rows only".
+        What is special about the case, in words for the student: "two rows only".
     inputs
         Plain data for `Task.run` and `Task.reference`: arrays, numbers, seeds, and lists or
         dicts of these.
     group
-        Cases of one group are judged by the same aspects, see `Aspect.groups`.
+        The same aspects judge all cases of a group, see `Aspect.groups`.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Scaled:
-    """An expected array together with the scale at which its rounding errors live.
+    """An expected array and the scale of its rounding errors.
 
     Where large terms cancel, two correct programs differ by much more than one rounding of the
     result; `scale` (broadcastable to `value`) is the size of those terms.
@@ -111,7 +111,7 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Probability:
-    """The expected probability of an event; the output compared with it is [events, trials]."""
+    """The expected probability of an event; the matching output is [events, trials]."""
 
     value: float
 
@@ -125,7 +125,7 @@ def array_of(expected: Expected) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        When a probability is expected, which has no array.
+        When `expected` is a `Probability`, which has no array.
     """
     if isinstance(expected, Probability):
         raise TypeError("A probability is compared with counts, not with an array.")
@@ -139,9 +139,9 @@ class ObservedDraws:
     Attributes
     ----------
     draws
-        Added to the inputs of the reference: the mask that the student's code drew, for instance.
+        Extra inputs for the reference, such as the mask that the student's code drew.
     counts
-        Events and trials by name, each to be compared with a `Probability`.
+        [events, trials] by name, each to be compared with a `Probability`.
     """
 
     draws: dict[str, Any]
@@ -150,16 +150,16 @@ class ObservedDraws:
 
 @dataclass(frozen=True)
 class Aspect:
-    """A part of a task that earns points by itself.
+    """A part of a task that earns its own points.
 
     Attributes
     ----------
     name
-        As the report shows it: "running variance".
+        Its name in the report: "running variance".
     points
         A multiple of a quarter, so that sums are exact.
     outputs
-        The outputs that it judges; all of them must agree with the reference.
+        The outputs that it judges.  All of them must agree with the reference.
     groups
         Only cases of these groups count; empty means all cases.
     """
@@ -170,11 +170,11 @@ class Aspect:
     groups: tuple[str, ...] = ()
 
     def covers(self, case: Case) -> bool:
-        """Say whether this aspect looks at `case`."""
+        """Return whether this aspect judges `case`."""
         return not self.groups or case.group in self.groups
 
 
-# Compared by identity: two tasks may declare a mistake of the same name in other words.
+# Compared by identity: two tasks may describe a mistake of the same id in different words.
 @dataclass(frozen=True, eq=False)
 class Misconception:
     """A known wrong answer.
@@ -188,7 +188,7 @@ class Misconception:
     section
         What to read.
     replaces
-        The steps of the reference that it replaces, by name, and what stands in their place.
+        The replacements for steps of the reference, by the names of the steps.
     """
 
     id: str
@@ -199,20 +199,20 @@ class Misconception:
 
 @dataclass(frozen=True)
 class Requirement:
-    """Something that can only be seen from inside the student's process.
+    """A requirement that can only be checked inside the student's process.
 
-    It can cost points and never earn them: breaking it takes a quarter of the task's points.
+    Breaking it costs a quarter of the task's points; meeting it earns nothing.
 
     Attributes
     ----------
     id
         Stable name, shown as the finding's misconception.
     name
-        As the report shows it: "refuses a keep_prob outside (0, 1]".
+        Its name in the report: "refuses a keep_prob outside (0, 1]".
     explanation
         What to tell a student who broke it.
     holds
-        Runs the student's functions and says whether the requirement holds.
+        Runs the student's functions and returns whether the requirement holds.
     """
 
     id: str
@@ -223,7 +223,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Task:
-    """One exercise: what is asked, how it is tried, what is right and what is known to go wrong.
+    """One exercise: what it asks, how it is tried, what is right and the known mistakes.
 
     Attributes
     ----------
@@ -234,40 +234,40 @@ class Task:
     number
         The number in its heading in the notebook; a forward and a backward pass may share one.
     aspects
-        What earns points.
+        The parts that earn points.
     draw
         Draws the cases from a generator.
     run
         Runs the student's functions on the inputs of one case and returns named raw values.
     reference
-        `reference(inputs, **steps)`: what is expected, by output name.  The keyword arguments
-        are its steps, each right by default.
+        `reference(inputs, **steps)` returns the expected outputs by name.  The keyword arguments
+        are its steps; their defaults are right.
     section
         What to read before it.
     misconceptions
         Known wrong answers, as replaced steps of the reference.
     depends_on
-        Other functions of the student that `run` calls.
+        The student's other functions that `run` calls.
     framework
         "numpy" tasks return float64 arrays and numbers, "torch" tasks tensors.
     forbidden
-        What an answer must not use: every name that contains one of these, in lower case and
-        without underscores ("batchnorm" stands for nn.BatchNorm2d and F.batch_norm), counts.
-        This package is never allowed.
+        What an answer must not use.  Names are compared in lower case and without underscores,
+        and one that contains an entry counts: "batchnorm" stands for nn.BatchNorm2d and
+        F.batch_norm.  This package is never allowed.
     requirements
         What can cost points but not earn them.
     read_draws
         For tasks that draw random numbers: reads the draws off the answer itself.
     describe
-        `describe(name, got, expected)`: says in words how an output of the right shape differs,
-        where its numbers alone would tell a student nothing.
+        `describe(name, got, expected)` says in words how an output of the right shape differs.
+        It is for outputs whose numbers alone would not help a student.
     simulate
-        `simulate(inputs, rng, **steps)`: for tasks that draw random numbers, the outputs of a
-        program with these steps.  So a known mistake can be tried without code that makes it.
+        `simulate(inputs, rng, **steps)` returns the outputs of a program with these steps.  It is
+        for tasks that draw random numbers, to try a known mistake without code that makes it.
     forward_task
         For a backward pass, the task of the forward pass whose mistakes are carried forward.
     hints
-        Three to five, from a question to ask yourself to nearly the answer, never the answer.
+        Three to five hints, from a first question to almost the answer, but never the answer.
     tolerance
         Largest accepted error relative to the scale of an output.
     """
@@ -298,6 +298,6 @@ class Task:
         return sum(aspect.points for aspect in self.aspects)
 
     def place_of(self, mistake: str) -> Section:
-        """Return where the chapter lists a mistake or a broken requirement of this task."""
+        """Return where the chapter lists a mistake or requirement of this task."""
         page, title = self.assignment.page, self.assignment.title
         return Section(page, title, f"mistake-{self.name}-{mistake}", mistake)

@@ -180,7 +180,7 @@ def _alike(here: Mapping[str, Any], there: Mapping[str, Any], tolerance: float) 
 
 
 def site_is_current(root: Path) -> bool:
-    """Say whether there is a built site that is newer than what findings and hints point to."""
+    """Return whether there is a built site that is newer than what findings and hints point to."""
     sources = [*(root / "book").glob("*.md"), *Path(__file__).parent.glob("tasks/**/*.py")]
     pages = [root / "_build" / "html" / f"{task.assignment.page}.html" for task in tasks.values()]
     return all(page.is_file() for page in pages) and (

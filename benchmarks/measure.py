@@ -123,7 +123,7 @@ def cpu_so_far() -> float:
 
 
 def counts_all() -> bool:
-    """Say whether processor time is complete.
+    """Return whether processor time is complete.
 
     Without a control group it lacks what sandboxes used that were killed, as all of them are.
     """

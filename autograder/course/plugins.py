@@ -22,9 +22,9 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Float, Integer
 
-from autograder.intake import notebook_file
 from autograder.grading.job import Job, warm_sandbox
 from autograder.grading.results import Results, result_name
+from autograder.intake import notebook_file
 from autograder.sandbox import BACKENDS, DEFAULT, Limits
 
 SECRET = ".secret"

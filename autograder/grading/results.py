@@ -49,7 +49,7 @@ class Results:
         self._kept: dict[str, Outcome] = {}
 
     def has(self, name: str) -> bool:
-        """Say whether there is an outcome of that name."""
+        """Return whether there is an outcome of that name."""
         return name in self._kept or self._file(name).exists()
 
     def get(self, name: str) -> Outcome | None:

@@ -1,1 +1,1 @@
-"""From files to notebooks: the exercises that we wrote, and whatever students hand in."""
+"""Turn files into notebooks: our own exercises, and whatever students hand in."""

@@ -1,8 +1,8 @@
-"""Plug-ins for `nbgrader zip_collect` that take archives from strangers.
+"""Plug-ins for `nbgrader zip_collect` that handle untrusted archives.
 
-nbgrader's own extractor writes where an archive says and as much as it holds, opens archives in
-archives, and stops at the first that is damaged.  A learning platform's archive has files from a
-whole class, so one bad file must not keep the others from being collected.
+nbgrader's own extractor writes wherever an archive says and as much as it holds, opens nested
+archives, and stops at the first damaged one.  A learning platform's archive has files from a whole
+class, so one bad file must not keep the others from being collected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from autograder.intake.notebook_file import MAX_BYTES, UnreadableError, read
 MAX_MEMBERS = 10_000
 MAX_TOTAL = 2_000_000_000
 MAX_RATIO = 100
-# Of what tar files keep in headers: long names and the like.
+# Bytes of metadata in a tar file, such as a long name.
 MAX_HEADER = 100_000
 
 _CHUNK = 64 * 1024
@@ -36,22 +36,22 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 
 
 class ArchiveError(Exception):
-    """An archive, or a file in one, that is refused; the message says why and what to do."""
+    """An archive was refused; the message says why and what to do."""
 
 
 class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]  # nbgrader is untyped
-    """Extract regular files only, into the folder of their archive only, within limits.
+    """Extract only regular files, only into the folder of their archive, and within limits.
 
-    A file that has no place there is left out and the others are kept.  An archive that is
-    damaged or goes beyond the limits is left out as a whole.  Both are errors in the log.
-    Archives in archives stay closed.
+    A file that is not acceptable is left out and the others are kept.  An archive that is damaged
+    or exceeds the limits is left out as a whole.  Both are logged as errors.  Nested archives stay
+    closed.
     """
 
     def extract(self, archive_path: str, extracted_path: str) -> None:
         """Extract all archives in a folder and copy all other files."""
         source, target = Path(archive_path), Path(extracted_path)
         if not any(source.iterdir()):
-            self.log.warning("There is nothing in %s.", source)
+            self.log.warning("%s is empty.", source)
         for folder, _, names in os.walk(source):
             into = target / Path(folder).relative_to(source)
             into.mkdir(parents=True, exist_ok=True)
@@ -72,9 +72,9 @@ class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]  # nbgrader is untyp
 
 
 class SafeNameCollector(FileNameCollectorPlugin):  # type: ignore[misc]  # nbgrader is untyped
-    """Read names of files, and accept only student ids that are safe to show and to use in paths.
+    """Parse file names, and accept only student ids that are safe to display and to use in paths.
 
-    When a student has two files for the same notebook, the first by name is taken.
+    If a student has two files for the same notebook, the first by name is used.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -82,7 +82,7 @@ class SafeNameCollector(FileNameCollectorPlugin):  # type: ignore[misc]  # nbgra
         self._seen: dict[tuple[str, str], str] = {}
 
     def collect(self, submitted_file: str) -> dict[str, str] | None:
-        """Return who handed in a file and which, or None when it is to be skipped."""
+        """Return whose file it is and for which notebook, or None to skip it."""
         found: dict[str, str] | None = super().collect(submitted_file)
         if found is None or not isinstance(found.get("student_id"), str):
             return found
@@ -114,14 +114,14 @@ def extract(archive: Path, target: Path) -> list[str]:
     Parameters
     ----------
     archive
-        A zip file, or a tar file that is not compressed or by gzip.
+        A zip file, or a tar file that is uncompressed or compressed by gzip.
     target
-        The folder, which is there when all went well, and only then.
+        The folder.  It is created only if the extraction succeeds.
 
     Returns
     -------
     list of str
-        What was left out and why, a phrase for each.
+        A phrase for each file that was left out, with the reason.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def extract(archive: Path, target: Path) -> list[str]:
         When nothing was extracted.
     """
     if target.exists():
-        raise ArchiveError(f"There is a folder {target.name} already. Rename the archive.")
+        raise ArchiveError(f"A folder {target.name} already exists. Rename the archive.")
     if not stat.S_ISREG(archive.lstat().st_mode):
         raise ArchiveError("It is not a regular file. Put the archive itself there.")
     with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as scratch:
@@ -140,7 +140,7 @@ def extract(archive: Path, target: Path) -> list[str]:
                 left_out = _extract(file, folder)
         except ArchiveError:
             raise
-        # Parsers raise anything on bytes that were made to break them.
+        # On malicious input, parsers can raise anything.
         except Exception as error:
             raise ArchiveError(
                 f"It is damaged or in a format that is not supported ({type(error).__name__}). "
@@ -151,7 +151,7 @@ def extract(archive: Path, target: Path) -> list[str]:
 
 
 class _Budget:
-    """Counts the bytes that really come out of an archive."""
+    """Counts the bytes that actually come out of an archive."""
 
     def __init__(self, compressed: int) -> None:
         self.left = min(MAX_TOTAL, max(MAX_BYTES, MAX_RATIO * compressed))
@@ -161,12 +161,12 @@ class _Budget:
         if self.left < 0:
             raise ArchiveError(
                 f"It unpacks to more than {MAX_RATIO} times its size or {MAX_TOTAL} bytes. "
-                "Remove what is too large from it."
+                "Remove the largest files from it."
             )
 
 
 class _Counted(io.RawIOBase):
-    """A file of which every byte that is read is counted."""
+    """A file that counts the bytes read from it."""
 
     def __init__(self, file: IO[bytes], budget: _Budget) -> None:
         self._file = file
@@ -179,7 +179,7 @@ class _Counted(io.RawIOBase):
 
 
 class _Header(tarfile.TarInfo):
-    """A header that does not promise more than fits into memory."""
+    """A header that cannot announce more metadata than fits into memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
@@ -190,7 +190,7 @@ class _Header(tarfile.TarInfo):
         return header
 
 
-# A name; why it is left out, if so; and what opens it, unless it is a folder.
+# The name; why the member is left out, or ""; and what opens it, or None for a folder.
 _Member = tuple[str, str, Callable[[], Any] | None]
 
 
@@ -221,11 +221,11 @@ def _zipped(file: IO[bytes], budget: _Budget) -> Iterator[_Member]:
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 problem = "not a regular file"
             elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # zipfile reads the others without a limit.
+                # zipfile decompresses the other methods without a limit.
                 problem = "unusual compression"
             elif info.flag_bits & 1:
                 problem = "encrypted"
-            # The name as it is in the archive; zipfile cuts `filename` at a NUL.
+            # The raw name: zipfile truncates `filename` at a NUL.
             opened = None if info.is_dir() else partial(_unzip, archive, info, budget)
             yield info.orig_filename, problem, opened
 
@@ -239,7 +239,7 @@ def _tarred(file: IO[bytes], budget: _Budget) -> Iterator[_Member]:
     file.seek(0)
     plain: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
     stream: Any = _Counted(plain, budget)
-    # As a stream, since seeking back is what loops in broken archives.
+    # Read it as a stream: in broken archives, seeking back can loop forever.
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
         for member in archive:
             problem = "" if member.isreg() or member.isdir() else "not a regular file"
@@ -256,7 +256,7 @@ def _bad_name(name: str) -> str:
 
 
 def _write(opened: Callable[[], Any], path: Path) -> str:
-    """Write a file that is new; return why it was not written."""
+    """Write a new file; return why it was not written, or ""."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         target = path.open("xb")

@@ -1,18 +1,18 @@
-"""From the percent source of an exercise to the notebooks made of it; needs no gradebook.
+"""Make notebooks from the percent source of an exercise; needs no gradebook.
 
-`exercises/NAME/NAME.py` is jupytext's percent format.  What a code cell is follows from what it
-contains:
+`exercises/NAME/NAME.py` is in jupytext's percent format.  The content of a code cell decides what
+it is:
 
 - an *answer* has one or more solution regions, from `### BEGIN SOLUTION` to `### END SOLUTION`,
   and defines one function or class, whose name is the name of the task;
-- a *check* reads exactly `check(NAME)`;
-- a *demonstration* has `tags=["demonstration"]`: locked, and not run by grading;
-- everything else is *set-up*: locked, and run from the course's own copy.
+- a *check* is exactly `check(NAME)`;
+- a *demonstration* has `tags=["demonstration"]`; it is locked, and grading does not run it;
+- everything else is *set-up*; it is locked, and grading runs the course's own copy.
 
 In text cells `{{points:NAME}}` stands for the points of a task.
 
-Three notebooks come of it: the one nbgrader takes as its source, the one students get (the same
-that `nbgrader generate_assignment` releases) and the one a student with every answer hands in.
+Each source yields three notebooks: nbgrader's source, the students' notebook (the same that
+`nbgrader generate_assignment` releases) and a submission in which every task is solved.
 `python -m autograder.intake.exercise` writes the students' notebooks beside their sources.
 """
 
@@ -51,23 +51,23 @@ _METADATA = {
 
 
 class SourceError(ValueError):
-    """An exercise source that breaks a convention; the message is one sentence about it."""
+    """An exercise source breaks a convention; the message is one sentence that says which."""
 
 
 def sources(folder: Path) -> list[Path]:
-    """Return the sources `NAME/NAME.py` below a folder of exercises, by name."""
+    """Return the sources `NAME/NAME.py` in a folder of exercises, sorted by name."""
     return sorted(path for path in folder.glob("*/*.py") if path.stem == path.parent.name)
 
 
 def source_notebook(path: Path, tasks: Mapping[str, Task] = course_tasks) -> NotebookNode:
-    """Return the notebook with solution regions and metadata that nbgrader calls the source.
+    """Return nbgrader's source notebook, which has solution regions and metadata.
 
     Parameters
     ----------
     path
         A file `NAME.py`; the assignment is called NAME.
     tasks
-        Where points come from.
+        The tasks of the course, by name.
 
     Raises
     ------
@@ -81,8 +81,8 @@ def source_notebook(path: Path, tasks: Mapping[str, Task] = course_tasks) -> Not
 
 
 def student_notebook(source: NotebookNode) -> NotebookNode:
-    """Return what students get, made by the preprocessors of `nbgrader generate_assignment`."""
-    # Imported here because nbgrader takes seconds and not every caller needs it.
+    """Return the students' notebook, made by the steps of `nbgrader generate_assignment`."""
+    # Imported here because nbgrader takes seconds to import and not every caller needs it.
     from nbgrader.preprocessors import (
         CheckCellMetadata,
         ClearOutput,
@@ -98,7 +98,7 @@ def student_notebook(source: NotebookNode) -> NotebookNode:
 
 
 def solution_notebook(source: NotebookNode) -> NotebookNode:
-    """Return what a student who solved everything hands in."""
+    """Return the submission of a student who solved everything."""
     notebook = student_notebook(source)
     for cell, with_regions in zip(notebook.cells, source.cells, strict=True):
         if is_answer(cell):
@@ -108,24 +108,24 @@ def solution_notebook(source: NotebookNode) -> NotebookNode:
 
 
 def is_answer(cell: NotebookNode) -> bool:
-    """Say whether students write this cell."""
+    """Return whether students write this cell."""
     return bool(cell.metadata.get("nbgrader", {}).get("solution"))
 
 
 def is_check(cell: NotebookNode) -> bool:
-    """Say whether this cell earns points."""
+    """Return whether this cell earns points."""
     return bool(cell.metadata.get("nbgrader", {}).get("grade"))
 
 
 def task_of(grade_id: str) -> str:
-    """Return the name of the task that a check cell belongs to, by what nbgrader calls it."""
+    """Return the name of the task of a check cell, given the cell's id in nbgrader."""
     return grade_id.removeprefix(_CHECK_PREFIX)
 
 
 def texts_that_run(notebook: NotebookNode) -> tuple[list[str], list[str]]:
-    """Return the code that grading runs, in order: the course's set-up, and the student's cells.
+    """Return the code that grading runs, in order: the course's set-up and the student's cells.
 
-    Demonstrations are never run, so they belong to neither.
+    Demonstrations are never run, so they are in neither list.
     """
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
     setup = [
@@ -137,12 +137,12 @@ def texts_that_run(notebook: NotebookNode) -> tuple[list[str], list[str]]:
 
 
 def is_locked(cell: NotebookNode) -> bool:
-    """Say whether this cell is the course's own."""
+    """Return whether this cell is the course's own."""
     return bool(cell.metadata.get("nbgrader", {}).get("locked"))
 
 
 def is_demonstration(cell: NotebookNode) -> bool:
-    """Say whether this is a locked cell that grading skips."""
+    """Return whether this is a locked cell that grading skips."""
     return is_locked(cell) and _is_demonstration_id(cell.metadata.nbgrader.get("grade_id"))
 
 
@@ -151,7 +151,7 @@ def _is_demonstration_id(grade_id: object) -> bool:
 
 
 def write(notebook: NotebookNode, path: Path) -> bool:
-    """Write a notebook unless the file says the same already; return whether it was written."""
+    """Write a notebook unless the file is up to date; return whether it was written."""
     nbformat.validate(notebook)
     content = (nbformat.writes(notebook) + "\n").encode()
     if path.exists() and path.read_bytes() == content:
@@ -162,7 +162,7 @@ def write(notebook: NotebookNode, path: Path) -> bool:
 
 
 class _Reader:
-    """Reads one source and keeps count of what it has seen."""
+    """Reads one source and counts its cells."""
 
     def __init__(self, assignment: str, tasks: Mapping[str, Task]) -> None:
         self.assignment = assignment
@@ -268,7 +268,7 @@ def _code_cell(
 
 
 def _with_first_line(line: str, source: str) -> str:
-    """Put a comment above a cell, below a cell magic, which has to come first."""
+    """Put a comment at the top of a cell, or below its cell magic, which must come first."""
     if source.startswith("%%"):
         magic, _, rest = source.partition("\n")
         return f"{magic}\n{line}\n{rest}"
@@ -278,8 +278,8 @@ def _with_first_line(line: str, source: str) -> str:
 def _defined_name(source: str) -> str:
     """Return the name of the function or class that an answer cell defines.
 
-    Its signature stands outside of the solution regions, where students see it; helpers of the
-    solution stand inside.
+    Its signature is outside the solution regions, where students see it; helpers of the solution
+    are inside.
     """
     visible, inside = [], False
     for line in source.split("\n"):

@@ -1,7 +1,7 @@
-"""An untrusted file to the cells of a notebook, or a reason why there are none.
+"""Parse an untrusted file into the cells of a notebook, or say why that is impossible.
 
-The file is a stranger's: it is opened without following links, within limits, and nothing is
-taken from it but the text of its cells and what they are named for.
+The file is opened without following links and read within limits.  Only the text, the kinds and
+the ids of its cells are used.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ MAX_SOURCE = 100_000
 SUBMITTED = "submitted"
 
 _SAVE_AGAIN = "Open it in Jupyter, save it and hand it in again."
-# Possessive, and the closing quote is optional: linear on whatever comes.
+# Possessive, with an optional closing quote: takes linear time on any input.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^][{}]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class UnreadableError(Exception):
-    """A file in which no answers can be found.
+    """No answers can be found in a file.
 
-    The message is for the student: a sentence that says what is wrong and one that says what to
-    do, with nothing in it that the student wrote.
+    The message is for the student.  One sentence says what is wrong and another what to do;
+    neither quotes anything that the student wrote.
     """
 
 
 def read(path: Path) -> bytes:
     """Return the content of a submitted file.
 
-    Links are not followed: neither the file nor a folder of it below `submitted` may be one.
+    Links are not followed: neither the file nor a folder between it and `submitted` may be one.
 
     Raises
     ------
     UnreadableError
-        When it is no regular file, too large, or cannot be opened.
+        When it is not a regular file, is too large, or cannot be opened.
     """
     above = [folder.name for folder in path.parents]
     own = above.index(SUBMITTED) if SUBMITTED in above else 1
     try:
         if any(folder.is_symlink() for folder in list(path.parents)[:own]):
             raise UnreadableError("The folder of the notebook is a link. Hand in the file itself.")
-        # A FIFO without a writer would keep us waiting.
+        # Without O_NONBLOCK, opening a FIFO that has no writer would block.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags), "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise UnreadableError("The notebook is not a file. Hand in the .ipynb file itself.")
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -79,23 +79,23 @@ def _check_size(content: bytes) -> None:
 
 
 class Notes:
-    """Collects what to tell the student: each sentence once, with the names it is about."""
+    """Collects notes for the student: each sentence once, with the names it is about."""
 
     def __init__(self) -> None:
         self._said: dict[str, list[str]] = {}
 
     def say(self, sentence: str, names: Iterable[str] = ()) -> None:
-        """Say something, about some names or about the whole file."""
+        """Add a sentence about some names or about the whole file."""
         self._said.setdefault(sentence, []).extend(names)
 
     def about(self, sentence: str, names: Iterable[str]) -> None:
-        """Say something about names, if there are any."""
+        """Add a sentence about names, if there are any."""
         names = list(names)
         if names:
             self.say(sentence, names)
 
     def all(self) -> tuple[str, ...]:
-        """Return all that was said."""
+        """Return all notes."""
         return tuple(
             f"{sentence.removesuffix('.')}: {', '.join(names)}." if names else sentence
             for sentence, names in self._said.items()
@@ -104,13 +104,13 @@ class Notes:
 
 @dataclass
 class Cell:
-    """A cell of the student's, reduced to what we look at."""
+    """A cell of the student's, reduced to what we use."""
 
     kind: str
     source: str
     id: str | None
     nbgrader: dict[str, Any]
-    # Places in the release: those it is named for, that it is a copy of, that it answers.
+    # Indices of cells of the release: those it is named after, is a copy of, and answers.
     by_id: int | None = None
     by_grade_id: int | None = None
     copy_of: int | None = None
@@ -118,7 +118,7 @@ class Cell:
 
     @property
     def grade_id(self) -> str | None:
-        """What the cell is called in nbgrader's metadata."""
+        """The cell's id in nbgrader's metadata."""
         found = self.nbgrader.get("grade_id")
         return found if isinstance(found, str) else None
 
@@ -131,12 +131,12 @@ def parse(content: bytes, notes: Notes) -> list[Cell]:
     content
         Any bytes.
     notes
-        Takes up what had to be repaired.
+        Collects what had to be repaired.
 
     Raises
     ------
     UnreadableError
-        When they are no notebook that could be graded.
+        When they are not a notebook that can be graded.
     """
     return _cells(_parsed(content, notes), notes)
 
@@ -145,12 +145,12 @@ def _parsed(content: bytes, notes: Notes) -> Any:
     _check_size(content)
     encoding = json.detect_encoding(content)
     if encoding != "utf-8":
-        notes.say("The file was not saved as plain UTF-8; it was read all the same.")
+        notes.say("The file was not saved as plain UTF-8; it was read anyway.")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError:
         text = content.decode(encoding, "replace")
-        notes.say("Bytes that stand for no character were replaced.")
+        notes.say("Bytes that encode no character were replaced.")
     brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
     depths = accumulate(1 if bracket in "[{" else -1 for bracket in brackets)
     if len(brackets) > MAX_BRACKETS or max(depths, default=0) > MAX_DEPTH:
@@ -162,7 +162,7 @@ def _parsed(content: bytes, notes: Notes) -> Any:
         return json.loads(text, strict=False)
     except json.JSONDecodeError as error:
         raise UnreadableError(
-            f"The file is no notebook: it breaks off or goes wrong in line {error.lineno}. "
+            f"The file is no notebook: it breaks off or is invalid in line {error.lineno}. "
             f"{_SAVE_AGAIN}"
         ) from None
     except (ValueError, RecursionError):
@@ -190,7 +190,7 @@ def _cells(notebook: Any, notes: Notes) -> list[Cell]:
                 "Shorten it and hand in again."
             )
         else:
-            # Colab puts pictures into the text.
+            # Not an error, because Colab puts pictures into the text.
             notes.say(f"Text cells of more than {MAX_SOURCE} characters were left out.")
     return cells
 
@@ -207,7 +207,7 @@ def _raw_cells(notebook: Any, notes: Notes) -> list[Any]:
     sheets = notebook.get("worksheets")
     if not isinstance(sheets, list):
         return []
-    notes.say("The notebook was saved in an old format and was brought up to date.")
+    notes.say("The notebook was saved in an old format and was converted.")
     return [
         cell
         for sheet in sheets
@@ -219,7 +219,7 @@ def _raw_cells(notebook: Any, notes: Notes) -> list[Any]:
 def _cell(raw: Any, notes: Notes) -> Cell | None:
     if not isinstance(raw, dict):
         return None
-    # Code is the `input` of a cell in format 3.
+    # In format 3, the code of a cell is in `input`.
     source = raw.get("source", raw.get("input"))
     if isinstance(source, list) and all(isinstance(line, str) for line in source):
         source = "".join(source)

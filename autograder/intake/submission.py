@@ -1,12 +1,11 @@
-"""From a file that a student handed in to a notebook that is safe to grade.
+"""Rebuild a submitted file as a notebook that is safe to grade.
 
-`rebuild` takes nothing from it but the text of its cells.  Everything else comes from the
-committed student notebook: our cells in our order, our metadata and ids.  What a student wrote is
-looked for by cell id, then by the nbgrader id in the metadata, then by the function or class that
-it defines.
+`rebuild` takes only the text of its cells.  Everything else comes from the released notebook: our
+cells in our order, our metadata and ids.  An answer is a cell that defines the function or class
+of the task.  If there are several or none, the cell id decides, then nbgrader's id.
 
-All code of the student's is kept and runs in the order in which it stood, each added cell before
-the cell of ours that followed it.  So what counts is what Run All would have shown the student.
+All of the student's code is kept and runs in its original order, each added cell before the cell
+of ours that followed it.  So what counts is what Run All would have shown the student.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _START_AGAIN = (
 
 @dataclass(frozen=True)
 class Submission:
-    """A notebook that has our cells and the student's answers, and what had to be repaired."""
+    """A notebook with our cells and the student's answers, and notes on what was repaired."""
 
     notebook: NotebookNode
     notes: tuple[str, ...]
@@ -42,16 +41,16 @@ class Submission:
 def rebuild(content: bytes, release: NotebookNode) -> Submission:
     """Return the student's answers in a fresh copy of the released notebook.
 
-    Cells of ours that were changed, moved, deleted or copied are restored; an answer that stands
-    elsewhere is moved up to its place at the latest.  A changed set-up cell also runs as a cell
-    of the student's, after our own: it may hold an import that the answers need.
+    Cells of ours that were changed, moved, deleted or copied are restored, and an answer that is
+    elsewhere is moved to its place.  A changed set-up cell also runs as a cell of the student's,
+    after our own, because it may hold an import that the answers need.
 
     Parameters
     ----------
     content
         Any bytes.
     release
-        The committed student notebook, which is not changed.
+        The released notebook; it is not changed.
 
     Raises
     ------
@@ -63,7 +62,7 @@ def rebuild(content: bytes, release: NotebookNode) -> Submission:
 
 
 class _Rebuild:
-    """Finds for each cell of the release the student's, and puts the rest between them."""
+    """Finds the student's version of each cell of the release, and puts the rest between them."""
 
     def __init__(self, cells: list[Cell], release: NotebookNode, notes: Notes) -> None:
         self.notebook = copy.deepcopy(release)
@@ -72,8 +71,9 @@ class _Rebuild:
         self.notes = notes
         self.names = [_grade_id(cell) or cell.id for cell in self.ours]
         self.answers = [place for place, cell in enumerate(self.ours) if is_answer(cell)]
-        # From places in the release to places in the student's notebook.
+        # Maps an index in the release to the index of the student's cell.
         self.found: dict[int, int] = {}
+        # Maps an answer without its own cell to the answer whose cell it is in.
         self.inside: dict[int, int] = {}
 
     def done(self) -> Submission:
@@ -113,7 +113,7 @@ class _Rebuild:
                 cell.defines = {functions[name] for name in names}
 
     def _best(self, place: int, candidates: Iterable[int]) -> int | None:
-        """Return the cell that is named for a place; else a copy; else the last of them."""
+        """Return the candidate that is named after a place; else a copy; else the last one."""
 
         def rank(index: int) -> tuple[bool, bool, bool, int]:
             cell = self.cells[index]
@@ -165,7 +165,7 @@ class _Rebuild:
             self.found[place] = best
 
     def _added(self) -> dict[int, list[NotebookNode]]:
-        """Return the student's own cells by the place in the release before which they come."""
+        """Return the student's own cells, by the index in the release that they come before."""
         places = {index: place for place, index in self.found.items()}
         added: dict[int, list[NotebookNode]] = {}
         waiting: list[NotebookNode] = []
@@ -225,12 +225,12 @@ class _Rebuild:
             (name for place, name, cell in pairs if place in answers and cell.kind != "code"),
         )
         about(
-            "These answers were found in the cell of another, which was put where the first "
-            "of them belongs.",
+            "These answers were found in the cell of another answer, which was put where the "
+            "first of them belongs.",
             (self.names[place] for place in self.inside),
         )
         about(
-            "These functions are defined in several cells; as all cells run from top to bottom, "
+            "These functions are defined in several cells; all cells run from top to bottom, so "
             "the last definition above the check counts.",
             self._defined_twice(),
         )
@@ -256,7 +256,7 @@ class _Rebuild:
             ),
         )
         about(
-            "nbgrader's settings of these cells were changed, and the course's own were used.",
+            "nbgrader's settings of these cells were changed, so the course's own were used.",
             (name for place, name, cell in pairs if self._edited(place, cell)),
         )
         order = [place for _, place in sorted((index, place) for place, index in found)]
@@ -274,7 +274,7 @@ class _Rebuild:
         if not cell.nbgrader or place not in (cell.by_id, cell.by_grade_id):
             return False
         ours = self.ours[place].metadata.get("nbgrader", {})
-        # The checksum follows the exercise, and older copies of it are no offence.
+        # Ignore the checksum: it differs in an older copy of the exercise, which is fine.
         return any(
             cell.nbgrader.get(key) != ours.get(key)
             for key in {*ours, *cell.nbgrader} - {"checksum"}
@@ -287,12 +287,12 @@ def _grade_id(cell: NotebookNode) -> str | None:
 
 
 def _plain(source: str) -> str:
-    """Return a source without what editors change by themselves."""
+    """Return a source without the whitespace that editors change on their own."""
     return "\n".join(line.rstrip() for line in source.strip().split("\n"))
 
 
 def _defined(source: str, names: Iterable[str]) -> set[str]:
-    """Return which of some names a cell defines as a function or class, outside of others."""
+    """Return which of some names a cell defines as a top-level function or class."""
     found = {
         name
         for name in names
@@ -308,7 +308,7 @@ def _defined(source: str, names: Iterable[str]) -> set[str]:
             warnings.simplefilter("ignore")
             statements = ast.parse("\n".join(lines)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        # An answer with a mistake in its syntax is still the answer.
+        # An answer with a syntax error is still the answer.
         return found
     return found & {
         statement.name

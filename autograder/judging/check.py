@@ -1,4 +1,4 @@
-"""Observe and judge side by side, in the process of the student's own notebook."""
+"""Observe and judge in the same process, that of the student's notebook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PUBLIC_SEED = 20150206
 """The seed of the cases in a student's notebook."""
 
 GRADING_SEED = 20140614
-"""The seed of the cases that submissions are graded on: other numbers, though no secret."""
+"""The seed of the cases under stock nbgrader: different from the notebook's, but not secret."""
 
 
 def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
@@ -30,9 +30,9 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
     name
         Name of the task.
     functions
-        The student's functions by name, depends_on included.
+        The student's functions by name, including those in `Task.depends_on`.
     seed
-        Draws the cases.
+        Seeds the cases.
 
     Raises
     ------
@@ -45,14 +45,13 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
 
 
 def check(function: Callable[..., Any]) -> Report:
-    """Check one of your functions or classes and say what is right, what is not and why.
+    """Check one of your functions or classes and say what is right, what is wrong and why.
 
-    Other functions that belong to it, such as the forward pass of a backward pass, are taken
-    from where it was defined.
+    Functions that belong to it, such as the forward pass of a backward pass, are taken from the
+    module that defines it.
 
-    Under nbgrader the report takes the form that nbgrader reads: a number of points while a
-    submission is graded, on other inputs than in the notebook, and an exception while one is
-    validated.
+    Stock nbgrader gets the form that it reads.  While it grades, that is a number of points, on
+    other inputs than in the notebook; while it validates, it is an exception.
 
     Raises
     ------
@@ -78,12 +77,12 @@ def name_of(function: object, caller: str) -> str:
     function
         What a student passed.
     caller
-        The name of what it was passed to, for the message.
+        The function it was passed to, for the message.
 
     Raises
     ------
     WrongCallError
-        When it is neither a function nor a class, or is not one of the course's.
+        When `function` is not one of the course's functions or classes.
     """
     if not isinstance(function, type | FunctionType):
         raise WrongCallError(
@@ -110,14 +109,14 @@ class _Points(Report):
 
 
 class _Short:
-    """Makes IPython show the message of an exception and not the way through this package."""
+    """Makes IPython show only the message of an exception, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
 
 
 class WrongCallError(_Short, TypeError):
-    """What a student passed is nothing of the course's; the message says what to pass."""
+    """A student passed something other than an answer; the message says what to pass."""
 
     @classmethod
     def unknown(cls, name: str, caller: str) -> WrongCallError:

@@ -1,6 +1,6 @@
-"""The most useful difference between numbers that no known mistake explains.
+"""Describe how wrong numbers differ from the right ones if no known mistake explains them.
 
-Only what holds in every case that is wrong is said.
+A clue must hold in every wrong case.  Numbers that are not finite are reported from a single case.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Comparison:
     Attributes
     ----------
     name
-        Of the output.
+        The name of the output.
     case
-        What was tried.
+        The case.
     got, expected
-        What came and what should have come.
+        The output, and what it should be.
     right
         Whether they agree.
     """
@@ -46,7 +46,7 @@ def clues(comparisons: Sequence[Comparison], tolerance: float) -> list[str]:
     Parameters
     ----------
     comparisons
-        All outputs of an aspect, right and wrong.
+        All outputs of an aspect, both right and wrong.
     tolerance
         Largest accepted error relative to the scale of an output.
     """
@@ -89,11 +89,11 @@ class _Difference:
 
     @property
     def comparable(self) -> bool:
-        """Whether only the numbers differ."""
+        """Whether shape and dtype agree, so that only the numbers can differ."""
         return self.got.shape == self.expected.shape and self.got.dtype == self.expected.dtype
 
     def would_agree(self, array: NDArray[Any], tolerance: float | None = None) -> bool:
-        """Say whether `array` in place of the output would be right."""
+        """Return whether `array` would be right in place of the output."""
         return agrees(array, self._expected, tolerance or self._tolerance)
 
 
@@ -111,21 +111,21 @@ def _precision(wrong: Sequence[_Difference]) -> str | None:
     enough = {"float16": 1e-2, "float32": 1e-5}.get(kind)
     if all(one.would_agree(array, enough) for one, array in zip(wrong, as_floats, strict=True)):
         return (
-            f"The numbers are right but for the type: somewhere on the way an array of {kind} is "
-            "made."
+            f"The numbers are right, but the type is not: somewhere your code makes an array of "
+            f"{kind}."
         )
     if all(
         np.array_equal(np.trunc(one.expected), array)
         for one, array in zip(wrong, as_floats, strict=True)
     ):
-        return "What stands behind the decimal point is cut off: you write into an integer array."
+        return "Everything behind the decimal point is cut off: you write into an integer array."
     return None
 
 
 def _shape(wrong: Sequence[_Difference]) -> str | None:
     if any(one.got.shape == one.expected.shape for one in wrong):
         return None
-    # So that a huge array is neither copied nor summed.
+    # Do not copy or sum a huge array.
     if any(one.got.dtype != one.expected.dtype or one.got.size > 10**6 for one in wrong):
         return None
     if all(
@@ -133,8 +133,8 @@ def _shape(wrong: Sequence[_Difference]) -> str | None:
         for one in wrong
     ):
         return (
-            "The numbers are right and only the shape is not. NumPy stretches such shapes in "
-            "silence, and what comes after goes wrong."
+            "The numbers are right and only the shape is wrong. NumPy broadcasts such shapes "
+            "silently, and later results go wrong."
         )
     if transposed := _axes(wrong):
         return transposed
@@ -146,7 +146,7 @@ def _shape(wrong: Sequence[_Difference]) -> str | None:
     ):
         return "There is still an entry for each row. What has to happen to the rows?"
     if all(one.got.size == 1 and one.expected.size > 1 for one in wrong):
-        return "It is one number for all. Was an `axis` forgotten?"
+        return "It is a single number. Did you forget an `axis`?"
     per_row = [
         any(
             one.expected.shape == x.shape[1:] and one.got.size == len(x)
@@ -156,8 +156,8 @@ def _shape(wrong: Sequence[_Difference]) -> str | None:
     ]
     if all(per_row):
         return (
-            "There is one number for each row where there should be one for each column. Along "
-            "which axis do you add up?"
+            "There is one number for each row where there should be one for each column. Which "
+            "axis do you sum over?"
         )
     return None
 
@@ -231,7 +231,7 @@ def _ratio(got: NDArray[Any], expected: NDArray[Any]) -> float | None:
 
 
 def _named_factors(one: _Difference) -> Iterator[tuple[str, float]]:
-    """Yield numbers of a case that a result may wrongly have been multiplied by."""
+    """Yield numbers of a case by which a program may wrongly have multiplied its result."""
     rows = next((len(x) for x in _matrices(one.inputs)), None)
     if rows is not None:
         yield "N", rows
@@ -262,12 +262,12 @@ def _axes(wrong: Sequence[_Difference]) -> str | None:
         ):
             return None
     if wrong[0].got.ndim == 2:
-        return f"`{wrong[0].name}` is transposed: rows and columns have changed places."
-    return f"`{wrong[0].name}` has the right numbers with its axes in another order."
+        return f"`{wrong[0].name}` is transposed: rows and columns are swapped."
+    return f"`{wrong[0].name}` has the right numbers, but its axes are in another order."
 
 
 def _extent(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """Say where everything is right, if that is somewhere and not everywhere."""
+    """Say which cases and outputs are right, if some are and some are not."""
     right = {one.case.name: True for one in comparisons}
     groups = {one.case.name: one.case.group for one in comparisons}
     for one in comparisons:
@@ -288,6 +288,6 @@ def _extent(comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield f"Right in {len(good)} of {len(right)} cases."
     names = dict.fromkeys(one.name for one in comparisons)
     wrong_names = {one.name for one in comparisons if not one.right}
-    # A fraction that is counted has a name of many words and is told by itself.
+    # The name of a counted frequency is a phrase, and its own message is clear enough.
     if len(wrong_names) == 1 < len(names) and " " not in (name := wrong_names.pop()):
         yield f"Only `{name}` is wrong here."

@@ -1,6 +1,6 @@
-"""Does an array agree with what is expected, and if not, where does it differ first.
+"""Compare an array with what is expected, and say where it differs first.
 
-Total: any array of numbers is compared without an exception, in time and memory of its own size.
+Never raises on an array of numbers.  Time and memory are proportional to its size.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ABSOLUTE_TOLERANCE = 1e-10
 
 
 def agrees(got: NDArray[Any], expected: Expected, tolerance: float) -> bool:
-    """Say whether an output has the shape, dtype and numbers that are expected.
+    """Return whether an output has the expected shape, dtype and numbers.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def agrees(got: NDArray[Any], expected: Expected, tolerance: float) -> bool:
 
 
 def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: float) -> str:
-    """Describe the first thing in which an output that does not agree differs."""
+    """Describe the first difference of an output that does not agree."""
     if isinstance(expected, Probability):
         return _unlikely(name, got, expected.value)
     value = array_of(expected)
@@ -88,7 +88,7 @@ def _where(mask: NDArray[np.bool_]) -> str:
 
 
 def _is_unlikely(got: NDArray[Any], probability: float) -> bool:
-    """Test a count against a binomial law with Chernoff's bound.
+    """Test a count against a binomial distribution with Chernoff's bound.
 
     P(the fraction is as far from `probability`) <= 2 exp(-trials * KL(fraction, probability)),
     for any number of trials (Hoeffding 1963, theorem 1), so a right answer fails with a
@@ -103,7 +103,7 @@ def _is_unlikely(got: NDArray[Any], probability: float) -> bool:
 def _unlikely(name: str, got: NDArray[Any], probability: float) -> str:
     events, trials = (float(number) for number in got)
     if trials == 0:
-        return f"The {name} cannot be told: there was nothing to count."
+        return f"The {name} cannot be measured: there was nothing to count."
     return (
         f"The {name} is {events / trials:.4f}, counted over {int(trials)}; expected "
         f"{probability:.4f}. Chance does not explain the difference."
@@ -111,7 +111,7 @@ def _unlikely(name: str, got: NDArray[Any], probability: float) -> str:
 
 
 def _divergence(fraction: float, probability: float) -> float:
-    """Return the Kullback-Leibler divergence of two coins, in nats."""
+    """Return the Kullback-Leibler divergence of two Bernoulli distributions, in nats."""
     total = 0.0
     for p, q in ((fraction, probability), (1 - fraction, 1 - probability)):
         if p > 0:

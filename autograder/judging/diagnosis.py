@@ -1,6 +1,6 @@
-"""Which known mistakes account for wrong numbers, as far as it can be known.
+"""Find the known mistakes that account for wrong numbers.
 
-What can be found is one of a few types, made here and put into words in `wording`.
+A diagnosis is one of the types below; `wording` puts it into words.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from autograder.judging.trial import Mistakes, Trial, Trials
 from autograder.task import Aspect, Misconception, Task
 
 MAX_PAIRS = 100
-"""Pairs of known mistakes that are tried, the most promising first, so that a check stays quick."""
+"""How many pairs of known mistakes to try, the most promising first, so that checks stay quick."""
 
 
 @dataclass(frozen=True)
 class Identified:
-    """All numbers are those of this mistake, and of no other."""
+    """A single mistake accounts for all numbers."""
 
     mistake: Misconception
 
 
 @dataclass(frozen=True)
 class Ambiguous:
-    """All numbers are those of each of these mistakes."""
+    """Each of these mistakes accounts for all numbers."""
 
     mistakes: Mistakes
 
@@ -41,35 +41,35 @@ class CarriedForward:
 
 @dataclass(frozen=True)
 class Reordered:
-    """The numbers are right, but each output named here stands in the place of another."""
+    """The numbers are right, but each output named here is in the place of another."""
 
     places: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """All numbers are those of these two mistakes together, and of no other two."""
+    """These two mistakes together, and no other pair, account for all numbers."""
 
     mistakes: tuple[Misconception, Misconception]
 
 
 @dataclass(frozen=True)
 class Partial:
-    """The numbers of one aspect are those of each of these mistakes, not all the others."""
+    """Each of these mistakes accounts for one aspect, but not for all the others."""
 
     mistakes: Mistakes
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Nothing that is known accounts for the numbers."""
+    """No known mistake accounts for the numbers."""
 
 
 Diagnosis = Identified | Ambiguous | CarriedForward | Reordered | Pair | Partial | Unknown
 
 
 def diagnose(trials: Trials) -> Diagnosis:
-    """Return what accounts for all numbers at once; some of them have to be wrong."""
+    """Return what accounts for all numbers at once, given that some of them are wrong."""
     task = trials.task
     alone = _accounting(task.misconceptions, trials)
     if alone:
@@ -87,15 +87,17 @@ def narrow(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Diagnosis:
     Parameters
     ----------
     diagnosis
-        Of all numbers, from `diagnose`.
+        The result of `diagnose` for all numbers.
     trials
-        What it was made of.
+        The trials that were diagnosed.
     aspect
-        Which one.
+        The wrong aspect.
     """
     if isinstance(diagnosis, CarriedForward):
-        # A mistake that leaves open what is wrong here does not account for it.
-        causes = tuple(one for one in diagnosis.mistakes if trials.agree_on(aspect, (one,)))
+        # A mistake that does not determine these outputs does not account for them.
+        causes = tuple(
+            mistake for mistake in diagnosis.mistakes if trials.agree_on(aspect, (mistake,))
+        )
         diagnosis = CarriedForward(diagnosis.forward_task, causes) if causes else Unknown()
     if isinstance(diagnosis, Unknown) and trials.were_observed(aspect):
         mistakes = _accounting_for_one_aspect(trials, aspect)
@@ -104,69 +106,74 @@ def narrow(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Diagnosis:
 
 
 def _accounting(misconceptions: Sequence[Misconception], trials: Trials) -> Mistakes:
-    """Return what accounts by itself for all numbers of all cases, and for a wrong one."""
+    """Return the mistakes that each account for all numbers, including a wrong one."""
     return tuple(
-        one
-        for one in misconceptions
-        if all(trial.agrees_everywhere((one,)) for trial in trials)
+        mistake
+        for mistake in misconceptions
+        if all(trial.agrees_everywhere((mistake,)) for trial in trials)
         and any(
-            trial.agrees(name, (one,)) and not trial.agrees(name)
+            trial.agrees(name, (mistake,)) and not trial.agrees(name)
             for trial in trials
-            for name in trial.expected((one,))
+            for name in trial.expected((mistake,))
         )
     )
 
 
 def _accounting_for_one_aspect(trials: Trials, aspect: Aspect) -> Mistakes:
-    """Return what accounts for this aspect, and among these for most of the others."""
-    here = [one for one in trials.task.misconceptions if trials.agree_on(aspect, (one,))]
+    """Return, of the mistakes that account for this aspect, those that explain the most aspects."""
+    here = [
+        mistake for mistake in trials.task.misconceptions if trials.agree_on(aspect, (mistake,))
+    ]
     if len(here) < 2:
         return tuple(here)
     explained = [
-        sum(trials.agree_on(other, (one,)) for other in trials.task.aspects) for one in here
+        sum(trials.agree_on(other, (mistake,)) for other in trials.task.aspects) for mistake in here
     ]
     most = max(explained)
-    return tuple(one for one, count in zip(here, explained, strict=True) if count == most)
+    return tuple(mistake for mistake, count in zip(here, explained, strict=True) if count == most)
 
 
 def _pair(trials: Trials) -> Pair | None:
-    """Return the one pair of known mistakes that together account for everything, if any."""
+    """Return the pair of known mistakes that accounts for all numbers, if there is just one."""
     misconceptions = trials.task.misconceptions
     cells = [(trial, name) for trial in trials for name in trial.expected()]
     if any(trial.got(name) is None for trial, name in cells):
         return None
     wrong = [cell for cell in cells if not cell[0].agrees(cell[1])]
     right = [cell for cell in cells if cell[0].agrees(cell[1])]
-    # In one case of each of two groups, because looking at all would take too long.
+    # Sample one case from each of at most two groups, because all of them would take too long.
     by_group = {trial.case.group: trial for trial, _ in reversed(wrong)}
     sample = list(by_group.values())[-2:]
     explained = {
-        one: sum(trial.agrees(name, (one,)) for trial, name in wrong if trial in sample)
-        for one in misconceptions
+        mistake: sum(trial.agrees(name, (mistake,)) for trial, name in wrong if trial in sample)
+        for mistake in misconceptions
     }
     if not any(explained.values()):
-        # Of two mistakes at once, one at least is seen by itself somewhere.
+        # If two mistakes are made at once, at least one of them shows on its own somewhere.
         return None
     possible = [
-        one for one in misconceptions if all(trial.agrees(name, (one,)) for trial, name in right)
+        mistake
+        for mistake in misconceptions
+        if all(trial.agrees(name, (mistake,)) for trial, name in right)
     ]
     pairs = [
-        (one, other)
-        for one, other in itertools.combinations(possible, 2)
-        if explained[one] + explained[other] and not one.replaces.keys() & other.replaces.keys()
+        (first, second)
+        for first, second in itertools.combinations(possible, 2)
+        if explained[first] + explained[second]
+        and not first.replaces.keys() & second.replaces.keys()
     ]
-    # What explains much by itself comes first; the sort is stable.
+    # Try first the mistakes that explain the most on their own; the sort is stable.
     pairs.sort(key=lambda pair: -explained[pair[0]] - explained[pair[1]])
-    # Most pairs fail where both are seen, so that is looked at first.
+    # Most pairs fail in the case with the most wrong outputs, so check it first.
     order = sorted(trials, key=lambda trial: -sum(cell[0] is trial for cell in wrong))
-    found = [
+    matching = [
         pair for pair in pairs[:MAX_PAIRS] if all(trial.agrees_everywhere(pair) for trial in order)
     ]
-    return Pair(found[0]) if len(found) == 1 else None
+    return Pair(matching[0]) if len(matching) == 1 else None
 
 
 def _reordered(trials: Trials) -> Reordered | None:
-    """Return which output stands where which should, if nothing else is wrong."""
+    """Return which outputs are in each other's places, if nothing else is wrong."""
     outputs = dict.fromkeys(name for aspect in trials.task.aspects for name in aspect.outputs)
     names = [
         name

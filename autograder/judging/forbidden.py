@@ -1,10 +1,10 @@
-"""What an answer uses although its task forbids it, found in the syntax tree of a notebook's cells.
+"""Find what an answer uses although its task forbids it, in the syntax trees of the cells.
 
-An answer is followed: from its name to the top-level statements that bind it, from these to the
-names they use, and so on.  What is not reached, such as a comparison with PyTorch in a cell of
-its own, costs nothing, unless it could replace an answer unseen.
+The search starts at the name of the answer.  It goes on to the top-level statements that bind it,
+to the names they use, and so on.  Code that is not reached, such as a comparison with PyTorch in
+its own cell, costs nothing unless it could replace an answer unseen.
 
-This is a fence and no proof: nothing is run, and a determined disguise gets through.
+This is a deterrent, not a guarantee: nothing is run, and a determined disguise gets through.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# What a name or an attribute may do: within reach of an answer it hides what is called, or gets it
-# by a name that is built; anywhere in a notebook it can replace an answer unseen, or can when it
-# belongs to IPython's shell.
+# Why a name or attribute counts.  Within reach of an answer, "hiding" conceals what is called and
+# "by name" looks it up by a computed name.  Anywhere in a notebook, "replacing" can replace an
+# answer unseen, and so can "shell" as a method of IPython's shell.
 _NAMES = {
     "hiding": _set(
         "exec eval compile globals locals vars __import__ __builtins__ __loader__ __spec__ "
@@ -65,7 +65,7 @@ _KNOWN_MODULES = sys.stdlib_module_names | _set(
     "numpy scipy sklearn matplotlib mpl_toolkits torch pandas seaborn tqdm PIL sympy autograder"
 )
 
-# What these are called on holds their arguments afterwards.
+# Methods that store their arguments in the object they are called on.
 _MUTATORS = _set("append extend insert add update setdefault __setitem__")
 _NAMESPACES = {"globals", "locals", "vars"}
 _NAMESPACE_READERS = {"get", "keys", "values", "items", "copy"}
@@ -83,14 +83,14 @@ _Block = ast.stmt | ast.ExceptHandler | ast.match_case
 
 
 def forbidden_use(task: Task, cells: Sequence[str], setup: Sequence[str]) -> str | None:
-    """Return, for the student, what the answer to a task uses that it must not; None if nothing.
+    """Return a message about what the answer to a task uses but must not; None if it is fine.
 
     Parameters
     ----------
     task
-        `task.forbidden` is what is looked for, besides this package and ways to hide a name.
+        Its `forbidden` names are looked for, as are this package and ways to hide a name.
     cells
-        The student's code cells, answers and added ones, in order; any text.
+        The student's code cells in order, both answers and added cells.  Any text is accepted.
     setup
         The course's own cells that run with them.
     """
@@ -98,7 +98,7 @@ def forbidden_use(task: Task, cells: Sequence[str], setup: Sequence[str]) -> str
 
 
 class _Found(NamedTuple):
-    """A word that may count: in which way, in which line, and of which name it is an attribute."""
+    """A word that may count: why, its line, and the name that it is an attribute of, if any."""
 
     kind: str
     word: str
@@ -113,20 +113,20 @@ class _Code(NamedTuple):
     lines: Sequence[str]
 
     def backwards(self) -> list[tuple[ast.AST, Sequence[str]]]:
-        """Return the nodes, last first, each with the lines."""
+        """Return the nodes in reverse order, each with the lines."""
         return [(node, self.lines) for node in reversed(self.nodes)]
 
 
 @dataclass(frozen=True)
 class _Scope:
-    """Where a node stands: what is bound there, and in which scope that is."""
+    """The scope of a node: the names bound in it, and the scope around it."""
 
     lines: Sequence[str]
     local: frozenset[str] = frozenset()
-    # Bound here without being visible in functions: the attributes of a class.
+    # Attributes of a class are bound here but not visible in functions.
     attributes: frozenset[str] = frozenset()
     declared_global: frozenset[str] = frozenset()
-    # The name of the object itself in a method.
+    # In a method, the name of the object itself, such as `self`.
     own: str = ""
     in_class: bool = False
     in_function: bool = False
@@ -153,13 +153,13 @@ class _Scope:
 
 
 class _Reader:
-    """From the text of cells to Python, as IPython would run it."""
+    """Turns the text of cells into the Python that IPython would run."""
 
     def __init__(self) -> None:
         self.work_left = _MOST_WORK
 
     def cell(self, text: str) -> _Code:
-        """Return the statements of a cell; none when IPython could not run it either."""
+        """Return the statements of a cell; none if IPython could not run it either."""
         code = self.python(text)
         if code is None and len(text.split("\n")) == 1:
             # A single line may be a magic without its percent sign.
@@ -172,7 +172,7 @@ class _Reader:
             self._spend(len(text) // 2)
             return _parsed(text) or _parsed(self._without_magics(text))
         except RecursionError:
-            # With another recursion limit it would run.
+            # It could run with a higher recursion limit.
             return _words(text)
 
     def _spend(self, work: int) -> None:
@@ -181,7 +181,7 @@ class _Reader:
             raise RecursionError
 
     def _without_magics(self, text: str) -> str:
-        # IPython reads the whole text again after every magic.
+        # IPython rereads the whole text after every magic.
         self._spend(len(text) * (1 + len(_MAGIC_LIKE.findall(text))))
         # Imported here because most notebooks are plain Python.
         from IPython.core.inputtransformer2 import TransformerManager
@@ -193,7 +193,7 @@ class _Reader:
             return text
 
     def embedded(self, call: ast.Call) -> list[_Code] | None:
-        """Return the Python in the strings of a magic, of exec or of timeit; None if it is none."""
+        """Return the Python in the literal strings of a magic, exec or timeit; else None."""
         match call:
             case ast.Call(
                 func=ast.Attribute(
@@ -237,7 +237,7 @@ def _parsed(text: str) -> _Code | None:
 
 
 def _words(text: str) -> _Code:
-    """Return code that binds and uses every word of a text that is too much to be parsed."""
+    """Return code that binds and uses every word of a text that is too large to parse."""
     words = {word for word in re.findall(r"\w+", text) if word.isidentifier()}
     names = sorted(word for word in words if not keyword.iskeyword(word)) or ["_"]
     stand_in = f"{', '.join(names)}, = {', '.join(f'{name}.{name}' for name in names)},"
@@ -258,11 +258,11 @@ class _Statement:
         self._imported: dict[str, str] = {}
         todo: list[tuple[ast.AST, _Scope]] = [(node, _Scope(lines)) for node in reversed(nodes)]
         while todo:
-            # Not recursive, because a student's tree may be deep.
+            # Iterative, because a student's tree may be deep.
             todo.extend(reversed(list(self._visit(*todo.pop()))))
 
     def _visit(self, node: ast.AST, scope: _Scope) -> Iterable[tuple[ast.AST, _Scope]]:
-        """Take down what a node says by itself and return what is below it."""
+        """Note what a node itself does and return what is below it."""
         line = scope.line(node)
         for name in _binds(node):
             if name not in scope.attributes and not scope.is_local(name):
@@ -311,7 +311,7 @@ class _Statement:
                     self._note(node.id, line, kind)
 
     def _word(self, word: str, owner: ast.AST, scope: _Scope, line: str) -> None:
-        """Note an attribute; the owner is kept if it is a name of the notebook."""
+        """Note an attribute, with its owner if that is a global name of the notebook."""
         name = owner.id if isinstance(owner, ast.Name) and not scope.is_local(owner.id) else ""
         self._note(word, line, "word", owner=name)
         for kind, attributes in _ATTRIBUTES.items():
@@ -468,7 +468,7 @@ class _Statement:
 
 
 def _children(node: ast.AST) -> list[ast.AST]:
-    """Return what is directly below a node; annotations are not, since nothing runs by them."""
+    """Return the direct children of a node, except annotations."""
     below = []
     for name, value in ast.iter_fields(node):
         if name not in ("annotation", "returns"):
@@ -517,12 +517,12 @@ def _bound(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _contents(name: str) -> str:
-    """Return the name under which changes to what an object or a package contains are kept."""
+    """Return the name that stands for the contents of an object or package."""
     return f"{name}."
 
 
 def _statements(cell: str, reader: _Reader) -> Iterator[_Statement]:
-    """Split a cell, also where a statement or a magic contains others; definitions stay whole."""
+    """Yield the statements of a cell, including nested ones and magics; definitions stay whole."""
     todo = reader.cell(cell).backwards()
     while todo:
         node, lines = todo.pop()
@@ -554,7 +554,7 @@ class _Notebook:
             found.word == "get_ipython" for one in self.students for found in one.found
         )
         self.binding: dict[str, list[_Statement]] = defaultdict(list)
-        # From the contents of a package to the names under which they may have been changed.
+        # Maps the contents of a package to the names through which they may have been changed.
         self.changed_by: dict[str, set[str]] = defaultdict(set)
         for statement in (*self.course, *self.students):
             for name in statement.binds:
@@ -568,12 +568,12 @@ class _Notebook:
         }
 
     def violation(self, task: Task) -> str | None:
-        """Return what the answer to a task uses that it must not."""
+        """Return a message about what the answer to a task uses but must not."""
         for statement, way in self._reached(task):
             for found in self._problems(statement, task, way):
                 place = statement.name
                 if way and (statement.is_import or statement in self.course):
-                    # What the student wrote is where the import is used.
+                    # Show the student's line that uses it.
                     found, place = found._replace(line=way.line), way.owner
                 return _sentences(found, place)
         for statement in self.students:
@@ -582,7 +582,7 @@ class _Notebook:
         return None
 
     def _reached(self, task: Task) -> Iterator[tuple[_Statement, _Found | None]]:
-        """Go through the statements that an answer can reach, each with how it was found."""
+        """Yield the statements that an answer can reach, each with how it was reached."""
         start = (task.name, *task.depends_on, _contents("builtins"))
         todo: deque[tuple[str, _Found | None]] = deque((name, None) for name in start)
         names, statements = set(start), set()
@@ -602,16 +602,16 @@ class _Notebook:
                         todo.append((used, _Found("way", used, line, statement.name)))
 
     def _problems(self, statement: _Statement, task: Task, way: _Found | None) -> Iterator[_Found]:
-        """Go through what is wrong with a statement that an answer reaches."""
+        """Yield what is wrong with a statement that an answer reaches."""
         if way and "*" in statement.binds and _is_forbidden(way.word, task):
             yield way._replace(kind="word", owner="")
         for found in statement.found:
             if found.kind == "word":
-                # What a class or function of the notebook contains is looked at by itself.
+                # The body of a class or function of the notebook is searched separately.
                 counts = _is_forbidden(found.word, task) and found.owner not in self.defined
             else:
-                # With nothing forbidden but this package, which has to be imported, any attribute
-                # may be taken.
+                # If only this package is forbidden, which has to be imported, attributes may be
+                # looked up by name.
                 kinds = ("hiding", "by name") if task.forbidden else ("hiding",)
                 counts = found.kind in kinds and found.word not in self.defined
             if counts:
@@ -621,7 +621,7 @@ class _Notebook:
                 yield _Found("unknown", package, line)
 
     def _replacing(self, statement: _Statement) -> Iterator[_Found]:
-        """Go through what can replace an answer although no answer reaches it."""
+        """Yield what can replace an answer although no answer reaches it."""
         kinds = ("replacing", "shell") if self.has_shell else ("replacing",)
         for found in statement.found:
             if found.kind in kinds and found.word not in self.defined:
@@ -633,7 +633,7 @@ class _Notebook:
 
 @lru_cache(maxsize=2)
 def _notebook(cells: tuple[str, ...], setup: tuple[str, ...]) -> _Notebook:
-    """Read a notebook; all its tasks are asked about in turn."""
+    """Read a notebook once for all of its tasks."""
     return _Notebook(cells, setup)
 
 
@@ -643,8 +643,8 @@ def _is_forbidden(word: str, task: Task) -> bool:
 
 
 _HIDES = (
-    "{place} uses `{word}`, behind which grading cannot see what is called: `{line}`. "
-    "Name directly what you call."
+    "{place} uses `{word}`, which hides from grading what is called: `{line}`. "
+    "Call functions by their own names."
 )
 _SENTENCES = {
     "word": "{place} uses `{word}`, which this task does not allow: `{line}`. "
@@ -652,9 +652,9 @@ _SENTENCES = {
     "hiding": _HIDES,
     "by name": _HIDES,
     "unknown": "{place} uses the module `{word}`, which grading does not know: `{line}`. "
-    "Write what you need from it into a cell.",
+    "Copy what you need from it into a cell.",
     "replacing": "{place} uses `{word}`, which can replace any answer, so no task of this notebook "
-    "counts: `{line}`. Take it out.",
+    "counts: `{line}`. Remove it.",
 }
 
 
@@ -668,7 +668,7 @@ def _sentences(found: _Found, place: str) -> str:
 
 
 def _short(text: str, length: int) -> str:
-    """Return a student's text in one line of a report."""
+    """Return a student's text shortened to fit one line of a report."""
     text = text.strip()
     shown = text if len(text) <= length else f"{text[: length - 1]}…"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

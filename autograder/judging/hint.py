@@ -18,10 +18,10 @@ _given: dict[str, int] = {}
 
 
 def hint(function: Callable[..., Any] | str) -> Hints:
-    """Give the next hint for a task, below the ones given before.
+    """Show the next hint for a task, below the earlier ones.
 
-    Each call tells a little more, from what to ask yourself to nearly the answer; a restart of the
-    kernel begins again.  Asking costs no points.
+    Each call reveals a little more, from a first question to almost the answer.  Restarting the
+    kernel starts over.  Hints cost no points.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ class Hints:
     Attributes
     ----------
     task
-        Whose hints they are.
+        The task.
     count
-        How many of them to show.
+        How many of its hints to show.
     """
 
     task: Task
@@ -69,7 +69,7 @@ class Hints:
         *earlier, newest = (
             f"<p style='margin:0.3em 0'>{marked(text)}</p>" for text in self._shown()
         )
-        # Paler and not gray, which would be lost on one of a light and a dark page.
+        # Opacity instead of gray, which would be illegible on either a light or a dark page.
         items = [f'<li style="opacity:0.65">{one}</li>' for one in earlier] + [f"<li>{newest}</li>"]
         return (
             f'<div style="max-width:46em"><p><b>{html.escape(self._headline())}</b></p>'

@@ -1,4 +1,4 @@
-"""Compare what was observed with the reference, and give points.  Never meets student code.
+"""Compare observations with the reference and award points.  Never runs student code.
 
 Never raises: any arrays yield a report, in bounded time.
 """
@@ -33,11 +33,11 @@ def judge(task: Task, cases: Sequence[Case], result: TaskResult) -> Report:
     Parameters
     ----------
     task
-        What was asked.
+        The task.
     cases
         The cases that were tried.
     result
-        What came back.
+        What the student's functions returned.
     """
     with _one_thread(), np.errstate(all="ignore"):
         trials = Trials(task, cases, result)
@@ -55,7 +55,7 @@ def judge(task: Task, cases: Sequence[Case], result: TaskResult) -> Report:
 
 @dataclass(frozen=True)
 class Difference:
-    """An output that is wrong in one case; `got` is None where there is none."""
+    """An output that is wrong in one case; `got` is None if the output is missing."""
 
     case: Case
     name: str
@@ -76,7 +76,7 @@ def first_difference(task: Task, cases: Sequence[Case], result: TaskResult) -> D
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep torch from waiting for threads, which on a busy machine takes longer than the work."""
+    """Limit torch to one thread: on a busy machine, waiting for others outlasts the work."""
     import torch
 
     threads = torch.get_num_threads()
@@ -119,7 +119,7 @@ def _deductions(task: Task, result: TaskResult, earned: float) -> list[Finding]:
             Finding(
                 LEAVES_ARGUMENTS,
                 False,
-                f"Your code changes {names} in place, which whoever called it still needs. "
+                f"Your code changes {names} in place, but the caller still needs the original. "
                 "Make a new array or dict, or work on a copy.",
             )
         )

@@ -1,7 +1,7 @@
-"""Run a student's functions on cases and write down what they return.
+"""Run a student's functions on cases and record what they return.
 
-It judges nothing: what it reports can be compared with a reference elsewhere, and what only it can
-see (a changed input, a broken requirement) costs points but never earns them.
+Nothing is judged here.  The arrays are compared with the reference elsewhere.  What can only be
+seen here (a changed input, a broken requirement) can cost points but never earn them.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def observe(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> TaskResult:
     """Run a student's functions on all cases of a task.
 
-    Prints are kept, warnings dropped: neither may cost points.  An exception of the student's
-    code ends its case, not the run; only KeyboardInterrupt passes through.
+    Prints are kept and warnings are dropped; neither costs points.  An exception in the student's
+    code ends its case, not the run; KeyboardInterrupt passes through.
 
     Parameters
     ----------
     task
-        What is tried.
+        The task to try.
     functions
-        The student's functions by name, depends_on included.
+        The student's functions by name, including those in `Task.depends_on`.
     cases
         From `task.draw`.
     """
@@ -103,7 +103,7 @@ def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> Cas
 
 
 def _array(task: Task, name: str, value: Any) -> NDArray[Any]:
-    """Turn a returned value into an array of its own, or say why it is none."""
+    """Copy a returned value into an array, or raise NotObservedError with the reason."""
     torch = sys.modules.get("torch")
     if value is None:
         raise NotObservedError(f"`{name}` is None; is a `return` missing?")
@@ -129,7 +129,7 @@ def _array(task: Task, name: str, value: Any) -> NDArray[Any]:
 
 
 def _changed(before: Any, after: Any, name: str = "") -> Iterator[str]:
-    """Yield the names of inputs that are not what they were."""
+    """Yield the names of inputs that have changed."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in {**before, **after}:
             inner = f"{name}[{key!r}]" if name else str(key)
@@ -170,7 +170,7 @@ def _in_the_students_lines(error: BaseException) -> str:
 
 
 class _Capped(io.StringIO):
-    """Text that stops growing, so that a loop which prints cannot fill the memory."""
+    """Text of limited length, so that a loop that prints cannot fill the memory."""
 
     def write(self, text: str) -> int:
         room = MAX_PRINTED - self.tell()

@@ -1,4 +1,4 @@
-"""What a student's functions did: all that passes from the side that runs them to the judge."""
+"""Records of what a student's functions did, passed from the side that runs them to the judge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from autograder.task import Outputs
 
 LEAVES_ARGUMENTS = "leaves its arguments as they are"
-"""What is required of every answer in NumPy; `TaskResult.mutated` says which arguments changed."""
+"""A requirement for every NumPy answer; `TaskResult.mutated` names the arguments that changed."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class CaseResult:
     outputs
         Arrays by name; not yet checked for shape, dtype or values.
     problems
-        Why an output is missing, by output name; the key "" speaks of the whole case.
+        Why an output is missing, by output name; the key "" is for the whole case.
     """
 
     outputs: Outputs
@@ -36,11 +36,11 @@ class TaskResult:
     cases
         One result for each case, in order.
     mutated
-        Names of arguments that were changed in place.
+        Names of the arguments that were changed in place.
     broken
         Ids of the requirements that do not hold.
     printed
-        What the student's code printed, cut off.
+        What the student's code printed, truncated.
     """
 
     cases: tuple[CaseResult, ...]

@@ -12,15 +12,15 @@ from typing import Any
 
 from autograder.task import Section
 
-# Inline, because neither notebooks nor feedback pages have a style sheet of ours.
+# Inline, because notebooks do not load our style sheets.
 _CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
 
 
 @cache
 def book_address() -> str:
-    """Return the address of the published book, with a slash at its end; empty if it has none.
+    """Return the address of the published book, ending in a slash; empty if it has none.
 
-    It stands in `pyproject.toml`, among the project's URLs.
+    It is one of the project's URLs in `pyproject.toml`.
     """
     try:
         entries = metadata.metadata("autograder").get_all("Project-URL", [])
@@ -33,24 +33,23 @@ def book_address() -> str:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one aspect of a task.
+    """The verdict on one aspect or requirement of a task.
 
     Attributes
     ----------
     aspect
-        What was looked at.
+        The name of the aspect or requirement.
     passed
         Whether it is right.
     message
         What is wrong and what to do; empty when it is right.
     misconception
-        Id of the known mistake whose numbers these are, or None.
+        Id of the known mistake or of the broken requirement, or None.
     points, max_points
-        Earned and possible.  A finding that can only cost points has a `max_points` of 0 and,
-        when it failed, negative points.
+        Points earned and possible.  A finding that can only cost points has a `max_points` of 0
+        and `points` of 0 or less.
     links
-        Where the book tells more.  The message says so too; HTML shows them once the book has an
-        address.
+        Places in the book that explain more.  HTML links to them if the book has an address.
     """
 
     aspect: str
@@ -73,7 +72,7 @@ class Report:
     findings
         One for each aspect, then one for each requirement that was broken.
     printed
-        What the student's code printed while it was tried, cut off; shown when something is wrong.
+        What the student's code printed, truncated; shown only when something is wrong.
     """
 
     task: str
@@ -108,7 +107,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:
-        """Return the report of which `to_dict` made these values."""
+        """Return the report from which `to_dict` made these values."""
         findings = (
             Finding(**{**finding, "links": tuple(Section(**link) for link in finding["links"])})
             for finding in values["findings"]
@@ -160,7 +159,7 @@ class Report:
         return f"{self.task}: {self.points:g} of {self.max_points:g} points"
 
     def _message(self, finding: Finding) -> str:
-        """Return what to say below a finding, each line only once in a report."""
+        """Return the message of a finding, without lines that an earlier finding has shown."""
         position = next(i for i, other in enumerate(self.findings) if other is finding)
         said = {line for other in self.findings[:position] for line in other.message.splitlines()}
         new = [line for line in finding.message.splitlines() if line not in said]
@@ -193,14 +192,14 @@ def _wrapped(message: str) -> list[str]:
             width=96,
             initial_indent=indent,
             subsequent_indent=indent,
-            # Names of mistakes are full of hyphens, and are searched for.
+            # Readers search for the ids of mistakes, which contain hyphens.
             break_on_hyphens=False,
         )
     return lines
 
 
 def marked(message: str) -> str:
-    """Escape a message and set what stands between backquotes in code type."""
+    """Escape a message and format the text between backquotes as code."""
     parts = html.escape(message).split("`")
     if len(parts) % 2 == 0:
         return "`".join(parts)

@@ -1,4 +1,4 @@
-"""What came back beside what should have come: the question that judge and diagnosis both ask."""
+"""Compare observed outputs with expected ones, for both the judge and the diagnosis."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from autograder.task import (
 )
 
 Mistakes = tuple[Misconception, ...]
-"""What a program may have got wrong at once; the empty tuple is the reference."""
+"""Mistakes that a program makes at once; the empty tuple stands for the reference."""
 
 
 class Trial:
-    """One case: what was observed, and what is expected of the reference or of known mistakes.
+    """One case: the observed outputs, and those of the reference or of known mistakes.
 
-    Expected numbers are computed when they are first asked for, and only once.
+    Expected outputs are computed on first use and cached.
     """
 
     def __init__(self, task: Task, case: Case, observed: CaseResult) -> None:
@@ -42,29 +42,29 @@ class Trial:
             else ObservedDraws({}, {})
         )
         self._inputs = {**case.inputs, **read.draws}
-        # Counts come from us alone: a program that sends some of its own must not be believed.
+        # Use only our own counts: a program could send forged ones.
         self._counts: Outputs = read.counts
         self._expected: dict[Mistakes, dict[str, Expected]] = {}
         self._agrees: dict[tuple[Mistakes, str], bool] = {}
 
     def expected(self, mistakes: Mistakes = ()) -> dict[str, Expected]:
-        """Return the expected outputs, of the reference or of a program with known mistakes."""
+        """Return the outputs of the reference, or of a program that makes known mistakes."""
         if mistakes not in self._expected:
             steps: dict[str, Any] = {}
-            for one in mistakes:
-                steps.update(one.replaces)
+            for mistake in mistakes:
+                steps.update(mistake.replaces)
             self._expected[mistakes] = self.task.reference(self._inputs, **steps)
         return self._expected[mistakes]
 
     def got(self, name: str) -> NDArray[Any] | None:
-        """Return an output, or the count of an event; None if there is none."""
+        """Return an output, or the counts of an event; None if there are none."""
         expected = self.expected().get(name)
         if isinstance(expected, Probability) and self.task.read_draws is not None:
             return self._counts.get(name)
         return self.observed.get(name)
 
     def agrees(self, name: str, mistakes: Mistakes = ()) -> bool:
-        """Say whether an output is what is expected."""
+        """Return whether an output is as expected."""
         key = mistakes, name
         if key not in self._agrees:
             got, expected = self.got(name), self.expected(mistakes).get(name)
@@ -76,17 +76,17 @@ class Trial:
         return self._agrees[key]
 
     def agrees_everywhere(self, mistakes: Mistakes) -> bool:
-        """Say whether all outputs are what is expected."""
+        """Return whether all outputs are as expected."""
         return all(self.agrees(name, mistakes) for name in self.expected(mistakes))
 
     def failure(self, name: str) -> str:
-        """Say how an output that does not agree differs from the reference."""
+        """Describe how a wrong output differs from the reference."""
         got, expected = self.got(name), self.expected()[name]
         if got is None:
             return (
                 self.problems.get(name)
                 or self.problems.get("")
-                or f"The {name} cannot be told from what was returned."
+                or f"The {name} cannot be determined from what was returned."
             )
         describe = self.task.describe
         if (
@@ -114,7 +114,7 @@ class Trials(Sequence[Trial]):
         return len(self._trials)
 
     def looked_at(self, aspect: Aspect) -> Iterator[tuple[Trial, str]]:
-        """Yield the outputs that an aspect judges, each with its trial."""
+        """Yield each output that an aspect judges, as its trial and its name."""
         for trial in self:
             if aspect.covers(trial.case):
                 for name in aspect.outputs:
@@ -122,18 +122,18 @@ class Trials(Sequence[Trial]):
                         yield trial, name
 
     def agree_on(self, aspect: Aspect, mistakes: Mistakes = ()) -> bool:
-        """Say whether all outputs of an aspect are what is expected."""
+        """Return whether all outputs of an aspect are as expected."""
         return all(trial.agrees(name, mistakes) for trial, name in self.looked_at(aspect))
 
     def were_observed(self, aspect: Aspect) -> bool:
-        """Say whether there is an output wherever an aspect wants one."""
+        """Return whether no output that an aspect judges is missing."""
         return all(trial.got(name) is not None for trial, name in self.looked_at(aspect))
 
     def first_failure(self, aspect: Aspect) -> str | None:
         """Describe the first output of an aspect that is wrong; None if all are right."""
         reasons = {trial.problems.get("") for trial in self}
         if len(reasons) == 1 and (reason := reasons.pop()):
-            # The same in every case, as of a function that is not written yet.
+            # Every case has the same reason, such as a function that is not written yet.
             return reason
         for trial, name in self.looked_at(aspect):
             if not trial.agrees(name):

@@ -20,21 +20,21 @@ from autograder.judging.trial import Mistakes, Trials
 from autograder.task import Aspect, Misconception, Section, Task
 
 MAX_NAMED = 3
-"""How many mistakes are named where it cannot be told which one it is."""
+"""How many mistakes to name when several fit."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is said about wrong numbers.
+    """What to tell a student about wrong numbers.
 
     Attributes
     ----------
     lines
-        Sentences, each a line of its own.
+        Sentences, one on each line.
     mistake
         The id of the mistake that is named, or None.
     links
-        Where the book tells more.
+        Places in the book that explain more.
     """
 
     lines: tuple[str, ...] = ()
@@ -42,21 +42,21 @@ class Explanation:
     links: tuple[Section, ...] = ()
 
     def after(self, line: str) -> Explanation:
-        """Return the same with a line before it."""
+        """Return this explanation after another line."""
         return Explanation((line, *self.lines), self.mistake, self.links)
 
 
 def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation:
-    """Return what to say about an aspect that is wrong.
+    """Return what to say about a wrong aspect.
 
     Parameters
     ----------
     diagnosis
-        From `narrow`, for this aspect.
+        The result of `narrow` for this aspect.
     trials
-        What it was made of.
+        The trials that were diagnosed.
     aspect
-        Which one.
+        The wrong aspect.
     """
     task = trials.task
     match diagnosis:
@@ -68,7 +68,7 @@ def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation
         case CarriedForward(forward_task, mistakes):
             return _named_or_candidates(forward_task, mistakes).after(
                 f"These are the right numbers for a wrong `{forward_task.name}`, so they earn "
-                f"half. Mend `{forward_task.name}` and they come right by themselves."
+                f"half. Fix `{forward_task.name}`, and they will be right too."
             )
         case Reordered(places):
             return Explanation((_reordered(dict(places)),))
@@ -77,8 +77,8 @@ def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation
             return _both(diagnosis, trials, aspect).after(line)
         case Partial((mistake,)):
             return _named(task, mistake).after(
-                "Here your numbers are those of a known mistake, though it does not account for "
-                "all the others."
+                "Here your numbers are those of a known mistake, but it does not account for all "
+                "the others."
             )
         case Partial(mistakes):
             return _candidates(task, mistakes)
@@ -93,13 +93,13 @@ def _named(task: Task, mistake: Misconception) -> Explanation:
 
 
 def _candidates(task: Task, mistakes: Mistakes) -> Explanation:
-    """Name the mistakes that give the same numbers, each by the first sentence of its text."""
-    lines = ["These are the numbers of several known mistakes, and do not tell which:"]
-    for one in mistakes[:MAX_NAMED]:
-        lines.append(f"  {one.explanation.split('. ')[0].rstrip('.')}. ({one.id})")
+    """Name the mistakes that give the same numbers, each by its first sentence."""
+    lines = ["Several known mistakes give exactly these numbers:"]
+    for mistake in mistakes[:MAX_NAMED]:
+        lines.append(f"  {mistake.explanation.split('. ')[0].rstrip('.')}. ({mistake.id})")
     if len(mistakes) > MAX_NAMED:
         lines.append(f"  and {len(mistakes) - MAX_NAMED} more.")
-    links = tuple(task.place_of(one.id) for one in mistakes[:MAX_NAMED])
+    links = tuple(task.place_of(mistake.id) for mistake in mistakes[:MAX_NAMED])
     return Explanation(tuple(lines), links=links)
 
 
@@ -108,19 +108,19 @@ def _named_or_candidates(task: Task, mistakes: Mistakes) -> Explanation:
 
 
 def _both(pair: Pair, trials: Trials, aspect: Aspect) -> Explanation:
-    """Name of two mistakes the one that accounts for this aspect, or both."""
+    """Name the one of two mistakes that accounts for this aspect, or both."""
     task = trials.task
-    here = [one for one in pair.mistakes if trials.agree_on(aspect, (one,))]
+    here = [mistake for mistake in pair.mistakes if trials.agree_on(aspect, (mistake,))]
     if len(here) == 1:
         return _named(task, here[0])
     elsewhere = {
-        one
+        mistake
         for other in task.aspects
-        for one in pair.mistakes
-        if not trials.agree_on(other) and trials.agree_on(other, (one,))
+        for mistake in pair.mistakes
+        if not trials.agree_on(other) and trials.agree_on(other, (mistake,))
     }
-    # So that each of the two is named by some aspect, if there are two.
-    first, second = sorted(pair.mistakes, key=lambda one: one in elsewhere)
+    # Put first the mistake that no other aspect names, so that both get named.
+    first, second = sorted(pair.mistakes, key=lambda mistake: mistake in elsewhere)
     named, also = _named(task, first), _named(task, second)
     return Explanation((*named.lines, *also.lines), named.mistake, (*named.links, *also.links))
 
@@ -128,9 +128,9 @@ def _both(pair: Pair, trials: Trials, aspect: Aspect) -> Explanation:
 def _reordered(places: dict[str, str]) -> str:
     if len(places) == 2:
         both = " and ".join(f"`{name}`" for name in places)
-        return f"The numbers are right, but {both} have changed places."
-    moves = [f"`{name}` stands where `{place}` should" for place, name in places.items()]
-    return f"The numbers are right, but come in another order: {', '.join(moves)}."
+        return f"The numbers are right, but {both} are swapped."
+    moves = [f"`{name}` is where `{place}` should be" for place, name in places.items()]
+    return f"The numbers are right, but in the wrong order: {', '.join(moves)}."
 
 
 def _clues(trials: Trials, aspect: Aspect) -> list[str]:

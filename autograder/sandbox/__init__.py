@@ -1,7 +1,7 @@
 """Where student code runs when a submission is graded.
 
-A backend starts a process that is kept apart from the machine, `inside` is the program in it,
-`pipe` is all that crosses, and `session` is what the grader sees of it.
+A backend starts a process that is isolated from the machine, `inside` is the program in it, `pipe`
+is the only channel to it, and `session` is the grader's interface.
 """
 
 from autograder.sandbox.backend import SandboxUnavailableError

@@ -1,4 +1,4 @@
-"""What a sandbox is built with: the one seam between grading and the system underneath."""
+"""The interface between grading and whatever isolates student code on this system."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class SandboxUnavailableError(Exception):
 
 
 class Backend(ABC):
-    """A way to run `autograder.sandbox.inside`, and with it student code, on this machine.
+    """A way to run `autograder.sandbox.inside`, which runs student code, on this machine.
 
     Attributes
     ----------
     name
-        What settings and the command line call it.
+        Its name in settings and on the command line.
     promise
-        What it keeps student code from: a sentence for whoever chooses it.
+        A sentence about what student code can do, for whoever chooses a backend.
     install
-        What to do where it is missing or does not start.
+        What to do if it is missing or does not start.
     warning
-        What every report says that was made with it; empty if there is nothing to say.
+        A warning that every report made with it shows; empty if there is none.
     """
 
     name: ClassVar[str]
@@ -39,12 +39,12 @@ class Backend(ABC):
 
     @abstractmethod
     def command(self, tmpfs: int) -> list[str]:
-        """Return the command that runs the program inside.
+        """Return the command that runs the program in isolation.
 
         Parameters
         ----------
         tmpfs
-            Bytes for each of the file systems in memory.
+            Size of each in-memory file system, in bytes.
 
         Raises
         ------
@@ -54,20 +54,20 @@ class Backend(ABC):
 
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """Return the environment in which to start that command."""
+        """Return the environment variables to start that command with."""
 
     @abstractmethod
     def readable(self) -> list[Path]:
-        """Return the folders that student code can read, those of the system excepted."""
+        """Return the folders that student code can read, besides those of the system."""
 
 
 def program() -> list[str]:
-    """Return the command that runs the program inside, without anything around it."""
+    """Return the command that runs the program without isolation."""
     return [sys.executable, "-P", "-m", "autograder.sandbox.inside"]
 
 
 def python_folders() -> set[Path]:
-    """Return the folders without which the program cannot run: Python, its packages and ours."""
+    """Return the folders that the program needs: Python, its packages and this package."""
     folders = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, str(PACKAGE)}
     if site.ENABLE_USER_SITE:
         folders.add(site.getusersitepackages())
@@ -76,7 +76,7 @@ def python_folders() -> set[Path]:
 
 
 def student_environment() -> dict[str, str]:
-    """Return the environment that student code finds, whatever is around it."""
+    """Return the environment variables of student code, the same for all backends."""
     one_thread = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
@@ -85,7 +85,7 @@ def student_environment() -> dict[str, str]:
         "USER": "student",
         "PYTHONPATH": str(PACKAGE.parent),
         "PYTHONDONTWRITEBYTECODE": "1",
-        # The order of a set of strings, which a student may print.
+        # Fixes the order of a set of strings, which a student may print.
         "PYTHONHASHSEED": "0",
         "IPYTHONDIR": "/tmp/ipython",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",

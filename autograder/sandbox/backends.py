@@ -1,4 +1,4 @@
-"""The backends that settings, command line and reports know, by name."""
+"""The backends by name, as settings, the command line and reports use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sandbox made of Linux namespaces, by bubblewrap (https://github.com/containers/bubblewrap)."""
+"""A sandbox made of Linux namespaces with https://github.com/containers/bubblewrap."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternati
 
 
 class Bubblewrap(Backend):
-    """Namespaces around a warm process, and more around each submission.
+    """Namespaces around a warm process, and another set around each submission.
 
-    As root it keeps root's own user namespace, so that folders which only root may enter can be
-    shown inside; the program then gives root up itself.
+    When started by root, it keeps root's user namespace, so that folders that only root may enter
+    can be shown inside; the program then gives up root itself.
     """
 
     name = "bubblewrap"
@@ -74,11 +74,11 @@ class Bubblewrap(Backend):
         return [*arguments, "--keep", *kept]
 
     def environment(self) -> dict[str, str]:
-        """Return nothing: the command sets what student code finds."""
+        """Return an empty environment; the command sets the variables of student code."""
         return {}
 
     def readable(self) -> list[Path]:
-        """Return Python, its packages and ours, where they are not among the system's folders."""
+        """Return the folders of Python, its packages and ours that are outside the system's."""
         inside_system = tuple(f"{folder}/" for folder in _SYSTEM)
         return sorted(
             folder for folder in python_folders() if not f"{folder}/".startswith(inside_system)
@@ -86,7 +86,7 @@ class Bubblewrap(Backend):
 
 
 def _font_list() -> list[str]:
-    """Show matplotlib its list of fonts, which takes seconds to make."""
+    """Return arguments that show matplotlib's list of fonts, which takes seconds to make."""
     base = os.environ.get("MPLCONFIGDIR") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "matplotlib"
     )

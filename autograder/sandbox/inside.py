@@ -1,12 +1,12 @@
-"""The program inside the sandbox: one warm process, and for each submission a fork of it.
+"""The program inside the sandbox: one warm process that forks for each submission.
 
-`python -m autograder.sandbox.inside` has its control socket as standard input.  It imports what
-every notebook needs, once; then, for each connection that it is handed, it forks.  The fork goes
-into namespaces of its own with an empty /tmp, gives up what is left to give up, and only then
-answers requests that come over the connection, by running a stranger's code.
+`python -m autograder.sandbox.inside` gets its control socket as standard input.  It imports what
+every notebook needs, then forks for each connection that it is handed.  The fork enters its own
+namespaces with an empty /tmp, drops its remaining privileges, and only then answers requests on
+the connection by running a stranger's code.
 
-Nothing in here is trusted by the grader: once student code runs in a fork, all that comes from
-it may be forged.  What counts is what the fork cannot do, which the kernel sees to.
+The grader trusts nothing in here: once student code runs in a fork, anything that the fork sends
+may be forged.  Security rests on what the kernel does not let the fork do.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PRELOAD = (
     "autograder.sandbox.pipe",
     "autograder.sandbox.shell",
 )
-"""What notebooks import, and what is imported at the first use, so that a fork need not."""
+"""Modules that notebooks import, or that load on first use, so that no fork has to."""
 
 NOBODY = 65534
 
@@ -52,7 +52,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _CLONE3 = 435
 
 _libc = ctypes.CDLL(None, use_errno=True)
-# Keeps Python's lock during a call, as a fork has to.
+# Holds the GIL during a call, as a fork must.
 _libc_with_lock = ctypes.PyDLL(None, use_errno=True)
 
 
@@ -72,9 +72,9 @@ def main() -> None:
         import_module(name)
     import_module("autograder.sandbox.strip_references").strip_references()
     shell = import_module("autograder.sandbox.shell").Shell.instance()
-    # A new user namespace knows nobody until its owner has a name there.
+    # A new user namespace has no users until its owner's ids are mapped.
     owner = os.getuid(), os.getgid()
-    # Without this, the collector in each fork would copy every page that holds an object.
+    # Without this, the garbage collector of each fork would copy every page with an object in it.
     gc.freeze()
     control = socket.socket(fileno=0)
     control.send(b"ready")
@@ -95,18 +95,18 @@ def main() -> None:
 
 
 def _drop_root() -> None:
-    """Become nobody: the kernel counts no processes of root."""
+    """Become nobody, because the kernel does not limit root's processes."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    # Changing the user took /proc/self away, where the children's user namespaces are set up.
+    # Changing the user closes /proc/self, through which children set up their user namespaces.
     _checked(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0))
 
 
 def _serve_one_submission(
     descriptor: int, shell: Shell, owner: tuple[int, int], options: argparse.Namespace
 ) -> None:
-    """Isolate this fork, then answer what comes over its connection."""
+    """Isolate this fork, then answer requests on its connection."""
     status = 1
     try:
         _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
@@ -126,18 +126,18 @@ def _serve_one_submission(
         _serve(connection, shell)
         status = 0
     except BaseException as error:
-        # While there is a standard error, the grader reads it.
+        # The grader reads standard error for as long as it is open.
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(status)
 
 
 def _fork_into_namespaces() -> int:
-    """Fork like `os.fork`, the child as the first process of namespaces of its own.
+    """Fork like `os.fork`, but make the child the first process of its own namespaces.
 
-    When the first process ends, the kernel ends all others of a PID namespace.  `os.unshare` would
-    leave the caller outside of it, and cost another fork: each copies the page tables of all that
-    is imported, which is most of what a session costs.
+    When the first process of a PID namespace ends, the kernel kills all the others.  `os.unshare`
+    would leave the caller outside and need a second fork.  Each fork copies the page tables of all
+    imported modules, which is most of the cost of a session.
     """
     arguments = struct.pack("11Q", sum(NAMESPACES), 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
     ctypes.pythonapi.PyOS_BeforeFork()
@@ -153,7 +153,7 @@ def _fork_into_namespaces() -> int:
 
 
 def _arrange_namespaces(owner: tuple[int, int], tmpfs: int, kept: list[str]) -> None:
-    """Make /tmp and /dev/shm empty, and hide /proc and our sources."""
+    """Map the user's ids, empty /tmp and /dev/shm, and hide /proc and our sources."""
     user, group = owner
     for name, content in (
         ("setgroups", "deny"),
@@ -170,7 +170,7 @@ def _arrange_namespaces(owner: tuple[int, int], tmpfs: int, kept: list[str]) -> 
     for path, descriptor in folders:
         os.makedirs(path, exist_ok=True)
         _mount(b"/proc/self/fd/%d" % descriptor, os.fsencode(path), None, _BIND | _RECURSIVE, None)
-    # The package is in memory already, and what of it is not should not be found.
+    # Everything needed from the package is in memory, and student code must not read the rest.
     for folder in (b"/proc", os.fsencode(_PACKAGE)):
         _mount(b"tmpfs", folder, b"tmpfs", _NOSUID | _NODEV | _READ_ONLY, b"size=4k")
     os.chdir("/tmp")
@@ -183,7 +183,7 @@ def _mount(
 
 
 def _keep_only(descriptor: int) -> None:
-    """Close all files but one, standard input and output included."""
+    """Close all files but one; the standard streams become /dev/null."""
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
@@ -193,11 +193,11 @@ def _keep_only(descriptor: int) -> None:
 
 def _set_limits(limits: dict[str, int], address_space: int, own_user: bool) -> None:
     for name, value in {
-        # Address space is not memory, but bounds it, and what is there already is shared.
+        # Address space bounds memory; what is mapped already is shared with the parent.
         "AS": address_space + limits["memory"],
         "CPU": limits["cpu"],
         "FSIZE": limits["file_size"],
-        # Outside of a user namespace it would count all that the user runs.
+        # Outside a user namespace, this would count all processes of the user.
         "NPROC": limits["processes"] if own_user else resource.RLIM_INFINITY,
         "NOFILE": 256,
         "CORE": 0,
@@ -235,7 +235,7 @@ def _checked(result: int) -> None:
 
 
 def _seed(seed: int) -> None:
-    """Make the same submission draw the same numbers when it is graded again."""
+    """Seed the global generators, so that regrading a submission draws the same numbers."""
     import random
 
     import numpy as np

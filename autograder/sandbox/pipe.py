@@ -1,10 +1,9 @@
-"""The pipe between the grader and the sandbox: what may cross it, and nothing else.
+"""The pipe between the grader and the sandbox, and the rules for what may cross it.
 
 Everything that comes out of a sandbox is a *reply*: the length of a header, the header in JSON,
-then as many bytes as the header announces.  Every number and text in it may be a stranger's
-invention, so lengths are capped before anything is allocated, arrays are raw bytes of exactly the
-announced shape and dtype, and texts are cut to size.  Whatever breaks a rule is `RefusedError`; no
-other exception leaves this module for anything that a sandbox can send.
+then as many bytes as the header announces.  Any number or text in it may be forged.  So lengths are
+capped before anything is allocated, arrays are raw bytes of exactly the announced shape and dtype,
+and texts are truncated.  Bytes that break a rule raise `RefusedError` and never another exception.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ MAX_PIXELS = 4_000_000
 DTYPES = frozenset(
     np.dtype(code).str for code in ("?", *"bhilBHIL", "e", "f", "d", "F", "D", "q", "Q")
 )
-"""The dtypes in which an array may cross, little-endian or a single byte."""
+"""The dtypes that an array may have: little-endian or a single byte."""
 
 _LENGTH = struct.Struct(">I")
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -44,11 +43,11 @@ _TICK = 0.1
 
 
 class RefusedError(Exception):
-    """What came is no reply; the message is a sentence for the student."""
+    """The sandbox sent an invalid reply; the message is a sentence for the student."""
 
 
 class ClosedError(Exception):
-    """There is nobody at the other end any more."""
+    """The other end is closed."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Output:
     kind
         "stdout", "stderr", "text" (of a value), "picture" or "error".
     text
-        The text; of an error the message.
+        The text; for an error, its traceback.
     name
         The type of an error.
     picture
@@ -74,12 +73,12 @@ class Output:
 
 
 class Pipe:
-    """The grader's end.
+    """The grader's end of the connection.
 
     Parameters
     ----------
     connection
-        A stream socket; closed together with the pipe.
+        A stream socket.  The pipe closes it.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -92,21 +91,23 @@ class Pipe:
         self._connection.close()
 
     def send(self, request: Any, deadline: float, watch: Callable[[], None]) -> None:
-        """Send a request; what the sandbox does with it is its own business.
+        """Send a request.
 
         Parameters
         ----------
         request
-            Anything that pickles; pickles only ever go into the sandbox.
+            Anything that can be pickled.  Pickles only ever go into the sandbox.
         deadline
-            By `time.monotonic`; TimeoutError when it is over.
+            The latest time to finish, as measured by `time.monotonic`.
         watch
-            Called every tenth of a second, and may raise.
+            Called every tenth of a second; may raise.
 
         Raises
         ------
+        TimeoutError
+            When the deadline has passed.
         ClosedError
-            When the other end is gone.
+            When the other end is closed.
         """
         body = pickle.dumps(request)
         rest = memoryview(_LENGTH.pack(len(body)) + body)
@@ -125,7 +126,7 @@ class Pipe:
         Raises
         ------
         RefusedError
-            When the bytes that come are no reply.
+            When the bytes are not a valid reply.
         """
 
         def read(count: int) -> bytes:
@@ -151,7 +152,7 @@ class Pipe:
             now = time.monotonic()
             if now >= deadline:
                 raise TimeoutError
-            # Also while bytes keep coming, or a sandbox could send some to go unwatched.
+            # Watch even while bytes arrive, or a sandbox could keep sending to go unwatched.
             if now >= self._watched + _TICK:
                 watch()
                 self._watched = time.monotonic()
@@ -163,14 +164,14 @@ class Pipe:
 
 
 def reply(header: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
-    """Return the bytes of a reply: what an honest sandbox sends.
+    """Return the bytes of a reply, as an honest sandbox sends it.
 
     Parameters
     ----------
     header
-        What `read_reply` is to return first.
+        The header that `read_reply` will return.
     blobs
-        What it is to return second.
+        The byte strings that it will return.
     """
     sizes = [len(blob) for blob in blobs]
     text = json.dumps({**header, "blobs": sizes}).encode()
@@ -188,7 +189,7 @@ def read_reply(read: Callable[[int], bytes]) -> tuple[Any, list[bytes]]:
     Raises
     ------
     RefusedError
-        When the bytes are no reply.
+        When the bytes are not a valid reply.
     """
     (length,) = _LENGTH.unpack(read(_LENGTH.size))
     if length > MAX_HEADER:
@@ -206,19 +207,19 @@ def read_reply(read: Callable[[int], bytes]) -> tuple[Any, list[bytes]]:
 
 
 def array_header(array: NDArray[Any]) -> list[Any]:
-    """Return dtype and shape of an array as they stand in a header."""
+    """Return the dtype and shape of an array in the form that a header holds."""
     return [array.dtype.str, list(array.shape)]
 
 
 def observations(
     header: Any, blobs: Sequence[bytes], task: Task, cases: Sequence[Case]
 ) -> TaskResult:
-    """Return what was observed of a task, out of a reply.
+    """Extract what was observed of a task from a reply.
 
     Raises
     ------
     RefusedError
-        When the reply is not one about this task and these cases.
+        When the reply does not fit this task and these cases.
     """
     header = _dict(header)
     found = _list(header.get("cases"))
@@ -259,22 +260,22 @@ def _array(described: Any, rest: list[bytes]) -> NDArray[Any]:
     if math.prod(shape) * dtype.itemsize != len(content):
         raise RefusedError("It sent an array of another size than it says.")
     if dtype.kind == "b":
-        # Any byte but 0 and 1 would be a bool that is neither true nor false.
+        # A bool with a byte other than 0 or 1 would be neither true nor false.
         content = (np.frombuffer(content, np.uint8) != 0).tobytes()
     try:
         return np.frombuffer(content, dtype).reshape(shape)
     except ValueError:
-        # Beside a length of 0 the others may multiply to more than NumPy can count.
+        # If one length is 0, the product of the others may overflow NumPy's size.
         raise RefusedError("It sent an array of another size than it says.") from None
 
 
 def cell_outputs(header: Any, blobs: Sequence[bytes]) -> tuple[Output, ...]:
-    """Return what a cell put out, out of a reply.
+    """Extract the outputs of a cell from a reply.
 
     Raises
     ------
     RefusedError
-        When the reply is not one about a cell.
+        When the reply is not about a cell.
     """
     header = _dict(header)
     found = _list(header.get("outputs"))
@@ -299,7 +300,7 @@ def _output(header: dict[str, Any], rest: list[bytes]) -> Output:
 
 
 def _picture(content: bytes) -> Output:
-    # Its size stands in the first chunk; a browser would allocate what is announced there.
+    # The first chunk announces the size, and a browser would allocate that much.
     width, height = struct.unpack(">II", content[16:24].ljust(8, b"\xff"))
     if not content.startswith(_PNG) or len(content) > MAX_PICTURE or width * height > MAX_PIXELS:
         return Output("text", "(a picture that cannot be shown)")
@@ -321,5 +322,5 @@ def _list(value: Any) -> list[Any]:
 def _text(value: Any, limit: int) -> str:
     if not isinstance(value, str):
         raise RefusedError("It sent something that is no answer.")
-    # JSON can name half a surrogate pair, which no file could be written with.
+    # JSON can contain a lone surrogate, which cannot be written to a file.
     return value[:limit].encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""The system calls that a student's code has no use for, as a filter for the kernel."""
+"""A kernel filter that refuses the system calls that student code does not need."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import errno
 import tempfile
 
 FORBIDDEN = (
-    # Other namespaces, and file systems whose size nobody limits.
+    # Other namespaces, and file systems of unlimited size.
     "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount",
     "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr",
-    # Memory that no limit of a process counts.
+    # Memory that does not count toward a process's limits.
     "memfd_create", "memfd_secret", "shmget", "shmat", "msgget", "semget", "mq_open", "vmsplice",
     # Other processes.
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd",
@@ -20,17 +20,17 @@ FORBIDDEN = (
     "reboot", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module",
     "iopl", "ioperm", "personality",
 )  # fmt: skip
-"""Refused as if the kernel did not permit them; see `man 2 syscalls`."""
+"""System calls that fail with EPERM; see `man 2 syscalls`."""
 
 NAMESPACES = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
-"""The flags CLONE_NEW* of `man 2 clone`."""
+"""The CLONE_NEW* flags, see `man 2 clone`."""
 
 SOCKETS = frozenset({1, 2, 10})
-"""AF_UNIX, AF_INET and AF_INET6, all within the sandbox; others, like AF_VSOCK, may lead out."""
+"""AF_UNIX, AF_INET and AF_INET6 stay inside the sandbox; others, like AF_VSOCK, may lead out."""
 
 
 def compiled() -> bytes:
-    """Return the filter as the kernel takes it (classic BPF), for this machine.
+    """Return the filter for this machine in the kernel's format, classic BPF.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def compiled() -> bytes:
         rules.add_rule(refuse, name)
     for flag in NAMESPACES:
         rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag))
-    # Its flags lie in memory, where a filter cannot look; libc then takes clone instead.
+    # A filter cannot read the flags of clone3, which are in memory; libc falls back to clone.
     rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")
     for family in set(range(max(SOCKETS))) - SOCKETS:
         rules.add_rule(refuse, "socket", seccomp.Arg(0, seccomp.EQ, family))

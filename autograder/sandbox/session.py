@@ -1,4 +1,4 @@
-"""The grader's view of the sandbox: start it, run a cell, observe a task, be told when it ended."""
+"""The grader's interface to the sandbox: start it, run cells and observe tasks."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Limits:
     Attributes
     ----------
     cell_seconds
-        Of processor time for each cell and each task, and on the clock twice as many: sleeping
-        costs no processor time, and a busy machine gives little of it.
+        Processor time for each cell and each task.  The wall-clock limit is twice that, because
+        sleeping costs no processor time and a busy machine gives little of it.
     notebook_seconds
-        On the clock, for all of a notebook.
+        Wall-clock time for a whole notebook.
     memory
-        Bytes of each process, and of all together.
+        Bytes for each process, and for all of them together.
     files
-        Bytes of a file, and of each file system in memory.
+        Bytes for each file, and for each in-memory file system.
     processes
-        Processes and threads at a time.
+        Number of processes and threads at a time.
     """
 
     cell_seconds: float = 30
@@ -56,18 +56,18 @@ class Limits:
 
 
 class EndedError(Exception):
-    """A session is over; the message is a sentence for the student that says why."""
+    """A session ended early; the message is a sentence for the student that says why."""
 
 
 class Sandbox:
-    """One warm process, and a session for each submission.
+    """A warm process that starts a session for each submission.
 
     Parameters
     ----------
     limits
-        For each session.
+        The limits of each session.
     backend
-        What the sandbox is built with, the name of one of `BACKENDS`.
+        The name of one of `BACKENDS`.
     """
 
     def __init__(self, limits: Limits = Limits(), backend: str = DEFAULT) -> None:
@@ -88,7 +88,7 @@ class Sandbox:
         self.close()
 
     def check(self) -> None:
-        """Make sure that sessions can be had.
+        """Make sure that sessions can be started.
 
         Raises
         ------
@@ -123,9 +123,9 @@ class Sandbox:
         Parameters
         ----------
         seed
-            For the global random number generators in it.
+            Seeds the global random number generators of the process.
         deadline
-            When the whole notebook has to be done, by `time.monotonic`.
+            The latest time for the whole notebook, as measured by `time.monotonic`.
 
         Raises
         ------
@@ -210,12 +210,12 @@ class Session:
         self._ask(limits, lambda header, blobs: None, time.monotonic() + _START_SECONDS)
 
     def run_cell(self, source: str) -> tuple[pipe.Output, ...]:
-        """Run a cell and return what it put out.
+        """Run a cell and return its outputs.
 
         Raises
         ------
         EndedError
-            When it did not come to an end by itself; the session is closed then.
+            When the cell did not finish; the session is then closed.
         """
         return self._ask({"do": "cell", "source": source}, pipe.cell_outputs, self._deadline)
 
@@ -233,7 +233,7 @@ class Session:
         return self._process < 0
 
     def close(self) -> None:
-        """End every process of the session."""
+        """Kill every process of the session."""
         self._pipe.close()
         if self._process < 0:
             return
@@ -255,7 +255,7 @@ class Session:
             nonlocal allowed
             processes = self._processes()
             used = _processor_time(processes)
-            # Known from the first look on, a tick after the start: most requests never see one.
+            # Baseline, taken at the first poll.
             allowed = used + self._limits.cell_seconds if allowed is None else allowed
             if used > allowed:
                 raise EndedError(
@@ -267,7 +267,7 @@ class Session:
         try:
             self._pipe.send(request, deadline, watch)
             reply = read(*self._pipe.receive(deadline, watch))
-            # What it has filled between two looks would be held against the next request.
+            # Check now, or this growth is blamed on the next request.
             if self._first_process_is_large():
                 watch()
             return reply
@@ -281,7 +281,7 @@ class Session:
         except pipe.ClosedError:
             self.close()
             raise EndedError(
-                "It ended its process: it crashed, exited or used more memory than it may."
+                "It ended its process: it crashed, exited or used more memory than allowed."
             ) from None
         except pipe.RefusedError as refused:
             self.close()
@@ -305,7 +305,7 @@ class Session:
 
 
 def _pid(process: int) -> int:
-    """Return the number of a process, as seen from here, by its descriptor."""
+    """Return the id that a process, given by its descriptor, has in our namespace."""
     with open(f"/proc/self/fdinfo/{process}") as file:
         fields = dict(line.split(":", 1) for line in file)
     return int(fields["Pid"])
@@ -320,10 +320,10 @@ def _processor_time(processes: Sequence[psutil.Process]) -> float:
 
 
 def _memory(processes: Sequence[psutil.Process], limit: int) -> int:
-    """Return the memory of processes; if it is below a limit, perhaps a larger number that is too.
+    """Return the memory of processes in bytes, or an overestimate that is within the limit.
 
-    Pages that they share are divided among those that share them, which the kernel has to look at
-    one by one.
+    The exact number divides shared pages among the processes that share them.  It is slow, because
+    the kernel looks at every page.
     """
     for size in (_resident, _proportional):
         total = 0

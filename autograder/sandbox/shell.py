@@ -1,4 +1,4 @@
-"""Run cells as a notebook does, and keep what they print, show and raise.  Runs in the sandbox."""
+"""Run cells as a notebook does, and keep their outputs.  Runs in the sandbox."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from traitlets.config import Config
 from autograder.sandbox.pipe import MAX_OUTPUTS, MAX_PICTURE, MAX_TEXT
 
 ROOM = 2 * MAX_TEXT
-"""Characters of text that are kept of one cell."""
+"""Characters of text to keep for one cell."""
 
 
 class Outputs:
-    """What one cell put out, capped: a loop that prints must not fill the memory."""
+    """The outputs of one cell, capped so that a loop that prints cannot fill the memory."""
 
     def __init__(self) -> None:
         self.headers: list[dict[str, str]] = []
@@ -29,7 +29,7 @@ class Outputs:
         self._room = ROOM
 
     def text(self, kind: str, text: str, name: str = "") -> None:
-        """Add text, to what is there when the last output was of the same stream."""
+        """Add text, appending it to the last output if both are of the same stream."""
         if self._room <= 0 or not text:
             return
         kept = text[: min(self._room, MAX_TEXT)]
@@ -48,13 +48,13 @@ class Outputs:
             self.headers.append({"kind": "stdout", "text": "\n... (cut off)\n"})
 
     def picture(self, content: bytes) -> None:
-        """Add a PNG; one that is too large for the page is left out."""
+        """Add a PNG unless it is too large for the page."""
         if len(content) <= MAX_PICTURE and len(self.headers) < MAX_OUTPUTS - 1:
             self.headers.append({"kind": "picture"})
             self.pictures.append(content)
 
     def value(self, data: dict[str, Any]) -> None:
-        """Add a value in the plainest of the forms that it comes in."""
+        """Add a displayed value: its PNG if it has one, else its text."""
         picture = data.get("image/png")
         if picture is not None:
             self.picture(picture if isinstance(picture, bytes) else base64.b64decode(picture))
@@ -96,7 +96,7 @@ class _Hook(DisplayHook):
 
 
 class Shell(InteractiveShell):
-    """IPython's shell without history, and with plots as in a notebook."""
+    """IPython's shell without history, with plots as in a notebook."""
 
     def __init__(self) -> None:
         config = Config()
@@ -106,10 +106,10 @@ class Shell(InteractiveShell):
         super().__init__(config=config, display_pub_class=_Publisher, displayhook_class=_Hook)
 
     def enable_gui(self, gui: str | None = None) -> None:
-        """Do nothing: there is no screen, and plots show without it."""
+        """Do nothing: there is no screen, and plots do not need one."""
 
     def run(self, source: str) -> Outputs:
-        """Run a cell and return what it put out."""
+        """Run a cell and return its outputs."""
         outputs = Outputs()
         self._outputs = outputs
         with _streams(outputs):
@@ -117,7 +117,7 @@ class Shell(InteractiveShell):
         return outputs
 
     def _showtraceback(self, etype: type[BaseException], evalue: Any, stb: Any) -> None:
-        """Keep a traceback among the cell's outputs."""
+        """Add a traceback to the cell's outputs."""
         self._outputs.text("error", self.InteractiveTB.stb2text(stb), etype.__name__)
 
 

@@ -1,7 +1,7 @@
-"""Take out of the sandbox's process what would give the answers away.
+"""Remove from the sandbox's process what would give the answers away.
 
-The process needs of a task what runs a student's functions.  It has no use for the reference, and
-a submission that finds it could let it answer.
+The process only needs the part of a task that runs a student's functions.  It does not need the
+reference, which a submission could find and call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HERE = "autograder.tasks."
 
 
 def strip_references() -> None:
-    """Leave of each task only what observing it needs; cannot be undone."""
+    """Keep only the parts of each task that observing it needs; cannot be undone."""
     kept = {
         name: replace(
             task,
@@ -59,7 +59,7 @@ def _unchecked(*_: Any, **__: Any) -> None:
 
 
 def _reached(functions: Iterable[Any]) -> Iterator[Any]:
-    """Yield all that functions can call or use by its name in a module of tasks."""
+    """Yield everything that functions can reach by name in the modules of the tasks."""
     waiting, seen = list(functions), set()
     while waiting:
         value = waiting.pop()

@@ -1,4 +1,4 @@
-"""No sandbox at all: for code that means no harm, such as that of the sample class."""
+"""No sandbox at all, for code that you trust, such as that of the sample class."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from autograder.sandbox.backend import Backend, program, student_environment
 
 
 class Unprotected(Backend):
-    """An ordinary process of whoever grades, with all that they may do."""
+    """An ordinary process with all the permissions of whoever grades."""
 
     name = "none"
-    promise = "Students' code may do all that you may do, and every report says so."
+    promise = "Students' code can do anything that you can, and every report says so."
     warning = "Graded without a sandbox: this code could have changed its own points."
 
     def command(self, tmpfs: int) -> list[str]:
-        """Return the bare program, which keeps what is in /tmp."""
+        """Return the bare program, which uses the system's own /tmp."""
         return program()
 
     def environment(self) -> dict[str, str]:
-        """Return our own environment, and in it what student code relies on."""
+        """Return our own environment with the variables of student code added."""
         own = {"HOME": os.environ.get("HOME", "/")}
         own["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", "")
         return {**os.environ, **student_environment(), **own}
 
     def readable(self) -> list[Path]:
-        """Return the root of all folders."""
+        """Return the root folder."""
         return [Path("/")]

@@ -102,7 +102,7 @@ def count(number: int, what: str) -> str:
 
 
 def refuses(function: Callable[..., object], *arguments: object) -> bool:
-    """Say whether a function of the student raises a ValueError for these arguments."""
+    """Return whether a function of the student raises a ValueError for these arguments."""
     try:
         function(*arguments)
     except ValueError:

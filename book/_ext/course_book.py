@@ -9,6 +9,9 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import sphinxcontrib.katex
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
+from myst_nb.core.read import is_myst_markdown_notebook
 
 # What the chapters' results depend on besides their own code: their experiments, and these.
 BOOK = Path(__file__).parents[1]
@@ -87,6 +90,24 @@ def configure(app, config):
         config.html_theme_options["use_issues_button"] = True
 
 
+def execute_chapters(app):
+    """Run the code of the chapters that changed, several at a time, into the execution cache.
+
+    MyST-NB would run one after the other; so it finds all results there. A chapter that fails here
+    is run again by MyST-NB, which reports the error.
+    """
+    cache = get_cache(app.config.nb_execution_cache_path)
+    chapters = [
+        str(page)
+        for page in sorted(BOOK.glob("*.md"))
+        if is_myst_markdown_notebook(page.read_text(encoding="utf-8"))
+    ]
+    for chapter in chapters:
+        cache.add_nb_to_project(chapter, read_data={"type": "plugin", "name": "myst_nb_md"})
+    executor = load_executor("local-parallel", cache)
+    executor.run_and_cache(filter_uris=chapters, timeout=app.config.nb_execution_timeout)
+
+
 def drop_thebe(app, pagename, templatename, context, doctree):
     """Leave out the scripts of sphinx-thebe, which Jupyter Book loads even where it is not used.
 
@@ -102,6 +123,7 @@ def drop_thebe(app, pagename, templatename, context, doctree):
 def setup(app):
     """Register the extension with Sphinx."""
     app.connect("config-inited", configure)
+    app.connect("builder-inited", execute_chapters)
     # Last, after sphinx-thebe has added its scripts to the page.
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

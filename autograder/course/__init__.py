@@ -1,0 +1,1 @@
+"""The course that nbgrader keeps: release, grade, records, feedback."""

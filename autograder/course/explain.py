@@ -1,0 +1,243 @@
+"""Why a submission got what it got: the whole way of a grade, from what was kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from nbgrader.api import MissingEntry, SubmittedAssignment
+
+from autograder.course import records
+from autograder.course.course import Course, CourseError
+from autograder.course.scores import Score
+from autograder.grading.job import Job, warm_sandbox
+from autograder.grading.notebook import Outcome, observe_task, seed_of
+from autograder.grading.results import result_name
+from autograder.intake.exercise import task_of
+from autograder.intake.notebook_file import UnreadableError
+from autograder.judging.judge import first_difference
+from autograder.judging.report import Finding, Report
+from autograder.sandbox import SandboxUnavailableError
+from autograder.tasks import tasks
+
+MAX_SHOWN = 2000
+"""Characters of one array of a failed case."""
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What a person gave for a task, and said about it; None and empty where they did not."""
+
+    points: float | None
+    extra: float
+    comment: str
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Everything that is known of one graded submission."""
+
+    job: Job | None
+    outcome: Outcome
+    reports: dict[str, Report]
+    by_hand: dict[str, ByHand]
+    score: Score
+    handed_in: datetime | None
+    due: datetime | None
+    late: timedelta
+
+
+def explain(
+    course: Course, assignment: str, student: str, task: str | None = None, rerun: bool = False
+) -> Iterator[str]:
+    """Yield the lines that tell how a grade came about.
+
+    Parameters
+    ----------
+    course, assignment, student
+        Whose grade.
+    task
+        Tell of this task only; of all if None.
+    rerun
+        Run the student's code again, and show what it prints and the first case that fails.
+
+    Raises
+    ------
+    CourseError
+        When there is nothing to explain.
+    """
+    kept = _kept(course, assignment, student)
+    if task is not None and task not in kept.reports:
+        raise CourseError(f"{assignment} has no task {task!r}; it has {', '.join(kept.reports)}.")
+    names = [task] if task else list(kept.reports)
+    if task is None:
+        yield f"{assignment} of {student}: {_points(kept.score.net, kept.score.max_points)}"
+        yield ""
+        yield from _file(course, assignment, student, kept)
+    for name in names:
+        yield ""
+        yield from _task(kept, name)
+        if rerun:
+            yield from _run_again(course, kept, name)
+    if task is None:
+        yield ""
+        yield from _sum(kept)
+
+
+def _kept(course: Course, assignment: str, student: str) -> _Kept:
+    record = records.read(course, assignment, student)
+    outcome = course.grader.results.get(record.result) if record else None
+    if record is None or outcome is None:
+        raise CourseError(
+            f"No result is kept of {assignment} of {student}: run `autograder grade {assignment} "
+            f"--student {student}` first."
+        )
+    job: Job | None = None
+    with suppress(OSError, UnreadableError):
+        job = course.grader.job(assignment, student)
+    if job is not None and result_name(job) != record.result:
+        job = None
+    with course.api.gradebook as gradebook:
+        try:
+            submission = gradebook.find_submission(assignment, student)
+        except MissingEntry:
+            raise CourseError(
+                f"The gradebook knows nothing of {assignment} of {student}."
+            ) from None
+        return _Kept(
+            job=job,
+            outcome=outcome,
+            reports={report.task: report for report in outcome.reports.values()},
+            by_hand=_by_hand(submission),
+            score=Score(
+                submission.score, submission.late_submission_penalty or 0.0, submission.max_score
+            ),
+            handed_in=submission.timestamp,
+            due=submission.duedate,
+            late=timedelta(seconds=submission.total_seconds_late),
+        )
+
+
+def _by_hand(submission: SubmittedAssignment) -> dict[str, ByHand]:
+    """Return what a person gave, by the name of the task."""
+    found = {}
+    for notebook in submission.notebooks:
+        comments = {one.name: one.comment or "" for one in notebook.comments}
+        for grade in notebook.grades:
+            name = task_of(grade.name)
+            said = comments.get(grade.name) or comments.get(name) or ""
+            found[name] = ByHand(grade.manual_score, grade.extra_credit or 0.0, said)
+    return found
+
+
+def _file(course: Course, assignment: str, student: str, kept: _Kept) -> Iterator[str]:
+    path = course.folder("submitted", student, assignment) / f"{assignment}.ipynb"
+    yield f"File        {path}"
+    if kept.handed_in is not None:
+        due = f", due {kept.due:%Y-%m-%d %H:%M} UTC" if kept.due else ", no due date"
+        yield f"Handed in   {kept.handed_in:%Y-%m-%d %H:%M} UTC{due}"
+    else:
+        yield "Handed in   at no known time, so never late"
+    if kept.job is None:
+        yield "Changed     since it was graded, or the grader has: grade again for what holds now."
+        return
+    for number, note in enumerate(kept.job.rebuilt().notes):
+        yield f"{'Repaired' if number == 0 else '':<12}{note}"
+    yield "Inputs      drawn from the course's secret and this file, with the seeds below"
+
+
+def _task(kept: _Kept, name: str) -> Iterator[str]:
+    yield from str(kept.reports[name]).splitlines()
+    if kept.job is not None:
+        yield f"  seed of its inputs: {seed_of(kept.job.key, name):#x}"
+    for finding in kept.reports[name].findings:
+        if 0 < finding.points < finding.max_points:
+            yield f"  carried forward: {finding.aspect}, {_half(finding)}"
+        elif finding.points < 0:
+            yield f"  deducted: {finding.aspect}, {-finding.points:g}"
+    hand = kept.by_hand.get(name)
+    if hand is None:
+        return
+    if hand.points is not None:
+        yield f"  by hand: {hand.points:g} points take the place of these"
+    if hand.extra:
+        yield f"  by hand: {hand.extra:g} points of extra credit"
+    if hand.comment:
+        yield f"  comment: {hand.comment}"
+
+
+def _half(finding: Finding) -> str:
+    return f"{finding.points:g} of {finding.max_points:g}"
+
+
+def _run_again(course: Course, kept: _Kept, name: str) -> Iterator[str]:
+    """Run the submission again up to a task; show prints, and the first case that fails."""
+    if kept.job is None:
+        raise CourseError("The file or the grader has changed: run `autograder grade` first.")
+    task = tasks[name]
+    try:
+        sandbox = warm_sandbox(kept.job.limits, kept.job.backend)
+        printed, cases, result = observe_task(
+            kept.job.rebuilt().notebook, kept.job.key, sandbox, task
+        )
+    except SandboxUnavailableError as error:
+        raise CourseError(str(error)) from None
+    yield ""
+    yield "  Run again."
+    if printed:
+        yield "  Its cells printed:"
+        yield from _indented(printed)
+    if isinstance(result, str):
+        yield f"  {result}"
+        return
+    if result.printed:
+        yield "  It printed while it was tried:"
+        yield from _indented(result.printed)
+    found = first_difference(task, cases, result)
+    if found is None:
+        yield "  Every case agrees."
+        return
+    yield f"  The first case that fails is “{found.case.name}”. Its inputs:"
+    for key, value in found.case.inputs.items():
+        yield from _indented(f"{key} = {_shown(value)}")
+    yield f"  `{found.name}` that came back:"
+    yield from _indented("nothing" if found.got is None else _shown(found.got))
+    yield "  Expected:"
+    yield from _indented(_shown(found.expected))
+
+
+def _sum(kept: _Kept) -> Iterator[str]:
+    automatic = sum(report.points for report in kept.reports.values())
+    lines = {"Found by the grader": f"{automatic:g}"}
+    if kept.score.raw != automatic:
+        lines["With points by hand"] = f"{kept.score.raw:g}"
+    if kept.late:
+        lines[f"Late by {_duration(kept.late)}"] = f"−{kept.score.penalty:g}"
+    lines["In the gradebook"] = _points(kept.score.net, kept.score.max_points)
+    width = max(map(len, lines))
+    for label, points in lines.items():
+        yield f"{label:<{width}}  {points}"
+
+
+def _points(points: float, maximum: float) -> str:
+    return f"{points:g} of {maximum:g} points"
+
+
+def _duration(late: timedelta) -> str:
+    hours, minutes = divmod(int(late.total_seconds()) // 60, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "less than a minute"
+
+
+def _shown(value: object) -> str:
+    with np.printoptions(precision=6, threshold=200, linewidth=88):
+        text = str(value) if isinstance(value, np.ndarray) else repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]} ... (cut off)"
+
+
+def _indented(text: str, by: str = "    ") -> Sequence[str]:
+    return [f"{by}{line}" for line in text.splitlines()]

@@ -1,0 +1,340 @@
+"""Grade the submissions of a course through nbgrader, one or many, and say what became of each.
+
+`nbgrader autograde`, formgrader and `autograder grade` do the same thing, by the plug-ins of
+`autograder.course.plugins`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from itertools import islice
+
+from autograder.course import plugins, records
+from autograder.course.course import Course, CourseError, check_names
+from autograder.course.gradebook import one_transaction
+from autograder.course.nbgrader_log import last_error
+from autograder.course.sanitize import spell_out
+from autograder.course.scores import (
+    Score,
+    add_students,
+    penalties_by_policy,
+    record_penalty,
+    released,
+    score,
+    scores,
+)
+from autograder.grading.results import result_name
+from autograder.intake.archives import PLAIN_NAME
+from autograder.intake.notebook_file import UnreadableError
+from autograder.sandbox import SandboxUnavailableError
+
+# Fewer than this are graded sooner than workers start.
+_FEW = 10
+_ODD_NAME = "the folder's name can have only letters, digits and . _ @ + -; rename it"
+
+Pair = tuple[str, str]
+"""An assignment and a student."""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What became of one submission.
+
+    Attributes
+    ----------
+    assignment, student
+        Whose it is.
+    score
+        The grade; None when it was not graded.
+    problem
+        Why it was not graded, or has no feedback; empty when all went well.
+    log
+        What nbgrader had to say.
+    seconds
+        How long it took.
+    """
+
+    assignment: str
+    student: str
+    score: Score | None = None
+    problem: str = ""
+    log: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Summary:
+    """What became of a class: the submissions that were looked at, and how many had not changed."""
+
+    graded: list[Graded] = field(default_factory=list)
+    unchanged: int = 0
+
+    @property
+    def failed(self) -> list[Graded]:
+        """Those that were not graded, or have no feedback."""
+        return [one for one in self.graded if one.problem]
+
+
+class _Due(Enum):
+    """What has to be done about a submission."""
+
+    GRADE = "grade"
+    SCORE = "score"
+
+
+def grade(
+    course: Course,
+    names: Sequence[str] | None = None,
+    *,
+    students: Sequence[str] | None = None,
+    force: bool = False,
+    rerun: bool = False,
+    feedback: bool = True,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    on_start: Callable[[int], None] = lambda total: None,
+    on_graded: Callable[[Graded], None] = lambda graded: None,
+) -> Summary:
+    """Grade what is new or has changed; one that cannot be graded does not stop the others.
+
+    Student code runs only where no outcome is kept.  After a change of the due date, of the late
+    policy or of points given by hand only the penalty and the feedback page are made again.
+
+    Parameters
+    ----------
+    course
+        Where.
+    names
+        Assignments; all that were released if None.
+    students
+        Only these; all if None.
+    force
+        Grade again what has not changed, from the outcomes that are kept.
+    rerun
+        Run student code again, too.
+    feedback
+        Make feedback pages too.
+    jobs
+        How many processes run submissions.
+    scheduler
+        The address of a Dask scheduler whose workers run them instead.
+    on_start
+        Called with the number of submissions that there is something to do about.
+    on_graded
+        Called with what became of each, as it is done.
+
+    Raises
+    ------
+    CourseError
+        When something has to be put right first.
+    """
+    known = released(course)
+    if not known:
+        raise CourseError("Nothing is released yet: run `autograder release` first.")
+    check_names(names, known, "released are")
+    summary, due = Summary(), dict[Pair, _Due]()
+    submitted = {name: course.submitted(name) for name in names or known}
+    _check_students(students, submitted)
+    for name, everyone in submitted.items():
+        recorded, penalties = scores(course, name), penalties_by_policy(course, name)
+        for student in everyone:
+            if students and student not in students:
+                continue
+            if not PLAIN_NAME.fullmatch(student):
+                # It would stand on nbgrader's pages as it is.
+                summary.graded.append(Graded(name, ascii(student), problem=_ODD_NAME))
+                continue
+            if rerun:
+                _drop_outcome(course, name, student)
+            todo = _due(course, name, student, recorded.get(student), penalties.get(student, 0.0))
+            if force or rerun:
+                todo = _Due.GRADE
+            if todo:
+                due[name, student] = todo
+            else:
+                summary.unchanged += 1
+    add_students(course, {student for _, student in due})
+    on_start(len(due))
+    done = []
+    for graded in _grade_all(course, due, feedback, jobs, scheduler):
+        course.keep_log(f"--- {graded.assignment} {graded.student}\n{graded.log}")
+        # The logs of a class would fill the memory.
+        done.append(replace(graded, log=""))
+        on_graded(done[-1])
+    order = {pair: number for number, pair in enumerate(due)}
+    done.sort(key=lambda graded: order[graded.assignment, graded.student])
+    summary.graded[:0] = done
+    return summary
+
+
+def grade_one(course: Course, assignment: str, student: str, feedback: bool = True) -> Graded:
+    """Grade one submission, whatever it looks like; run it if no outcome of it is kept.
+
+    Parameters
+    ----------
+    course, assignment, student
+        Which one.
+    feedback
+        Whether to make the feedback page too.
+    """
+    started = time.monotonic()
+    # Should this process be killed, the submission must not look graded.
+    records.drop(course, assignment, student)
+    problem = _unreadable(course, assignment, student)
+    if problem:
+        return set_aside(course, assignment, student, problem)
+    record = records.current(course, assignment, student)
+    _run(course, assignment, student)
+    with one_transaction(course.api.coursedir.db_url):
+        done = course.api.autograde(assignment, student, force=True)
+    log = done.get("log", "")
+    if not done["success"]:
+        if "KeyboardInterrupt" in done["error"]:
+            raise KeyboardInterrupt
+        return set_aside(course, assignment, student, last_error(done), log + done["error"])
+    graded = _feedback(course, Graded(assignment, student, log=log), feedback)
+    records.write(course, assignment, student, record.with_score(graded.score))
+    return replace(graded, seconds=time.monotonic() - started)
+
+
+def set_aside(course: Course, assignment: str, student: str, problem: str, log: str = "") -> Graded:
+    """Take back what an earlier version of a submission that cannot be graded got."""
+    for step in ("autograded", "feedback"):
+        shutil.rmtree(course.folder(step, student, assignment), ignore_errors=True)
+    records.drop(course, assignment, student)
+    if plugins.clear_scores(course.api.coursedir.db_url, assignment, student):
+        problem += "; the points of an earlier version were cleared"
+    return Graded(assignment, student, problem=problem, log=log)
+
+
+def _check_students(students: Sequence[str] | None, submitted: dict[str, list[str]]) -> None:
+    everyone = {student for some in submitted.values() for student in some}
+    for student in students or ():
+        if student not in everyone:
+            raise CourseError(f"Nobody called {student!r} has handed in any of these assignments.")
+
+
+def _due(
+    course: Course, assignment: str, student: str, recorded: Score | None, penalty: float
+) -> _Due | None:
+    """Return what has to be done about a submission; None if it is up to date."""
+    record = records.read(course, assignment, student)
+    graded = course.folder("autograded", student, assignment) / f"{assignment}.ipynb"
+    try:
+        now = records.current(course, assignment, student)
+    except (OSError, UnreadableError):
+        return _Due.GRADE
+    if record is None or recorded is None or not graded.exists():
+        return _Due.GRADE
+    if (record.result, record.handed_in) != (now.result, now.handed_in):
+        return _Due.GRADE
+    if (record.raw, record.penalty) != (recorded.raw, penalty):
+        return _Due.SCORE
+    return None
+
+
+def _grade_all(
+    course: Course,
+    due: dict[Pair, _Due],
+    feedback: bool,
+    jobs: int,
+    scheduler: str | None,
+) -> Iterator[Graded]:
+    """Yield what became of submissions as they are done."""
+    missing = [
+        pair for pair, todo in due.items() if todo is _Due.GRADE and not _has_outcome(course, *pair)
+    ]
+    if scheduler is None and missing:
+        course.check_course_hidden()
+        if jobs < 2 or len(missing) < _FEW:
+            course.check_sandbox()
+            missing = []
+    elsewhere = set(missing)
+    for pair, todo in due.items():
+        if todo is _Due.SCORE:
+            yield _score_again(course, *pair, feedback)
+        elif pair not in elsewhere:
+            yield grade_one(course, *pair, feedback)
+    if not missing:
+        return
+    # Imported here because it takes a second and few submissions do without.
+    from autograder.grading import cluster
+
+    work = ((pair, course.grader.job(*pair)) for pair in missing)
+    try:
+        for pair, job, outcome in cluster.run(work, jobs, scheduler):
+            if isinstance(outcome, cluster.SetAsideError):
+                yield set_aside(course, *pair, str(outcome))
+            else:
+                course.grader.results.put(result_name(job), outcome)
+                yield grade_one(course, *pair, feedback)
+    except (cluster.ClusterUnavailableError, SandboxUnavailableError) as error:
+        raise CourseError(str(error)) from None
+
+
+def _score_again(course: Course, assignment: str, student: str, feedback: bool) -> Graded:
+    """Enter the late penalty again and make the feedback page again."""
+    started = time.monotonic()
+    record = records.read(course, assignment, student)
+    assert record is not None
+    record_penalty(course, assignment, student)
+    graded = _feedback(course, Graded(assignment, student), feedback)
+    records.write(course, assignment, student, record.with_score(graded.score))
+    return replace(graded, seconds=time.monotonic() - started)
+
+
+def _feedback(course: Course, graded: Graded, wanted: bool) -> Graded:
+    """Make the feedback page of a submission; return what became of it, with its score."""
+    assignment, student = graded.assignment, graded.student
+    if wanted:
+        done = course.api.generate_feedback(assignment, student, force=True)
+        log, problem = graded.log + done.get("log", ""), ""
+        if not done["success"]:
+            log += done["error"]
+            problem = f"graded, but without feedback: {last_error(done)}"
+        graded = replace(graded, log=log, problem=problem)
+    return replace(graded, score=score(course, assignment, student))
+
+
+def _run(course: Course, assignment: str, student: str) -> None:
+    """Run a submission unless that has been done; the gradebook is not kept waiting for it."""
+    job = course.grader.job(assignment, student)
+    if not course.grader.results.has(result_name(job)):
+        try:
+            course.grader.results.put(result_name(job), job.run())
+        except SandboxUnavailableError as error:
+            raise CourseError(str(error)) from None
+
+
+def _has_outcome(course: Course, assignment: str, student: str) -> bool:
+    """Say whether a submission has been run; what cannot be read needs no running."""
+    try:
+        return course.grader.results.has(result_name(course.grader.job(assignment, student)))
+    except UnreadableError:
+        return True
+
+
+def _drop_outcome(course: Course, assignment: str, student: str) -> None:
+    try:
+        course.grader.results.drop(result_name(course.grader.job(assignment, student)))
+    except UnreadableError:
+        return
+
+
+def _unreadable(course: Course, assignment: str, student: str) -> str:
+    """Return why no answers can be found in a submission; empty if they can."""
+    folder = course.folder("submitted", student, assignment)
+    path = folder / f"{assignment}.ipynb"
+    if not os.path.lexists(path):
+        found = ", ".join(sorted(other.name for other in islice(folder.iterdir(), 10)))
+        return f"there is no {path.name}, only {spell_out(found, 300) or 'nothing'}"
+    try:
+        course.grader.job(assignment, student).rebuilt()
+    except UnreadableError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,79 @@
+"""What was graded, as a small file for each submission: nothing is done twice without a reason."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from autograder.course.course import Course
+from autograder.course.scores import Score
+from autograder.grading.results import result_name
+from autograder.intake import notebook_file
+
+FOLDER = ".graded"
+"""Where they are, in the root of a course."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the grade and the feedback page of a submission follow from.
+
+    Attributes
+    ----------
+    result
+        The name of the outcome it was graded by, see `grading.results`.
+    handed_in
+        The content of `timestamp.txt`.
+    raw, penalty
+        The points on the feedback page, and how many of them are taken off for lateness.
+    """
+
+    result: str
+    handed_in: str
+    raw: float | None = None
+    penalty: float | None = None
+
+    def with_score(self, score: Score | None) -> Record:
+        """Return the same with the score of now."""
+        found = (score.raw, score.penalty) if score else (None, None)
+        return Record(self.result, self.handed_in, *found)
+
+
+def current(course: Course, assignment: str, student: str) -> Record:
+    """Return what the grade of a submission follows from now, without its score.
+
+    Raises
+    ------
+    UnreadableError
+        When the file cannot be read.
+    """
+    timestamp = course.folder("submitted", student, assignment) / "timestamp.txt"
+    handed_in = (
+        notebook_file.read(timestamp).decode("utf-8", "replace") if timestamp.exists() else ""
+    )
+    return Record(result_name(course.grader.job(assignment, student)), handed_in)
+
+
+def read(course: Course, assignment: str, student: str) -> Record | None:
+    """Return what was recorded; None if there is nothing."""
+    with suppress(OSError, ValueError, TypeError):
+        return Record(**json.loads(_file(course, assignment, student).read_text(encoding="utf-8")))
+    return None
+
+
+def write(course: Course, assignment: str, student: str, record: Record) -> None:
+    """Record that a submission has been graded."""
+    file = _file(course, assignment, student)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(asdict(record)), encoding="utf-8")
+
+
+def drop(course: Course, assignment: str, student: str) -> None:
+    """Forget that a submission was graded."""
+    _file(course, assignment, student).unlink(missing_ok=True)
+
+
+def _file(course: Course, assignment: str, student: str) -> Path:
+    return course.root / FOLDER / student / assignment

@@ -1,0 +1,165 @@
+"""Questions to the gradebook: what was released, and what everyone got, lateness included.
+
+nbgrader keeps points and late penalty apart.  The score that counts is the difference, and it is
+the same wherever somebody reads it: on the terminal, in the CSV file, on the feedback page, in
+formgrader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
+from nbgrader.preprocessors import AssignLatePenalties
+
+from autograder.course.course import Course
+from autograder.course.gradebook import one_transaction
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a submission got.
+
+    Attributes
+    ----------
+    raw
+        The sum of all points, those given by hand included.
+    penalty
+        For lateness.
+    max_points
+        What there is to be had.
+    """
+
+    raw: float
+    penalty: float
+    max_points: float
+
+    @property
+    def net(self) -> float:
+        """The score that counts; never negative."""
+        return max(0.0, self.raw - self.penalty)
+
+
+def released(course: Course) -> list[str]:
+    """Return the names of the assignments in the gradebook."""
+    url = course.api.coursedir.db_url
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        # Opening it would make an empty one.
+        return []
+    with course.api.gradebook as gradebook:
+        return [assignment.name for assignment in gradebook.assignments]
+
+
+def scores(course: Course, assignment: str) -> dict[str, Score]:
+    """Return the scores of all students whose grade is complete."""
+    with course.api.gradebook as gradebook:
+        return {
+            submission.student_id: _score(submission)
+            for submission in gradebook.assignment_submissions(assignment)
+            if _is_complete(submission)
+        }
+
+
+def score(course: Course, assignment: str, student: str) -> Score | None:
+    """Return the score of one student; None while the grade is not complete."""
+    with course.api.gradebook as gradebook:
+        try:
+            submission = gradebook.find_submission(assignment, student)
+        except MissingEntry:
+            return None
+        return _score(submission) if _is_complete(submission) else None
+
+
+def penalties_by_policy(course: Course, assignment: str) -> dict[str, float]:
+    """Return the late penalty of each student as the course's policy says it now.
+
+    It differs from the recorded one after a change of the due date, of an extension, of the
+    policy, or of points that were given by hand.
+    """
+    step = AssignLatePenalties(config=course.api.config)
+    step.init_plugin()
+    found = {}
+    with course.api.gradebook as gradebook:
+        for submission in gradebook.assignment_submissions(assignment):
+            late, penalty = submission.total_seconds_late, 0.0
+            for notebook in submission.notebooks if late > 0 else ():
+                asked = step.plugin_inst.late_submission_penalty(
+                    submission.student_id, notebook.score, late
+                )
+                penalty += min(max(asked or 0.0, 0.0), notebook.score)
+            found[submission.student_id] = penalty
+    return found
+
+
+def record_penalty(course: Course, assignment: str, student: str) -> None:
+    """Let nbgrader enter the late penalty of a submission again, and change nothing else."""
+    url = course.api.coursedir.db_url
+    whose = {"assignment": assignment, "notebook": assignment, "student": student, "db_url": url}
+    with one_transaction(url):
+        step = AssignLatePenalties(config=course.api.config)
+        step.preprocess(nbformat.v4.new_notebook(), {"nbgrader": whose})
+
+
+def add_students(course: Course, students: set[str]) -> None:
+    """Enter students into the gradebook.
+
+    Two processes that grade for one new student would both try.
+    """
+    with one_transaction(course.api.coursedir.db_url), course.api.gradebook as gradebook:
+        new = students - {student.id for student in gradebook.students}
+        for student in sorted(new):
+            gradebook.add_student(student)
+
+
+def show_net_scores() -> None:
+    """Let formgrader's pages show the scores that count; they would leave lateness out."""
+    if hasattr(Gradebook.submission_dicts, "__wrapped__"):
+        return
+
+    def of_submission(self: SubmittedAssignment) -> dict[str, Any]:
+        penalty = self.late_submission_penalty or 0.0
+        return _less(of_submission.__wrapped__(self), penalty)  # type: ignore[attr-defined]
+
+    def of_submissions(self: Gradebook, assignment: str) -> list[dict[str, Any]]:
+        penalties = {
+            one.student_id: one.late_submission_penalty
+            for one in self.assignment_submissions(assignment)
+        }
+        found = of_submissions.__wrapped__(self, assignment)  # type: ignore[attr-defined]
+        return [_less(one, penalties.get(one["student"])) for one in found]
+
+    def of_students(self: Gradebook) -> list[dict[str, Any]]:
+        penalties: dict[str, float] = {}
+        for one in self.db.query(SubmittedAssignment):
+            earlier = penalties.get(one.student_id, 0.0)
+            penalties[one.student_id] = earlier + (one.late_submission_penalty or 0.0)
+        found = of_students.__wrapped__(self)  # type: ignore[attr-defined]
+        return [_less(one, penalties.get(one["id"])) for one in found]
+
+    for owner, name, ours in (
+        (SubmittedAssignment, "to_dict", of_submission),
+        (Gradebook, "submission_dicts", of_submissions),
+        (Gradebook, "student_dicts", of_students),
+    ):
+        setattr(owner, name, wraps(getattr(owner, name))(ours))
+
+
+def _less(values: Mapping[str, Any], penalty: float | None) -> dict[str, Any]:
+    return {**values, "score": max(0.0, values["score"] - (penalty or 0.0))}
+
+
+def _score(submission: SubmittedAssignment) -> Score:
+    return Score(submission.score, submission.late_submission_penalty or 0.0, submission.max_score)
+
+
+def _is_complete(submission: SubmittedAssignment) -> bool:
+    return all(
+        grade.auto_score is not None
+        for notebook in submission.notebooks
+        for grade in notebook.grades
+    )
