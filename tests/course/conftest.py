@@ -5,6 +5,7 @@ from collections import Counter
 
 import nbformat
 import pytest
+from helpers import late
 from helpers.courses import (
     answered,
     autograder,
@@ -13,7 +14,6 @@ from helpers.courses import (
     released_course,
     source_file,
 )
-from helpers import late
 from helpers.formgrader import formgrader
 
 from autograder.course.grading import grade

@@ -24,10 +24,8 @@ from autograder.course.feedback import FeedbackExporter, mathml
 from autograder.course.sanitize import sanitize
 from autograder.judging.report import Finding, Report
 
-# nbgrader's own use of SQLAlchemy.
-pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 # Each of these would set window.hit, open a dialog, leave the page or ask another host.
 ATTACKS = [

@@ -8,8 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from helpers.courses import autograder, graded_file, hand_in, answered, outputs, points
-
+from helpers.courses import answered, autograder, graded_file, hand_in, outputs, points
 from typer.main import get_command
 
 from autograder.cli import app

@@ -27,8 +27,8 @@ from autograder.course.sanitize import (
     MAX_PIXELS,
     MAX_SOURCE,
     MAX_TEXT,
-    sanitize,
     printed,
+    sanitize,
     spell_out,
 )
 

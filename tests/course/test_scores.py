@@ -76,7 +76,7 @@ def test_the_feedback_page_says_it(late, expected):
 
 def test_formgrader_says_it(late, expected):
     """In its lists of submissions, of one student's submissions and of students."""
-    course, api, _ = late
+    _, api, _ = late
     student, net = expected
     in_list = {one["student"]: one["score"] for one in get(f"{api}/submissions/l2")}
     assert in_list[student] == net
