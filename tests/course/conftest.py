@@ -26,12 +26,10 @@ CHANGING = "found = [weight_decay * w for w in weights]\n    weights[0] += 1\n  
 HELPER = "def times(weights, factor):\n    return [factor * weight for weight in weights]"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep the tests of this folder in one process, or each would grade the course again."""
+    """Let nbgrader use SQLAlchemy as it does."""
     for item in items:
-        if "/tests/course/" in str(item.path) and "scale" not in item.path.name:
-            item.add_marker(pytest.mark.xdist_group("course"))
+        if "/tests/course/" in str(item.path):
             item.add_marker(pytest.mark.filterwarnings("ignore:Object of type"))
 
 

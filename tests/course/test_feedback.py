@@ -24,7 +24,6 @@ from autograder.course.feedback import FeedbackExporter, mathml
 from autograder.course.sanitize import sanitize
 from autograder.judging.report import Finding, Report
 
-
 ROOT = Path(__file__).parents[2]
 
 # Each of these would set window.hit, open a dialog, leave the page or ask another host.

@@ -5,8 +5,8 @@ import threading
 import time
 
 import pytest
-from sqlalchemy import text
 from helpers.courses import answered, hand_in, points, released_course
+from sqlalchemy import text
 
 from autograder.course.gradebook import one_transaction
 from autograder.course.grading import grade

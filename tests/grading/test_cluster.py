@@ -2,8 +2,6 @@
 
 import logging
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,14 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from helpers.courses import answered, hand_in, make_course, source_file
+from helpers.courses import answered, copy_course, hand_in, points, released_course
+from helpers.jobs import Deadly, Faulty
 from typer.testing import CliRunner
 
 from autograder import cli
 from autograder.grading import cluster
-from autograder.grading.job import Job
 
 pytestmark = [
+    pytest.mark.sandbox,
     pytest.mark.filterwarnings("ignore:Object of type"),
     # Dask's own, about workers that died.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -37,25 +36,10 @@ ANSWERS = {
 POINTS = {"solved": 6, "untouched": 0, "half": 3, "dies": 3, "hangs": 3}
 
 
-class Deadly(Job):
-    """A submission that takes its worker with it, not only its sandbox."""
-
-    def run(self):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-class Faulty(Job):
-    """A submission that grading has no answer to."""
-
-    def run(self):
-        raise ArithmeticError("nobody thought of this")
-
-
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """Return a course with a submission of each kind, none of them graded."""
-    course = make_course(tmp_path_factory.mktemp("released"))
-    release(course, source_file(course))
+    course = released_course(tmp_path_factory.mktemp("released"))
     for student, answers in ANSWERS.items():
         hand_in(course, student, answered(course, **answers))
     return course
@@ -64,10 +48,8 @@ def released(tmp_path_factory):
 @pytest.fixture
 def course(tmp_path, released, monkeypatch):
     """Return a copy of it, and stand in its folder."""
-    course = make_course(tmp_path)
-    shutil.copytree(released.root, course.root)
     monkeypatch.chdir(tmp_path)
-    return course
+    return copy_course(released, tmp_path)
 
 
 def copies(course, count):
@@ -135,7 +117,7 @@ def test_workers_that_dask_gives_up_are_replaced():
         options = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
         local = stack.enter_context(LocalCluster(n_workers=0, threads_per_worker=1, **options))
         client = stack.enter_context(Client(local))
-        cluster._keep(1, local, stack)
+        cluster._respawn(1, local, stack)
         client.wait_for_workers(1, timeout=60)
         [first] = client.nthreads()
         wait_until(lambda: local.workers)
@@ -171,8 +153,8 @@ def test_the_command_grades_a_class_in_a_cluster(course):
     assert status == 1
     assert "l2 of unreadable: The file is no notebook" in text
     assert "13 graded, 0 unchanged, 1 not graded" in text
-    points = {student: earned for student, (earned, _) in course.points("l2").items()}
-    assert {student: points[student] for student in POINTS} == POINTS
+    found = points(course)
+    assert {student: found[student] for student in POINTS} == POINTS
     assert "0 graded, 13 unchanged, 1 not graded" in grade("--jobs", "2")[1]
 
 
@@ -190,8 +172,8 @@ def test_a_worker_with_several_threads_grades_right(course, scheduler):
     copies(course, 6)
     status, _ = grade("--scheduler", scheduler)
     assert status == 0
-    points = {student: earned for student, (earned, _) in course.points("l2").items()}
-    assert {student: points[student] for student in POINTS} == POINTS
+    found = points(course)
+    assert {student: found[student] for student in POINTS} == POINTS
 
 
 def test_a_scheduler_that_is_not_there(course, monkeypatch):
@@ -219,7 +201,7 @@ def test_a_worker_without_a_sandbox(course, scheduler, monkeypatch):
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
     text = one_line(grade("--scheduler", scheduler), "bubblewrap is not installed")
     assert "Worker inproc://" in text
-    assert course.points("l2") == {}
+    assert points(course) == {}
 
 
 def test_a_worker_with_other_versions(course, scheduler, monkeypatch):

@@ -3,19 +3,23 @@
 import math
 import statistics
 import time
+from contextlib import ExitStack
 
 import nbformat
 import pytest
-from helpers.courses import answered, make_course, source_file
+from helpers.courses import ROOT, SOURCE, answered, make_course, source_file
 
 from autograder import demo
 from autograder.grading import notebook as grading
 from autograder.intake import exercise, submission
-from autograder.sandbox import Limits, Sandbox
+from autograder.sandbox import BACKENDS, Limits, Sandbox
+from autograder.tasks import assignments
 
 PENALTY = "0.5 * weight_decay * sum((weight**2).sum() for weight in weights)"
 GRADIENT = "[weight_decay * weight for weight in weights]"
 LIMITS = Limits(cell_seconds=3)
+
+pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,8 @@ def outputs(notebook, course, sandbox, key=b"key"):
     """Grade a notebook that was handed in; return the outputs by cell id, students' in order."""
     release = exercise.student_notebook(exercise.source_notebook(source_file(course)))
     rebuilt = submission.rebuild(nbformat.writes(notebook).encode(), release).notebook
-    grading.grade_notebook(rebuilt, key, sandbox)
+    outcome = grading.grade_notebook(rebuilt, key, sandbox)
+    outcome.fill(rebuilt, sandbox.backend.warning)
     nbformat.validate(rebuilt)
     return {cell.id: cell.outputs for cell in rebuilt.cells if cell.cell_type == "code"}
 
@@ -205,35 +210,45 @@ def test_whatever_is_returned_is_judged(grade, answer):
     assert points(grade(l2_penalty=answer)) == (0, 3)
 
 
+@pytest.mark.parametrize("helper", ["scores", "train", "loss"])
+def test_a_name_of_a_demonstration_may_be_a_students_own(sandbox, tmp_path, helper):
+    """Demonstrations are not run, so whatever they use, a helper of that name costs nothing."""
+    demonstration = f"import torch\n{helper} = torch.nn.functional.relu\n{helper}(torch.ones(1))"
+    source = SOURCE.replace('raise RuntimeError("grading has run a demonstration")', demonstration)
+    course = make_course(tmp_path, source)
+    notebook = answered(course, l2_penalty=f"return {helper}(weights, weight_decay)")
+    own = f"def {helper}(weights, weight_decay):\n    return {PENALTY}"
+    notebook.cells.insert(2, nbformat.v4.new_code_cell(own))
+    assert points(outputs(notebook, course, sandbox)) == (3, 3)
+
+
 @pytest.mark.evidence
 def test_what_isolation_costs():
     """Seconds for the same submissions with a sandbox and without, by turns in one run."""
-    from helpers.courses import ROOT
-
     handed_in = []
-    for name in ("l2", "dropout", "batch_norm", "capstone"):
+    for name in assignments:
         source = exercise.source_notebook(ROOT / "exercises" / name / f"{name}.py")
         release = exercise.student_notebook(source)
         for kind in ("complete", "untouched", "half done", "mistake 1", "mistake 2"):
             text = nbformat.writes(demo.submission(source, name, kind)).encode()
             handed_in.append((text, release))
-    seconds = {"bubblewrap": [], "none": []}
-    reports = {"bubblewrap": [], "none": []}
-    with Sandbox() as isolated, Sandbox(backend="none") as bare:
-        for sandbox in (isolated, bare):
+    seconds = {name: [] for name in BACKENDS}
+    reports = {name: [] for name in BACKENDS}
+    with ExitStack() as stack:
+        sandboxes = {name: stack.enter_context(Sandbox(backend=name)) for name in BACKENDS}
+        for name, sandbox in sandboxes.items():
             started = time.monotonic()
             sandbox.check()
-            print(f"\n{sandbox.isolation}: ready after {time.monotonic() - started:.2f} s", end="")
+            print(f"\n{name}: ready after {time.monotonic() - started:.2f} s", end="")
         for text, release in handed_in:
-            for sandbox in (isolated, bare):
+            for name, sandbox in sandboxes.items():
                 notebook = submission.rebuild(text, release).notebook
                 started = time.monotonic()
-                grading.grade_notebook(notebook, b"key", sandbox)
-                seconds[sandbox.isolation].append(time.monotonic() - started)
-                checks = [cell for cell in notebook.cells if exercise.is_check(cell)]
-                reports[sandbox.isolation].append([cell.outputs[0] for cell in checks])
+                outcome = grading.grade_notebook(notebook, b"key", sandbox)
+                seconds[name].append(time.monotonic() - started)
+                reports[name].append(outcome.reports)
     assert reports["bubblewrap"] == reports["none"]
-    with_it, without = (statistics.median(seconds[kind]) for kind in ("bubblewrap", "none"))
+    with_it, without = (statistics.median(seconds[name]) for name in ("bubblewrap", "none"))
     differences = map(float.__sub__, seconds["bubblewrap"], seconds["none"])
     print(
         f"\n{len(handed_in)} submissions, median seconds each: {with_it:.3f} with a sandbox, "
