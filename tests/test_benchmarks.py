@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from autograder.course.scores import released
 from benchmarks import classes
 from benchmarks.measure import measured
 

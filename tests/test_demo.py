@@ -8,12 +8,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from helpers.courses import ROOT
+from helpers.courses import ROOT, nbgrader
 
 from autograder import cli, demo, grade, tasks
 from autograder.course.course import CONFIG
+from autograder.course.scores import scores
 from autograder.intake import exercise
+from autograder.sandbox import Sandbox, SandboxUnavailableError
 from autograder.tasks import assignments
+from benchmarks.classes import STOCK
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 
@@ -89,10 +92,9 @@ def test_making_it_again_touches_nothing(tmp_path):
 
 
 @pytest.mark.evidence
+@pytest.mark.sandbox
 def test_the_whole_class_gets_the_same_scores_from_stock_nbgrader(tmp_path):
     """`nbgrader autograde` with its own preprocessors on every file that it can open."""
-    from test_course import STOCK, nbgrader
-
     sources = [ROOT / "exercises" / name / f"{name}.py" for name in assignments]
     ours = demo.make(tmp_path / "ours", ROOT / CONFIG, sources)
     theirs = demo.make(tmp_path / "theirs", ROOT / CONFIG, sources)
@@ -102,10 +104,27 @@ def test_the_whole_class_gets_the_same_scores_from_stock_nbgrader(tmp_path):
     for name in assignments:
         (theirs.folder("submitted", broken, name) / f"{name}.ipynb").unlink()
         nbgrader(theirs, "autograde", name, f"--CourseDirectory.student_id_exclude={broken}")
-        points = theirs.points(name)
+        points = scores(theirs, name)
         assert len(points) == len(demo.STUDENTS) - 1
-        assert ours.points(name) == points
+        assert scores(ours, name) == points
         print(f"{name}: {len(points)} submissions, the same scores")
+
+
+def test_the_sample_class_falls_back_loudly(monkeypatch, capsys):
+    """Where there is no sandbox; where there is one, it is used without a word."""
+
+    def unavailable(self):
+        raise SandboxUnavailableError("There is none here. Install one.")
+
+    monkeypatch.setattr(Sandbox, "check", unavailable)
+    assert demo.sandbox_or_none() == "none"
+    said = capsys.readouterr().err
+    assert "There is none here. Install one." in said
+    assert "WITHOUT A SANDBOX" in said
+
+    monkeypatch.setattr(Sandbox, "check", lambda self: None)
+    assert demo.sandbox_or_none() is None
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.evidence

@@ -25,7 +25,7 @@ PAGE = """# Page
 @pytest.mark.parametrize("name", list(tasks))
 def test_every_known_mistake_has_its_place_in_the_chapter(name, pages):
     """A finding can send a student to the mistake it names."""
-    ids = Page(pages[tasks[name].page]).ids
+    ids = Page(pages[tasks[name].assignment.page]).ids
     known = (*tasks[name].misconceptions, *tasks[name].requirements)
     expected = {f"mistake-{name}-{one.id}" for one in known} | {f"mistakes-{name}"}
     assert expected - ids == set()
@@ -41,10 +41,10 @@ def test_no_place_on_a_page_has_two_claims(pages):
 @pytest.mark.parametrize("name", list(tasks))
 def test_every_task_is_a_place_in_its_exercise(name, pages):
     """The chapter's table and box lead to the cell in which the task is answered."""
-    assignment = tasks[name].assignment
+    assignment = tasks[name].assignment.name
     assert f"task-{name}" in Page(pages[f"exercises/{assignment}/{assignment}"]).ids
     link = f"../exercises/{assignment}/{assignment}.html#task-{name}"
-    assert Page(pages[tasks[name].page]).links.count(link) == 2
+    assert Page(pages[tasks[name].assignment.page]).links.count(link) == 2
 
 
 def test_a_link_to_a_mistake_unfolds_it(address, browser):

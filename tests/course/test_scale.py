@@ -16,18 +16,24 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from helpers.courses import ENVIRONMENT, points
 from rich.console import Console
 from rich.table import Table
 
+from autograder.course.grading import grade_one
 from autograder.course.plugins import SECRET, course_secret
+from autograder.course.scores import released
 from autograder.tasks import assignments
 from benchmarks import classes
 from benchmarks.measure import Memory, measured
 
-pytestmark = [pytest.mark.evidence, pytest.mark.filterwarnings("ignore:Object of type")]
+pytestmark = [
+    pytest.mark.evidence,
+    pytest.mark.sandbox,
+    pytest.mark.filterwarnings("ignore:Object of type"),
+]
 
 BIN = Path(sys.executable).parent
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 def grading(course, log, *options, prefix=()):
@@ -72,14 +78,14 @@ def graded_notebook(course, assignment, student):
 
 def test_cost_over_class_size_and_workers(tmp_path):
     """What a submission costs does not grow with the class, and points depend on neither."""
-    console, points = Console(soft_wrap=True), {}
+    console, found = Console(soft_wrap=True), {}
     table = Table("students", "workers", "s", "s each", "CPU s each", "peak MB")
     seconds = {}
     for students, workers in ((25, 2), (50, 2), (100, 2), (200, 2), (400, 2), (100, 1), (100, 4)):
         course = classes.make(tmp_path / f"{students}-{workers}", range(students), ["l2"])
         command = [str(BIN / "autograder"), "grade", "--no-feedback", "--jobs", str(workers)]
         usage = measured(command, course.config_file.parent, ENVIRONMENT)
-        points[students, workers] = course.points("l2")
+        found[students, workers] = points(course)
         seconds[students, workers] = usage.seconds
         table.add_row(
             str(students),
@@ -91,8 +97,8 @@ def test_cost_over_class_size_and_workers(tmp_path):
         )
         shutil.rmtree(tmp_path / f"{students}-{workers}")
     console.print(table)
-    for found in points.values():
-        assert found == {student: points[400, 2][student] for student in found}
+    for some in found.values():
+        assert some == {student: found[400, 2][student] for student in some}
     more = (seconds[400, 2] - seconds[200, 2]) / 200, (seconds[200, 2] - seconds[100, 2]) / 100
     print(f"each further submission: {more[1]:.3f} s from 100 to 200, {more[0]:.3f} s to 400")
     assert more[0] < 1.5 * more[1]
@@ -136,7 +142,7 @@ def test_a_thousand_students(tmp_path):
     pairs = sorted(found)
     rng = np.random.default_rng(100)
     for index in rng.choice(len(pairs), 100, replace=False):
-        result = alone.grade(*pairs[index], feedback=False)
+        result = grade_one(alone, *pairs[index], feedback=False)
         assert not result.problem
         assert graded_notebook(alone, *pairs[index]) == graded_notebook(course, *pairs[index])
     one_by_one = scores(alone)

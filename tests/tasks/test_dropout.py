@@ -30,7 +30,7 @@ def named(report):
 
 
 def dropout_reference(**inputs):
-    inputs = {"laws": (), "redrawn": np.ones(inputs["x"].shape, dtype=bool), **inputs}
+    inputs = {"frequencies": (), "redrawn": np.ones(inputs["x"].shape, dtype=bool), **inputs}
     return tasks["dropout_forward"].reference(inputs)
 
 
