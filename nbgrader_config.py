@@ -1,4 +1,4 @@
-"""nbgrader's settings; `nbgrader`, formgrader and `autograder` read them where they are started.
+"""Settings that `nbgrader`, formgrader and `autograder` read from the folder they start in.
 
 https://nbgrader.readthedocs.io/en/stable/configuration/config_options.html lists every option.
 """
@@ -12,22 +12,22 @@ from autograder.tasks import assignments
 
 c = get_config()
 
-# Formgrader's lists show the score that counts, after what lateness costs.
+# Formgrader's lists show scores after late penalties.
 show_net_scores()
 
-# Sources, submissions, grades and feedback: the instructor's own, never committed.
+# Sources, submissions, grades and feedback belong to the instructor and are never committed.
 c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
 
-# Submissions are read as notebooks of ours with the student's answers in them; other files that
-# lie beside a submission are not looked at, since they could be links to anywhere.
+# Submissions are rebuilt as our notebooks with the student's answers in them.  Other files beside a
+# submission are ignored, because they could be links to anywhere.
 c.Autograde.exporter_class = "autograder.course.plugins.SubmissionExporter"
 c.CourseDirectory.ignore = ["*"]
 
 # What student code may use; `autograder/course/plugins.py` lists the settings.
 c.GradeSubmission.cell_seconds = 30
 
-# nbgrader's own list with the ends replaced: the first runs the code in a sandbox and judges what
-# comes out of it, the last makes sure that nothing a student wrote is live.
+# nbgrader's own list with both ends replaced: the first step runs the code in a sandbox and judges
+# the results, and the last makes everything that a student wrote inert.
 c.Autograde.autograde_preprocessors = [
     "autograder.course.plugins.GradeSubmission",
     "nbgrader.preprocessors.IgnorePattern",
@@ -38,19 +38,19 @@ c.Autograde.autograde_preprocessors = [
     "autograder.course.sanitize.SanitizeNotebook",
 ]
 
-# What nbgrader repairs and checks in a submission at first is so by construction: all but the
-# answers comes from the release.
+# Nothing is left for nbgrader to repair or check, because everything but the answers comes from the
+# release.
 c.Autograde.sanitize_preprocessors = []
 
-# Feedback is one file that runs nothing and asks no other host.
+# Feedback is one file that runs no script and loads nothing from other hosts.
 c.GenerateFeedback.exporter_class = "autograder.course.feedback.FeedbackExporter"
 
-# Archives that students hand in are a stranger's files as well.
+# Archives of submissions are untrusted, too.
 c.ZipCollectApp.extractor_plugin = "autograder.intake.archives.SafeExtractor"
 c.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector"
 
 # How `nbgrader zip_collect` reads the names of downloaded files: STUDENT_NAME.ipynb, with
-# anything a learning platform puts between the two or behind them (ann_4711_l2-1.ipynb).
+# anything a learning platform inserts between or after the two (ann_4711_l2-1.ipynb).
 c.FileNameCollectorPlugin.named_regexp = (
     r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?"
     rf"(?P<file_id>{'|'.join(assignments)})(?:-\d+)?\.ipynb$"

@@ -1,4 +1,4 @@
-"""Checks and grades the exercises of the course, names the mistake and gives hints."""
+"""Check and grade the exercises of the course, name mistakes and give hints."""
 
 from autograder.judging.check import check, grade
 from autograder.judging.hint import hint

@@ -1,4 +1,4 @@
-"""The `autograder` command: release, grade, explain and export a course that nbgrader keeps."""
+"""The `autograder` command: release, grade, explain and export an nbgrader course."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from autograder.course.grading import Graded, Summary
     from autograder.course.scores import Score
 
-# autograder.course brings nbgrader, which takes seconds; --help and wrong usage do without.
+# Import autograder.course late: it loads nbgrader, which takes seconds and --help does not need.
 
 app = typer.Typer(
     name="autograder",
     help="Release, grade, explain and export the assignments of a course.\n\n"
-    "Acts on the course whose nbgrader_config.py is in this folder or nearest above it. "
+    "Works on the course whose nbgrader_config.py is in this folder or nearest above it. "
     "Exit status: 0 done, 1 something was not graded, 2 wrong usage.",
     no_args_is_help=True,
     add_completion=False,
@@ -52,7 +52,7 @@ app = typer.Typer(
 
 Backends = Enum("Backends", {name: name for name in BACKENDS})  # type: ignore[misc]
 
-# At its end Python would look at a million objects, which the system takes back anyway.
+# Otherwise Python looks at a million objects on exit, which the system frees anyway.
 atexit.register(gc.freeze)
 
 console = Console(soft_wrap=True)
@@ -68,8 +68,8 @@ Assignments = Annotated[
 def release_command(assignments: Assignments = None) -> None:
     """Make the students' notebooks and enter the assignments into the gradebook.
 
-    Writes source/NAME/NAME.ipynb of the course from exercises/NAME/NAME.py and runs nbgrader's
-    generate_assignment.  What has not changed is left alone; cells are never added or removed
+    Writes the course's source/NAME/NAME.ipynb from exercises/NAME/NAME.py and runs nbgrader's
+    generate_assignment.  Unchanged exercises are left alone.  Cells are never added or removed
     once there are submissions.
     """
     with _course() as course:
@@ -86,36 +86,36 @@ def grade_command(
     assignments: Assignments = None,
     student: Annotated[
         list[str] | None,
-        typer.Option("--student", help="Only this student; may be given several times."),
+        typer.Option("--student", help="Only this student; can be given several times."),
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Grade again what has not changed, from the results kept."),
+        typer.Option("--force", help="Grade unchanged submissions again, from kept results."),
     ] = False,
     rerun: Annotated[
-        bool, typer.Option("--rerun", help="Run students' code again, whatever is kept of it.")
+        bool, typer.Option("--rerun", help="Run students' code again, ignoring kept results.")
     ] = False,
     feedback: Annotated[bool, typer.Option(help="Make the feedback pages as well.")] = True,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="How many submissions at a time.")
+        int, typer.Option("--jobs", "-j", min=1, help="How many submissions to run at a time.")
     ] = os.cpu_count() or 1,
     scheduler: Annotated[
         str | None,
-        typer.Option(help="A Dask scheduler, as in tcp://grader:8786, to run submissions with."),
+        typer.Option(help="Run submissions on this Dask scheduler, such as tcp://grader:8786."),
     ] = None,
     sandbox: Annotated[
         Backends | None,
         typer.Option(
-            help="Where students' code runs; what nbgrader_config.py says if not given. "
+            help="Where students' code runs; nbgrader_config.py sets the default. "
             + " ".join(f"{name}: {backend.promise}" for name, backend in BACKENDS.items())
         ),
     ] = None,
 ) -> None:
-    """Grade what is in submitted/STUDENT/ASSIGNMENT of the course.
+    """Grade the submissions in the course's submitted/STUDENT/ASSIGNMENT.
 
-    A submission that was graded is skipped unless its file, the grader, the due date, the late
-    policy or points given by hand have changed since.  One that cannot be graded does not stop
-    the others; it loses the points of an earlier version, and the reason is shown at the end.
+    A graded submission is skipped unless its file, the grader, the due date, the late policy or
+    points given by hand have changed since.  One that cannot be graded does not stop the others;
+    it loses the points of an earlier version, and the reason is shown at the end.
     """
     with _course() as course:
         course = replace(course, sandbox=sandbox.value if sandbox else None)
@@ -135,8 +135,8 @@ def grade_command(
 
 @app.command("explain")
 def explain_command(
-    student: Annotated[str, typer.Argument(help="Whose grade.")],
-    assignment: Annotated[str, typer.Argument(help="Of which assignment.")],
+    student: Annotated[str, typer.Argument(help="The student.")],
+    assignment: Annotated[str, typer.Argument(help="The assignment.")],
     task: Annotated[
         str | None, typer.Argument(metavar="[TASK]", help="Only this task; all if not given.")
     ] = None,
@@ -148,7 +148,7 @@ def explain_command(
         ),
     ] = False,
 ) -> None:
-    """Tell how a grade came about, from the file that was handed in to the score.
+    """Explain a grade, from the submitted file to the score.
 
     Reads what grading kept and runs nothing, unless `--rerun` asks for it.
     """
@@ -165,7 +165,7 @@ def explain_command(
 def export_command(
     assignments: Assignments = None,
     to: Annotated[
-        Path | None, typer.Option(help="File to write; grades.csv of the course if not given.")
+        Path | None, typer.Option(help="File to write; the course's grades.csv if not given.")
     ] = None,
 ) -> None:
     """Write all grades to a CSV file, as `nbgrader export` does."""
@@ -183,9 +183,9 @@ def validate_command(
 ) -> None:
     """Grade the grader; needs no course.
 
-    For every task: the right answer earns all points, the exercise as it is handed out none, and
-    every known mistake loses points and is named as itself and as nothing else.  Every place that
-    a finding points to is in the book.
+    Checks for every task that a right answer earns all points, that the exercise as handed out
+    earns none, and that every known mistake loses points and is named as itself and as nothing
+    else.  Also checks that every place that a finding points to is in the book.
     """
     from autograder.validate import show, validate_all
 
@@ -194,7 +194,7 @@ def validate_command(
 
 
 def grade(course: Course, names: Sequence[str] | None = None, **options: object) -> Summary:
-    """Grade some or all assignments, showing progress and what was not graded.
+    """Grade some or all assignments; show progress and what was not graded.
 
     Parameters
     ----------
@@ -228,12 +228,12 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: object)
         if one not in progress.shown:
             errors.print(_problem(one), markup=False, style="red")
     if summary.failed:
-        errors.print(f"What nbgrader said about them is in {course.root / LOG}", markup=False)
+        errors.print(f"nbgrader's messages about them are in {course.root / LOG}", markup=False)
     return summary
 
 
 class _Progress:
-    """A bar and what goes wrong on a terminal, a line for each submission elsewhere."""
+    """Shows a bar and failures on a terminal, and a line for each submission elsewhere."""
 
     def __init__(self) -> None:
         self.shown: list[Graded] = []
@@ -248,7 +248,7 @@ class _Progress:
             self._bar.stop()
 
     def start(self, total: int) -> None:
-        """Show that so many submissions are to be graded."""
+        """Show how many submissions will be graded."""
         if not console.is_terminal or not total:
             return
         self._bar = Progress(
@@ -266,7 +266,7 @@ class _Progress:
         self._bar.start()
 
     def advance(self, graded: Graded) -> None:
-        """Show what became of a submission."""
+        """Show the result of a submission."""
         if self._bar is None:
             score = score_text(graded.score)
             line = f"{graded.assignment} of {graded.student}: {score} ({graded.seconds:.1f} s)"
@@ -283,7 +283,7 @@ class _Progress:
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Return how many submissions are graded in a minute, once that is known."""
+        """Return how many submissions are graded per minute, once that is known."""
         return Text(f"{60 * task.speed:.0f} a minute" if task.speed else "")
 
 
@@ -301,7 +301,7 @@ def _problem(graded: Graded) -> str:
 
 @contextmanager
 def _course() -> Iterator[Course]:
-    """Find the course, and turn what has to be put right first into one line and status 2."""
+    """Yield the course; report errors that the user can fix in one line and exit with status 2."""
     try:
         from sqlalchemy.exc import OperationalError
 
@@ -315,8 +315,8 @@ def _course() -> Iterator[Course]:
         errors.print(f"autograder: {error}", markup=False, style="red")
     except OperationalError as error:
         errors.print(
-            f"autograder: The gradebook cannot be used: {error.orig}. When it can, run this again; "
-            "what has been done is kept.",
+            f"autograder: The gradebook cannot be used: {error.orig}. Run this again when it can; "
+            "finished grades are kept.",
             markup=False,
             style="red",
         )
@@ -326,7 +326,7 @@ def _course() -> Iterator[Course]:
 
 
 def ignore_third_party_warnings() -> None:
-    """Silence nbgrader's use of SQLAlchemy, which a teacher can do nothing about."""
+    """Silence warnings about nbgrader's use of SQLAlchemy, which an instructor cannot fix."""
     warnings.filterwarnings("ignore", module=r"nbgrader\.")
 
 

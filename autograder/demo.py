@@ -1,7 +1,7 @@
 """The sample class: a course in `demo/` with submissions of every kind, made and graded.
 
-Its submissions come from the exercises' own solutions, each mistake by replacing a few words in
-them, so that they follow when an exercise changes, or fail loudly.
+Its submissions are the exercises' own solutions, with a few words replaced for each mistake.  So
+they follow when an exercise changes, or fail loudly.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _BROKEN = "This was a notebook once.\n"
 
 @dataclass(frozen=True)
 class Mistake:
-    """A classic mistake, put into a solution.
+    """A classic mistake, made by editing a solution.
 
     Attributes
     ----------
     id
-        Of the misconception that the grader should name.
+        The id of the misconception that the grader should name.
     task
-        The answer it is made in.
+        The task whose answer has the mistake.
     replacements
-        What to replace in the solution, and by what.
+        Pairs of a text in the solution and its replacement.
     """
 
     id: str
@@ -169,7 +169,7 @@ MISTAKES: dict[str, tuple[Mistake, ...]] = {
         ),
     ),
 }
-"""The mistakes made in each assignment, by as many students in turn; others solve it."""
+"""The mistakes of each assignment; "mistake 1" makes the first, and so on."""
 
 STUDENTS = {
     "ada": "complete",
@@ -185,25 +185,25 @@ STUDENTS = {
     "kofi": "hangs",
     "lena": "broken",
 }
-"""Who they are and what they hand in."""
+"""The students and what they hand in."""
 
 
 def submission(source: NotebookNode, assignment: str, kind: str) -> str | NotebookNode:
-    """Return what a student of one kind hands in.
+    """Return the submission of one kind of student.
 
     Parameters
     ----------
     source
-        From `exercise.source_notebook`.
+        The result of `exercise.source_notebook`.
     assignment
-        Its name.
+        The name of the assignment.
     kind
         One of the values of `STUDENTS`.
 
     Raises
     ------
     ValueError
-        When a solution does not contain what should be replaced in it.
+        When a solution does not contain a text to replace.
     """
     solution = exercise.solution_notebook(source)
     release = exercise.student_notebook(source)
@@ -238,16 +238,16 @@ def _replaced(text: str, old: str, new: str) -> str:
 def make(
     folder: Path, config_file: Path, sources: Sequence[Path], sandbox: str | None = None
 ) -> Course:
-    """Write the course of the sample class, what is there already excepted.
+    """Write the course of the sample class, except files that are up to date.
 
     Parameters
     ----------
     folder
-        Where, "demo".
+        The folder to write, "demo".
     config_file
-        The `nbgrader_config.py` that it builds on.
+        The `nbgrader_config.py` that it extends.
     sources
-        The exercises.
+        The sources of the exercises.
     sandbox
         See `Course`.
     """
@@ -277,23 +277,23 @@ def make(
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file unless it says the same already."""
+    """Write a file unless it is up to date."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 
 def table(course: Course, names: Sequence[str]) -> Table:
-    """Return a table of students and assignments."""
-    found = [scores(course, name) for name in names]
+    """Return a table of each student's scores."""
+    columns = [scores(course, name) for name in names]
     result = Table("student", "handed in", *names)
     for student, kind in STUDENTS.items():
-        result.add_row(student, kind, *(cli.score_text(of.get(student)) for of in found))
+        result.add_row(student, kind, *(cli.score_text(column.get(student)) for column in columns))
     return result
 
 
 def sandbox_or_none() -> str | None:
-    """Return "none", loudly, where the sandbox cannot be built: this class means no harm."""
+    """Return "none", with a loud warning, if no sandbox can be built; this class is harmless."""
     try:
         with Sandbox() as sandbox:
             sandbox.check()
@@ -307,7 +307,7 @@ def sandbox_or_none() -> str | None:
 
 
 def main() -> int:
-    """Make and grade the sample class in `demo/`, and show it."""
+    """Make the sample class in `demo/`, grade it and show its grades."""
     console = cli.console
     cli.ignore_third_party_warnings()
     try:

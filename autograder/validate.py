@@ -1,7 +1,7 @@
-"""The grader, graded: does every task know right from wrong, and every mistake by its name.
+"""Grade the grader: check that tasks tell right from wrong and name every known mistake.
 
-What a program that makes a known mistake would return is computed from the declaration of that
-mistake, so no code that makes it is needed.
+The declaration of a mistake is enough to compute what a program that makes it would return, so no
+such program is needed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from autograder.task import Case, Outputs, Probability, Task, array_of
 from autograder.tasks import tasks
 
 SEEDS = 5
-"""Draws of cases for each task, unless another number is asked for."""
+"""How many seeds to try for each task by default."""
 
 INDISTINGUISHABLE: Mapping[tuple[str, str, str], str] = {
     ("train", "train-running-untouched", "bn-stats-never-updated"): (
@@ -40,25 +40,25 @@ INDISTINGUISHABLE: Mapping[tuple[str, str, str], str] = {
         "same numbers; `two_layer_net` is judged by itself and tells the second"
     ),
 }
-"""(task, mistake, mistake) that no case can tell apart, and why."""
+"""Triples (task, mistake, mistake) that no case can tell apart, with the reason."""
 
 
 @dataclass
 class Validation:
-    """What was found about one task.
+    """The results for one task.
 
     Attributes
     ----------
     task
-        Its name.
+        The name of the task.
     mistakes, seeds
         How many of each were tried.
     named
-        (declared, named) mistakes and how often, the right answer as "" on either side.
+        Counts of (declared, named) pairs of mistakes.  The second is "" if a finding names none.
     failures
-        One sentence each.
+        One sentence for each failure.
     seconds
-        For all of it.
+        The total time.
     """
 
     task: str
@@ -70,14 +70,14 @@ class Validation:
 
 
 def validate(task: Task, seeds: Sequence[int]) -> Validation:
-    """Try a task: the right answer, the exercise as it is handed out, each known mistake.
+    """Try a right answer, the untouched exercise and each known mistake on a task.
 
     Parameters
     ----------
     task
-        What is tried.
+        The task to try.
     seeds
-        Each draws cases, and the random numbers of answers that need some.
+        Each seeds the cases, and the random numbers of answers that draw some.
     """
     start = time.perf_counter()
     found = Validation(task.name, len(task.misconceptions), len(seeds))
@@ -89,15 +89,15 @@ def validate(task: Task, seeds: Sequence[int]) -> Validation:
         untouched = judge(task, cases, observe(task, _untouched(task), cases))
         if untouched.points:
             found.failures.append(f"seed {seed}: the exercise as it is earns {untouched.points:g}.")
-        for one in task.misconceptions:
-            report = judge(task, cases, as_observed(task, cases, one.replaces, seed))
+        for mistake in task.misconceptions:
+            report = judge(task, cases, as_observed(task, cases, mistake.replaces, seed))
             names = named(report)
-            found.named.update((one.id, name) for name in names)
-            if names != {one.id}:
+            found.named.update((mistake.id, name) for name in names)
+            if names != {mistake.id}:
                 others = ", ".join(sorted(name or "nothing" for name in names)) or "nothing"
-                found.failures.append(f"seed {seed}: {one.id} is named {others}.")
+                found.failures.append(f"seed {seed}: {mistake.id} is named {others}.")
             if report.points >= task.max_points:
-                found.failures.append(f"seed {seed}: {one.id} costs nothing.")
+                found.failures.append(f"seed {seed}: {mistake.id} costs nothing.")
     found.failures += _not_told_apart(task, seeds[0])
     found.seconds = time.perf_counter() - start
     return found
@@ -106,16 +106,16 @@ def validate(task: Task, seeds: Sequence[int]) -> Validation:
 def as_observed(
     task: Task, cases: Sequence[Case], replaces: Mapping[str, Any], seed: int
 ) -> TaskResult:
-    """Return what a program gives that computes the reference with some steps replaced.
+    """Simulate a program that computes the reference with some steps replaced.
 
     Parameters
     ----------
     task, cases
-        What is asked.
+        The task and its cases.
     replaces
-        Steps of the reference that are replaced.
+        The replaced steps of the reference.
     seed
-        For programs that draw random numbers.
+        Seeds programs that draw random numbers.
     """
     rng = np.random.default_rng(seed)
     return TaskResult(tuple(CaseResult(_outputs(task, case, replaces, rng)) for case in cases))
@@ -133,7 +133,7 @@ def _outputs(
 
 
 def named(report: Report) -> set[str]:
-    """Return what the failed findings of a report name, "" for one that names nothing."""
+    """Return the ids that the failed findings of a report name, "" for one that names none."""
     return {finding.misconception or "" for finding in report.findings if not finding.passed}
 
 
@@ -145,9 +145,12 @@ def _untouched(task: Task) -> dict[str, Any]:
 
 
 def _not_told_apart(task: Task, seed: int) -> Iterator[str]:
-    """Yield pairs of mistakes, of the task and of its forward pass, that no case tells apart."""
+    """Yield a sentence for each pair of mistakes that no case tells apart.
+
+    Both are the task's, or one is its forward pass's.
+    """
     if task.read_draws is not None:
-        # Their outputs are random; the names in `validate` tell whether they can be told apart.
+        # Their outputs are random, so `validate` finds out by the names that it gets.
         return
     cases = task.draw(np.random.default_rng(seed))
     carried = task.forward_task.misconceptions if task.forward_task else ()
@@ -180,7 +183,7 @@ def _alike(here: Mapping[str, Any], there: Mapping[str, Any], tolerance: float) 
 
 
 def site_is_current(root: Path) -> bool:
-    """Return whether there is a built site that is newer than what findings and hints point to."""
+    """Return whether there is a built site that is newer than the chapters and the tasks."""
     sources = [*(root / "book").glob("*.md"), *Path(__file__).parent.glob("tasks/**/*.py")]
     pages = [root / "_build" / "html" / f"{task.assignment.page}.html" for task in tasks.values()]
     return all(page.is_file() for page in pages) and (
@@ -189,14 +192,14 @@ def site_is_current(root: Path) -> bool:
 
 
 def missing_places(root: Path) -> Iterator[str]:
-    """Yield where findings and hints point to nothing in the book.
+    """Yield a sentence for each place that findings or hints point to and the book lacks.
 
-    Looks at the sources of the chapters, and at the built site if it is current.
+    Checks the sources of the chapters, and the built site if it is current.
 
     Parameters
     ----------
     root
-        The folder that holds `book` and, once it was built, `_build/html`.
+        The folder that holds `book` and, after a build, `_build/html`.
     """
     sources, pages = _Texts(root, ".md"), _Texts(root / "_build" / "html", ".html")
     built = site_is_current(root)
@@ -223,14 +226,14 @@ def missing_places(root: Path) -> Iterator[str]:
 
 
 def validate_all(seeds: int = SEEDS) -> list[Validation]:
-    """Try every task, several at a time.
+    """Validate every task, several at a time.
 
     Parameters
     ----------
     seeds
-        How often the cases of each task are drawn.
+        How many seeds to try for each task.
     """
-    # The one that takes longest first, so that no process waits for it at the end.
+    # Start the longest first, so that no process waits for it at the end.
     order = sorted(tasks, key=lambda name: -len(tasks[name].misconceptions))
     # Spawned, because torch's threads must not be forked.
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
@@ -243,14 +246,14 @@ def _validate_by_name(name: str, seeds: int) -> Validation:
 
 
 def show(validations: Sequence[Validation], console: Console) -> bool:
-    """Print what was found; return whether all is well.
+    """Print the results; return whether all is well.
 
     Parameters
     ----------
     validations
-        One for each task.
+        The results, one for each task.
     console
-        Where to print.
+        The console to print to.
     """
     table = Table("task", box=None)
     for column in ("mistakes", "named as themselves", "seeds", "seconds"):
@@ -292,7 +295,7 @@ def show(validations: Sequence[Validation], console: Console) -> bool:
 
 
 class _Texts(dict[str, str]):
-    """The texts of pages, read once; empty if there is none."""
+    """The texts of pages, each read once; the text of a missing page is empty."""
 
     def __init__(self, root: Path, suffix: str) -> None:
         super().__init__()

@@ -1,15 +1,15 @@
-"""`make bench`: this grader beside stock nbgrader and beside the least that grading can take.
+"""`make bench`: compare this grader with stock nbgrader and with the least that grading can take.
 
-All grade submissions of the same class, on this machine, one after the other:
+All of them grade submissions of the same class on this machine, one after the other:
 
-- stock: `nbgrader autograde` with its own preprocessors and a python3 kernel, all cells; only some
-  of the students, because it takes long;
-- ours: `autograder grade --jobs 1` and `--jobs 2`; their time, and stock's, includes the start;
-- in a warm sandbox: what ours does, but in one process that has started, and without nbgrader;
+- stock: `nbgrader autograde` with its own preprocessors and a python3 kernel, which runs all cells;
+  it grades only some of the students, because it is slow;
+- ours: `autograder grade --jobs 1` and `--jobs 2`; like that of stock, their time includes startup;
+- in a warm sandbox: the same work as ours, but in one running process and without nbgrader;
 - the floor: the same cells and judged calls in one process that has imported everything, without a
-  sandbox, without notebooks and without a gradebook.
+  sandbox, notebooks or a gradebook.
 
-None of them makes feedback pages.  Stock draws other inputs than ours; points must be the same.
+None of them makes feedback pages.  Stock draws other inputs than ours, but points must be the same.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from benchmarks.measure import Usage, counts_all, measured
 _BIN = Path(sys.executable).parent
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PATH": f"{_BIN}:{os.environ['PATH']}"}
 _SAMPLE = 13
-"""Stock grades one student in so many: each is of another kind, there are ten."""
+"""Stock grades one student in this many, which covers each of the ten kinds in turn."""
 
 Points = dict[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one grader took for some submissions."""
+    """What one grader needed for some submissions."""
 
     name: str
     count: int
@@ -51,12 +51,12 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        """On the clock, for each submission."""
+        """Wall-clock seconds for each submission."""
         return self.usage.seconds / self.count
 
 
 def main(students: int) -> None:
-    """Measure, print the table, and fail when scores differ."""
+    """Measure, print the table, and fail if scores differ."""
     console = Console(soft_wrap=True)
     cli.ignore_third_party_warnings()
     with tempfile.TemporaryDirectory() as folder:

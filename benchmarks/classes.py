@@ -1,4 +1,4 @@
-"""Classes of any size: the kinds of the sample class in turn, and no file like another."""
+"""Make classes of any size from the kinds of the sample class; no two files are the same."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from autograder.tasks import assignments as course_assignments
 ROOT = Path(__file__).resolve().parent.parent
 
 KINDS = [kind for kind in demo.STUDENTS.values() if kind not in ("broken", "hangs")]
-"""What students hand in.  A broken file is not run by anybody, and how long one that hangs takes
-is decided by the limits that were set, not by the grader."""
+"""What students hand in.  A broken file never runs, and how long a hanging one takes depends on the
+limits, not on the grader."""
 
-# Stock nbgrader: its own preprocessors run every cell, demonstrations too, in a kernel.
+# Stock nbgrader's own preprocessors run every cell, including demonstrations, in a kernel.
 STOCK = """
 c.Execute.kernel_name = "python3"
 c.Execute.timeout = 40
@@ -43,13 +43,13 @@ def make(
     Parameters
     ----------
     folder
-        Where; it must not exist.
+        The folder of the course; it must not exist.
     students
-        Their numbers; each hands in every assignment, as the kind of the number does.
+        The numbers of the students.  Each hands in every assignment; the number picks the kind.
     assignments
-        Their names.
+        The names of the assignments.
     settings
-        To put at the end of `nbgrader_config.py`.
+        Python code to append to `nbgrader_config.py`.
     """
     numbers = list(students)
     folder.mkdir(parents=True)
@@ -77,7 +77,7 @@ _NAME = "NAME OF THE STUDENT"
 
 
 def _text(source: Path, assignment: str, kind: str) -> str:
-    """Return a submission with a place for a name, without which copies would be graded once."""
+    """Return a submission with a placeholder for a name, so that no two copies are the same."""
     notebook = demo.submission(exercise.source_notebook(source), assignment, kind)
     if isinstance(notebook, str):
         raise ValueError(f"{kind} is no notebook")

@@ -1,8 +1,8 @@
-"""The least that grading a class can take, in one process that is warm already.
+"""Measure the least that grading a class can take, in one process that is already warm.
 
-`python -m benchmarks.floor COURSE` runs and judges the answers of all submissions as they are.
-With `--sandbox` each goes through its sandbox first, still without a gradebook.  Prints points, and
-last the time and processor time of what was not preparation.
+`python -m benchmarks.floor COURSE` runs and judges the answers of all submissions in this process.
+With `--sandbox` each submission runs in a sandbox, still without a gradebook.  Prints the points,
+then the wall-clock and processor seconds without preparation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from benchmarks.measure import cpu_so_far
 
 
 def main(folder: Path, sandbox: bool) -> None:
-    """Grade one submission of each assignment to warm up, then measure grading all."""
+    """Grade one submission of each assignment to warm up, then measure grading all of them."""
     warnings.simplefilter("ignore")
     for name in PRELOAD:
         __import__(name)

@@ -1,4 +1,4 @@
-"""What a command takes: time, processor time and memory, of every process that it starts."""
+"""Measure the time, processor time and memory of a command and of every process it starts."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _GROUP = "autograder-bench-"
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command took.
+    """The resources that a command used.
 
     Attributes
     ----------
     seconds
-        On the clock.
+        Wall-clock time.
     cpu
-        Seconds of processor time, of all its processes and theirs.
+        Processor time in seconds, of the command and its descendants.
     peak
-        Bytes, of all processes together; what they share is counted once.
+        Peak memory of all processes in bytes; shared pages count once.
     output
-        What it printed.
+        What the command printed.
     """
 
     seconds: float
@@ -43,7 +43,7 @@ class Usage:
 def measured(
     command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
 ) -> Usage:
-    """Run a command to its end and return what it took.
+    """Run a command to its end and return the resources that it used.
 
     Parameters
     ----------
@@ -72,17 +72,17 @@ def measured(
 
 
 class Memory:
-    """Looks at the memory of a process and its descendants, every quarter of a second.
+    """Samples the memory of a process and its descendants every quarter of a second.
 
     Parameters
     ----------
     pid
-        Of the process.
+        The id of the process.
 
     Attributes
     ----------
     samples
-        Pairs of time and bytes.
+        Pairs of `time.monotonic` and bytes.
     """
 
     def __init__(self, pid: int) -> None:
@@ -93,7 +93,7 @@ class Memory:
 
     @property
     def peak(self) -> int:
-        """The most bytes at a time."""
+        """The largest sample, in bytes."""
         return max((size for _, size in self.samples), default=0)
 
     def __enter__(self) -> Memory:
@@ -115,7 +115,7 @@ class Memory:
 
 
 def cpu_so_far() -> float:
-    """Return the processor time of this process and all it started, when `measured` runs it."""
+    """Return the processor time of this process and its descendants, in seconds."""
     found = _own_group()
     if found is not None and found.name.startswith(_GROUP):
         return _cpu(found)
@@ -125,7 +125,7 @@ def cpu_so_far() -> float:
 def counts_all() -> bool:
     """Return whether processor time is complete.
 
-    Without a control group it lacks what sandboxes used that were killed, as all of them are.
+    Without a control group, it lacks the time of killed processes, and every sandbox is killed.
     """
     with _group() as group:
         return group is not None
@@ -133,7 +133,7 @@ def counts_all() -> bool:
 
 @contextlib.contextmanager
 def _group() -> Iterator[Path | None]:
-    """Make a control group, which counts the time of all that was ever in it, if permitted."""
+    """Make a control group, if permitted; it counts the time of every process ever in it."""
     above = _own_group()
     if above is not None:
         group = above / f"{_GROUP}{os.getpid()}"

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Let bubblewrap make namespaces on Ubuntu 23.10 and newer, where AppArmor keeps ordinary programs
-# from it. Installs a profile that allows it to bubblewrap alone; needs root, and is safe to repeat.
+# Let bubblewrap make namespaces on Ubuntu 23.10 and newer, where AppArmor forbids this to ordinary
+# programs. Installs a profile that allows only bubblewrap; needs root, and is safe to repeat.
 # https://gitlab.com/apparmor/apparmor/-/wikis/unprivileged_userns_restriction
 # Usage: sudo scripts/allow_bubblewrap.sh
 set -eu
 
 works() {
-    # As an ordinary user, whom the restriction is about.
+    # Test as an ordinary user, because the restriction does not apply to root.
     nobody=""
     [ "$(id -u)" != 0 ] || nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
     $nobody bwrap --unshare-user --unshare-pid --ro-bind / / true 2>/dev/null
@@ -25,7 +25,7 @@ if [ "$(id -u)" != 0 ]; then
     exit 1
 fi
 if [ ! -d /etc/apparmor.d ] || ! command -v apparmor_parser >/dev/null; then
-    echo "AppArmor is not what keeps bubblewrap from working here; SECURITY.md says what may be." >&2
+    echo "AppArmor is not the reason that bubblewrap does not work; see SECURITY.md for others." >&2
     exit 1
 fi
 cat > /etc/apparmor.d/bwrap <<'PROFILE'
@@ -42,6 +42,6 @@ apparmor_parser -r /etc/apparmor.d/bwrap
 if works; then
     echo "bubblewrap works now."
 else
-    echo "The profile is loaded, and bubblewrap still does not work; SECURITY.md says what may help." >&2
+    echo "The profile is loaded, but bubblewrap still does not work; see SECURITY.md." >&2
     exit 1
 fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install Debian packages where that needs no password; otherwise say what to install.
+# Install Debian packages if that needs no password; otherwise say what to install.
 # Usage: scripts/system_packages.sh PACKAGE...
 set -eu
 

@@ -1,1 +1,1 @@
-"""The course that nbgrader keeps: release, grade, records, feedback."""
+"""Manage a course that nbgrader keeps: release, grade, explain, export and give feedback."""

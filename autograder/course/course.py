@@ -1,4 +1,4 @@
-"""The course of one `nbgrader_config.py`: its settings, its folders and its nbgrader."""
+"""A course as one `nbgrader_config.py` defines it: its settings, its folders and nbgrader's API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOG = "grading.log"
 
 
 class CourseError(Exception):
-    """Something that has to be put right first; the message is one line that says what to do."""
+    """Something must be fixed first; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Course:
     Attributes
     ----------
     config_file
-        That file.
+        The path of that file.
     sandbox
-        Takes the place of `GradeSubmission.sandbox` in it, unless None.
+        Overrides `GradeSubmission.sandbox` in that file, unless None.
     """
 
     config_file: Path
@@ -57,7 +57,7 @@ class Course:
     @cached_property
     def api(self) -> NbGraderAPI:
         """nbgrader, configured for this course."""
-        # nbgrader calls alembic, which lies beside this Python, to make a gradebook.
+        # To make a gradebook, nbgrader calls alembic, which is installed beside this Python.
         scripts = str(Path(sys.executable).parent)
         if scripts not in os.environ["PATH"].split(os.pathsep):
             os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
@@ -90,27 +90,27 @@ class Course:
         raise CourseError(f"No folder exercises beside {self.config_file} or above it.")
 
     def folder(self, step: str, student: str, assignment: str) -> Path:
-        """Return nbgrader's folder for a step such as "submitted"; "." is no student."""
+        """Return nbgrader's folder for a step such as "submitted"; "." stands for no student."""
         directory = getattr(self.api.coursedir, f"{step}_directory")
         return Path(self.api.coursedir.format_path(directory, student, assignment))
 
     def submitted(self, assignment: str) -> list[str]:
-        """Return the students who handed in something, in order."""
+        """Return the students who handed in something, sorted."""
         return sorted(self.api.get_submitted_students(assignment))
 
     def keep_log(self, text: str) -> None:
-        """Append what nbgrader said to the course's log."""
+        """Append nbgrader's output to the course's log."""
         if text:
             with (self.root / LOG).open("a", encoding="utf-8") as file:
                 file.write(text.rstrip("\n") + "\n")
 
     def check_course_hidden(self) -> None:
-        """Make sure that a sandbox on this machine would not show the course.
+        """Make sure that the sandbox on this machine hides the course from student code.
 
         Raises
         ------
         CourseError
-            When it would.
+            When it does not.
         """
         backend = BACKENDS[self.grader.sandbox]
         if backend.warning:
@@ -120,11 +120,11 @@ class Course:
             if self.root.resolve().is_relative_to(shown):
                 raise CourseError(
                     f"Students' code would see the course in {self.root}, because Python is in "
-                    f"{shown}; make Python's environment in a folder of its own, such as .venv."
+                    f"{shown}; put Python's environment in its own folder, such as .venv."
                 )
 
     def check_sandbox(self) -> None:
-        """Make sure that submissions can be run in this process as the settings ask.
+        """Make sure that this process can run submissions with the course's settings.
 
         Raises
         ------
@@ -138,12 +138,12 @@ class Course:
 
 
 def check_names(names: Sequence[str] | None, known: Sequence[str], where: str) -> None:
-    """Make sure that assignments which somebody named are there.
+    """Make sure that the assignments that the user named exist.
 
     Raises
     ------
     CourseError
-        When one is not.
+        When one does not.
     """
     for name in names or ():
         if name not in known:

@@ -1,4 +1,4 @@
-"""Why a submission got what it got: the whole way of a grade, from what was kept of it."""
+"""Explain the grade of a submission, from what grading kept of it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from autograder.sandbox import SandboxUnavailableError
 from autograder.tasks import tasks
 
 MAX_SHOWN = 2000
-"""Characters of one array of a failed case."""
+"""Characters to show of one array of a failed case."""
 
 
 @dataclass(frozen=True)
 class ByHand:
-    """What a person gave for a task, and said about it; None and empty where they did not."""
+    """What a person gave for a task and commented on it; `points` is None if they gave none."""
 
     points: float | None
     extra: float
@@ -38,7 +38,10 @@ class ByHand:
 
 @dataclass(frozen=True)
 class _Kept:
-    """Everything that is known of one graded submission."""
+    """Everything that is known about one graded submission.
+
+    `job` is None if the file or the grader has changed since.
+    """
 
     job: Job | None
     outcome: Outcome
@@ -53,14 +56,14 @@ class _Kept:
 def explain(
     course: Course, assignment: str, student: str, task: str | None = None, rerun: bool = False
 ) -> Iterator[str]:
-    """Yield the lines that tell how a grade came about.
+    """Yield the lines that explain a grade.
 
     Parameters
     ----------
     course, assignment, student
-        Whose grade.
+        The submission.
     task
-        Tell of this task only; of all if None.
+        The task to explain; all if None.
     rerun
         Run the student's code again, and show what it prints and the first case that fails.
 
@@ -122,7 +125,7 @@ def _kept(course: Course, assignment: str, student: str) -> _Kept:
 
 
 def _by_hand(submission: SubmittedAssignment) -> dict[str, ByHand]:
-    """Return what a person gave, by the name of the task."""
+    """Return what a person gave, by task."""
     found = {}
     for notebook in submission.notebooks:
         comments = {one.name: one.comment or "" for one in notebook.comments}
@@ -142,7 +145,7 @@ def _file(course: Course, assignment: str, student: str, kept: _Kept) -> Iterato
     else:
         yield "Handed in   at no known time, so never late"
     if kept.job is None:
-        yield "Changed     since it was graded, or the grader has: grade again for what holds now."
+        yield "Changed     since it was graded, or the grader has: grade again for a new result."
         return
     for number, note in enumerate(kept.job.rebuilt().notes):
         yield f"{'Repaired' if number == 0 else '':<12}{note}"
@@ -174,7 +177,7 @@ def _half(finding: Finding) -> str:
 
 
 def _run_again(course: Course, kept: _Kept, name: str) -> Iterator[str]:
-    """Run the submission again up to a task; show prints, and the first case that fails."""
+    """Run the submission again up to a task; yield what it prints and the first failed case."""
     if kept.job is None:
         raise CourseError("The file or the grader has changed: run `autograder grade` first.")
     task = tasks[name]

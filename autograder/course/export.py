@@ -12,21 +12,21 @@ from autograder.course.scores import released
 
 
 def export(course: Course, names: Sequence[str] | None = None, to: Path | None = None) -> Path:
-    """Write the grades as nbgrader's CSV; return the file.
+    """Write the grades in nbgrader's CSV format; return the path of the file.
 
     Parameters
     ----------
     course
-        Whose grades.
+        The course.
     names
-        Assignments; all if None.
+        The assignments; all if None.
     to
-        The file; grades.csv of the course if None.
+        The file to write; grades.csv of the course if None.
 
     Raises
     ------
     CourseError
-        When there are no grades, or no such folder.
+        When nothing is released, or the folder of the file does not exist.
     """
     known = released(course)
     if not known:

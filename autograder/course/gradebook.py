@@ -1,8 +1,8 @@
-"""nbgrader's gradebook for a process that grades many submissions.
+"""Make nbgrader's gradebook fast in a process that grades many submissions.
 
-For each of them nbgrader opens the gradebook a dozen times.  It makes an engine each time, which
-compiles every query again, commits to the disk after each cell, and gives up after five seconds
-when somebody else writes.
+nbgrader opens the gradebook a dozen times for each submission.  Each time it makes a new engine,
+which compiles every query again.  It commits to disk after each cell, and it fails if another
+process keeps writing for five seconds.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ import nbgrader.api
 from sqlalchemy import Connection, Engine, create_engine
 
 LOCKED_SECONDS = 300
-"""How long to wait for another process that writes into the gradebook."""
+"""How long to wait for another process that writes to the gradebook."""
 
 _joined: list[_Joined] = []
 
 
 def keep_engines() -> None:
-    """Let nbgrader use one engine for each gradebook, and wait for others that write into it.
+    """Make nbgrader use one engine for each gradebook, and wait while others write to it.
 
-    A gradebook that is closed closes its connections all the same.
+    Closing a gradebook still closes its connections.
     """
     nbgrader.api.create_engine = _open
 
 
 @contextmanager
 def one_transaction(url: str) -> Iterator[None]:
-    """Let all that nbgrader writes into a gradebook meanwhile be written at the end, or not at all.
+    """Put everything that nbgrader writes to a gradebook into a single transaction.
 
-    It locks others out from the first change on, so nothing slow belongs in it.
+    The first change locks out other writers until the end, so do nothing slow inside.
 
     Parameters
     ----------
     url
-        Of the gradebook; `keep_engines` has to be called before.
+        The address of the gradebook.  Call `keep_engines` first.
     """
     joined = _Joined(_engine(url))
     with joined, joined.begin():
@@ -50,10 +50,10 @@ def one_transaction(url: str) -> Iterator[None]:
 
 
 class _Joined(Connection):
-    """Sessions that are bound to it leave the end of its transaction to who began it."""
+    """A connection whose sessions do not end its transaction; whoever began it does."""
 
     def dispose(self) -> None:
-        """Do nothing where a gradebook of nbgrader's would close its engine."""
+        """Do nothing; nbgrader calls this to close the engine of a gradebook."""
 
 
 def _open(url: str, **options: Any) -> Engine | _Joined:

@@ -1,7 +1,7 @@
-"""Grade the submissions of a course through nbgrader, one or many, and say what became of each.
+"""Grade one or many submissions of a course through nbgrader, and report on each.
 
-`nbgrader autograde`, formgrader and `autograder grade` do the same thing, by the plug-ins of
-`autograder.course.plugins`.
+`nbgrader autograde`, formgrader and `autograder grade` give the same grades, because they all use
+the plug-ins of `autograder.course.plugins`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from autograder.intake.archives import PLAIN_NAME
 from autograder.intake.notebook_file import UnreadableError
 from autograder.sandbox import SandboxUnavailableError
 
-# Fewer than this are graded sooner than workers start.
+# Grading fewer than this takes less time than starting workers.
 _FEW = 10
 _ODD_NAME = "the folder's name can have only letters, digits and . _ @ + -; rename it"
 
@@ -43,18 +43,18 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Graded:
-    """What became of one submission.
+    """The result for one submission.
 
     Attributes
     ----------
     assignment, student
-        Whose it is.
+        The submission.
     score
-        The grade; None when it was not graded.
+        The grade; None if it was not graded.
     problem
-        Why it was not graded, or has no feedback; empty when all went well.
+        Why it was not graded or has no feedback; empty if all went well.
     log
-        What nbgrader had to say.
+        What nbgrader logged.
     seconds
         How long it took.
     """
@@ -69,19 +69,19 @@ class Graded:
 
 @dataclass
 class Summary:
-    """What became of a class: the submissions that were looked at, and how many had not changed."""
+    """The results for a class: what was graded, and how many submissions had not changed."""
 
     graded: list[Graded] = field(default_factory=list)
     unchanged: int = 0
 
     @property
     def failed(self) -> list[Graded]:
-        """Those that were not graded, or have no feedback."""
+        """The submissions that were not graded or have no feedback."""
         return [one for one in self.graded if one.problem]
 
 
 class _Due(Enum):
-    """What has to be done about a submission."""
+    """What has to be done for a submission."""
 
     GRADE = "grade"
     SCORE = "score"
@@ -100,38 +100,38 @@ def grade(
     on_start: Callable[[int], None] = lambda total: None,
     on_graded: Callable[[Graded], None] = lambda graded: None,
 ) -> Summary:
-    """Grade what is new or has changed; one that cannot be graded does not stop the others.
+    """Grade new and changed submissions; one that cannot be graded does not stop the others.
 
-    Student code runs only where no outcome is kept.  After a change of the due date, of the late
-    policy or of points given by hand only the penalty and the feedback page are made again.
+    Student code runs only if no outcome is kept.  If only the due date, the late policy or points
+    given by hand have changed, only the penalty and the feedback page are made again.
 
     Parameters
     ----------
     course
-        Where.
+        The course.
     names
-        Assignments; all that were released if None.
+        The assignments; all released ones if None.
     students
-        Only these; all if None.
+        The students; all if None.
     force
-        Grade again what has not changed, from the outcomes that are kept.
+        Grade unchanged submissions again, from the kept outcomes.
     rerun
         Run student code again, too.
     feedback
-        Make feedback pages too.
+        Make feedback pages, too.
     jobs
         How many processes run submissions.
     scheduler
         The address of a Dask scheduler whose workers run them instead.
     on_start
-        Called with the number of submissions that there is something to do about.
+        Called with the number of submissions to process.
     on_graded
-        Called with what became of each, as it is done.
+        Called with each result as it is ready.
 
     Raises
     ------
     CourseError
-        When something has to be put right first.
+        When something must be fixed first.
     """
     known = released(course)
     if not known:
@@ -146,7 +146,7 @@ def grade(
             if students and student not in students:
                 continue
             if not PLAIN_NAME.fullmatch(student):
-                # It would stand on nbgrader's pages as it is.
+                # nbgrader's pages would show it unescaped.
                 summary.graded.append(Graded(name, ascii(student), problem=_ODD_NAME))
                 continue
             if rerun:
@@ -163,7 +163,7 @@ def grade(
     done = []
     for graded in _grade_all(course, due, feedback, jobs, scheduler):
         course.keep_log(f"--- {graded.assignment} {graded.student}\n{graded.log}")
-        # The logs of a class would fill the memory.
+        # Do not hold the logs of a whole class in memory.
         done.append(replace(graded, log=""))
         on_graded(done[-1])
     order = {pair: number for number, pair in enumerate(due)}
@@ -173,17 +173,17 @@ def grade(
 
 
 def grade_one(course: Course, assignment: str, student: str, feedback: bool = True) -> Graded:
-    """Grade one submission, whatever it looks like; run it if no outcome of it is kept.
+    """Grade one submission, even a broken one; run it if no outcome is kept.
 
     Parameters
     ----------
     course, assignment, student
-        Which one.
+        The submission.
     feedback
-        Whether to make the feedback page too.
+        Whether to make the feedback page, too.
     """
     started = time.monotonic()
-    # Should this process be killed, the submission must not look graded.
+    # If this process is killed, the submission must not look graded.
     records.drop(course, assignment, student)
     problem = _unreadable(course, assignment, student)
     if problem:
@@ -203,7 +203,7 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
 
 
 def set_aside(course: Course, assignment: str, student: str, problem: str, log: str = "") -> Graded:
-    """Take back what an earlier version of a submission that cannot be graded got."""
+    """Clear the points and pages of an earlier version of a submission that cannot be graded."""
     for step in ("autograded", "feedback"):
         shutil.rmtree(course.folder(step, student, assignment), ignore_errors=True)
     records.drop(course, assignment, student)
@@ -222,7 +222,7 @@ def _check_students(students: Sequence[str] | None, submitted: dict[str, list[st
 def _due(
     course: Course, assignment: str, student: str, recorded: Score | None, penalty: float
 ) -> _Due | None:
-    """Return what has to be done about a submission; None if it is up to date."""
+    """Return what has to be done for a submission; None if it is up to date."""
     record = records.read(course, assignment, student)
     graded = course.folder("autograded", student, assignment) / f"{assignment}.ipynb"
     try:
@@ -245,7 +245,7 @@ def _grade_all(
     jobs: int,
     scheduler: str | None,
 ) -> Iterator[Graded]:
-    """Yield what became of submissions as they are done."""
+    """Yield the results of submissions as they are ready."""
     missing = [
         pair for pair, todo in due.items() if todo is _Due.GRADE and not _has_outcome(course, *pair)
     ]
@@ -262,7 +262,7 @@ def _grade_all(
             yield grade_one(course, *pair, feedback)
     if not missing:
         return
-    # Imported here because it takes a second and few submissions do without.
+    # Imported here because it takes a second, and a few submissions do not need it.
     from autograder.grading import cluster
 
     work = ((pair, course.grader.job(*pair)) for pair in missing)
@@ -278,7 +278,7 @@ def _grade_all(
 
 
 def _score_again(course: Course, assignment: str, student: str, feedback: bool) -> Graded:
-    """Enter the late penalty again and make the feedback page again."""
+    """Record the late penalty and make the feedback page again."""
     started = time.monotonic()
     record = records.read(course, assignment, student)
     assert record is not None
@@ -289,7 +289,7 @@ def _score_again(course: Course, assignment: str, student: str, feedback: bool) 
 
 
 def _feedback(course: Course, graded: Graded, wanted: bool) -> Graded:
-    """Make the feedback page of a submission; return what became of it, with its score."""
+    """Make the feedback page of a submission if wanted; return the result with its score."""
     assignment, student = graded.assignment, graded.student
     if wanted:
         done = course.api.generate_feedback(assignment, student, force=True)
@@ -302,7 +302,7 @@ def _feedback(course: Course, graded: Graded, wanted: bool) -> Graded:
 
 
 def _run(course: Course, assignment: str, student: str) -> None:
-    """Run a submission unless that has been done; the gradebook is not kept waiting for it."""
+    """Run a submission unless its outcome is kept, so that no transaction has to wait for it."""
     job = course.grader.job(assignment, student)
     if not course.grader.results.has(result_name(job)):
         try:
@@ -312,7 +312,7 @@ def _run(course: Course, assignment: str, student: str) -> None:
 
 
 def _has_outcome(course: Course, assignment: str, student: str) -> bool:
-    """Say whether a submission has been run; what cannot be read needs no running."""
+    """Return whether a submission needs no run: its outcome is kept, or it cannot be read."""
     try:
         return course.grader.results.has(result_name(course.grader.job(assignment, student)))
     except UnreadableError:
@@ -327,7 +327,7 @@ def _drop_outcome(course: Course, assignment: str, student: str) -> None:
 
 
 def _unreadable(course: Course, assignment: str, student: str) -> str:
-    """Return why no answers can be found in a submission; empty if they can."""
+    """Return why no answers can be found in a submission, or "" if there are some."""
     folder = course.folder("submitted", student, assignment)
     path = folder / f"{assignment}.ipynb"
     if not os.path.lexists(path):

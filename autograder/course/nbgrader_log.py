@@ -1,4 +1,4 @@
-"""Read what nbgrader said about something that failed."""
+"""Find the reason for a failure in what nbgrader logged."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 def last_error(done: dict[str, Any]) -> str:
-    """Return the last exception that nbgrader reports, in one line.
+    """Return the last exception that nbgrader reports, as one line.
 
     Parameters
     ----------
     done
         What a method of nbgrader's API returned.
     """
-    # The log has the cause, the error only that there was one.
+    # The log has the cause; the error only says that there was one.
     for text in (done.get("log", ""), done.get("error", "")):
         errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*$", text, re.MULTILINE)
         if errors:

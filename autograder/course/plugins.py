@@ -1,7 +1,7 @@
-"""What `nbgrader_config.py` names: nbgrader's own commands, formgrader and ours grade through it.
+"""The plug-ins that `nbgrader_config.py` names.
 
-`SubmissionExporter` makes a notebook of ours out of the file that was handed in; `GradeSubmission`
-grades it.
+nbgrader's commands, formgrader and `autograder grade` all grade through them.  `SubmissionExporter`
+rebuilds a submitted file as our notebook, and `GradeSubmission` grades it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from autograder.intake import notebook_file
 from autograder.sandbox import BACKENDS, DEFAULT, Limits
 
 SECRET = ".secret"
-"""The file of a course, in its root, that inputs are drawn with."""
+"""The file in the root of a course that holds the secret behind the test inputs."""
 
 _NOTES = "autograder_notes"
 
 
 class SubmissionExporter(NotebookExporter):
-    """Read a submitted file as a notebook of ours with the student's answers in it.
+    """Read a submitted file as our notebook with the student's answers in it.
 
-    For `Autograde.exporter_class`, which also reads the sanitized notebook again; that one is ours
-    already.  The points of an earlier version are cleared first, so that a grading that fails
-    leaves none behind.
+    This is the `Autograde.exporter_class`.  nbgrader also reads the sanitized notebook with it,
+    which is ours already.  The points of an earlier version are cleared first, so that a failed
+    grading leaves none behind.
     """
 
     def from_filename(self, filename: str, resources: Any = None, **options: Any) -> Any:
@@ -47,9 +47,9 @@ class SubmissionExporter(NotebookExporter):
         Raises
         ------
         UnreadableError
-            When there are no answers to be found in it.
+            When no answers can be found in it.
         SandboxUnavailableError
-            When it could not be graded in any case.
+            When grading has to run it but the sandbox cannot be started.
         """
         whose = resources["nbgrader"]
         assignment, student = whose["assignment"], whose["student"]
@@ -70,7 +70,7 @@ class SubmissionExporter(NotebookExporter):
 
 
 class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
-    """Run a rebuilt notebook in a sandbox and judge its answers; the first of its preprocessors."""
+    """Run a rebuilt notebook in a sandbox and judge its answers; the first preprocessor."""
 
     sandbox = Enum(
         tuple(BACKENDS),
@@ -79,23 +79,23 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
     ).tag(config=True)
     cell_seconds = Float(
         Limits.cell_seconds,
-        help="Seconds of processor time for each cell and each task; twice as many on the clock.",
+        help="Processor seconds for each cell and each task; the wall-clock limit is twice that.",
     ).tag(config=True)
     notebook_seconds = Float(
-        Limits.notebook_seconds, help="Seconds on the clock for a whole notebook."
+        Limits.notebook_seconds, help="Wall-clock seconds for a whole notebook."
     ).tag(config=True)
     memory_megabytes = Integer(
-        Limits.memory // 2**20, help="Memory that a notebook may use, beyond what Python takes."
+        Limits.memory // 2**20, help="Megabytes of memory that a notebook may use."
     ).tag(config=True)
 
     @cached_property
     def course(self) -> CourseDirectory:
-        """The course that the settings are of."""
+        """The course that these settings belong to."""
         return CourseDirectory(parent=self)
 
     @property
     def results(self) -> Results:
-        """What is known of the course's submissions."""
+        """The outcomes of the course's submissions."""
         return _results(Path(self.course.root))
 
     @property
@@ -108,7 +108,7 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
         )
 
     def check_sandbox(self) -> None:
-        """Raise SandboxUnavailableError where these settings cannot be had."""
+        """Raise SandboxUnavailableError if a sandbox with these settings cannot be started."""
         warm_sandbox(self.limits, self.sandbox).check()
 
     def submitted_file(self, assignment: str, student: str) -> Path:
@@ -117,7 +117,7 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
         return Path(folder) / f"{assignment}.ipynb"
 
     def job(self, assignment: str, student: str) -> Job:
-        """Return a submission with all that its result follows from.
+        """Return a submission with all that its outcome depends on.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
         )
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
-        """Fill the outputs of all cells, from the outcome that is kept if there is one."""
+        """Fill in the outputs of all cells, from the kept outcome if there is one."""
         whose = resources["nbgrader"]
         job = self.job(whose["assignment"], whose["student"])
         name = result_name(job)
@@ -157,7 +157,7 @@ def _results(root: Path) -> Results:
 
 
 def clear_scores(db_url: str, assignment: str, student: str) -> bool:
-    """Take back what an earlier version of a submission got; return whether it got anything."""
+    """Clear the points of an earlier version of a submission; return whether it had any."""
     had_points = False
     with Gradebook(db_url) as gradebook:
         try:
@@ -174,10 +174,10 @@ def clear_scores(db_url: str, assignment: str, student: str) -> bool:
 
 
 def course_secret(root: Path) -> bytes:
-    """Return the secret of a course; make it when there is none.
+    """Return the secret of a course; make one if there is none.
 
-    Only its owner can read the file.  The secret and a submission seed the test inputs: whoever
-    loses the secret gets other inputs, and no grade changes for a right answer.
+    Only its owner can read the file.  The secret and a submission seed the test inputs, so a course
+    that loses its secret gets different inputs.  The grade of a right answer stays the same.
     """
     path = root / SECRET
     if not path.exists():
@@ -185,7 +185,7 @@ def course_secret(root: Path) -> bytes:
         new = root / f"{SECRET}.{secrets.token_hex(8)}"
         new.touch(mode=0o600)
         new.write_bytes(secrets.token_bytes(32))
-        # Of several processes that make one, the first wins.
+        # If several processes make one, the first wins.
         with contextlib.suppress(FileExistsError):
             os.link(new, path)
         new.unlink()

@@ -1,4 +1,4 @@
-"""What was graded, as a small file for each submission: nothing is done twice without a reason."""
+"""Keep a small file on each graded submission, so that nothing is done twice without a reason."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from autograder.grading.results import result_name
 from autograder.intake import notebook_file
 
 FOLDER = ".graded"
-"""Where they are, in the root of a course."""
+"""The folder of the records, in the root of a course."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What the grade and the feedback page of a submission follow from.
+    """What the grade and the feedback page of a submission depend on.
 
     Attributes
     ----------
     result
         The name of the outcome it was graded by, see `grading.results`.
     handed_in
-        The content of `timestamp.txt`.
+        The content of `timestamp.txt`; empty if there is no such file.
     raw, penalty
-        The points on the feedback page, and how many of them are taken off for lateness.
+        The points on the feedback page, and how many of them lateness costs.
     """
 
     result: str
@@ -36,13 +36,13 @@ class Record:
     penalty: float | None = None
 
     def with_score(self, score: Score | None) -> Record:
-        """Return the same with the score of now."""
+        """Return this record with another score."""
         found = (score.raw, score.penalty) if score else (None, None)
         return Record(self.result, self.handed_in, *found)
 
 
 def current(course: Course, assignment: str, student: str) -> Record:
-    """Return what the grade of a submission follows from now, without its score.
+    """Return what the grade of a submission depends on now, without its score.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def current(course: Course, assignment: str, student: str) -> Record:
 
 
 def read(course: Course, assignment: str, student: str) -> Record | None:
-    """Return what was recorded; None if there is nothing."""
+    """Return the record of a submission; None if there is none."""
     with suppress(OSError, ValueError, TypeError):
         return Record(**json.loads(_file(course, assignment, student).read_text(encoding="utf-8")))
     return None
@@ -71,7 +71,7 @@ def write(course: Course, assignment: str, student: str, record: Record) -> None
 
 
 def drop(course: Course, assignment: str, student: str) -> None:
-    """Forget that a submission was graded."""
+    """Delete the record of a submission."""
     _file(course, assignment, student).unlink(missing_ok=True)
 
 

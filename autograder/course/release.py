@@ -1,4 +1,4 @@
-"""Release exercises: nbgrader's source and release of each, made of our text files."""
+"""Release exercises: make nbgrader's source and release of each from our text files."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def release_all(
     Parameters
     ----------
     course
-        Where.
+        The course.
     names
-        Which ones; all if None.
+        The exercises; all if None.
     report
-        Called with the name of each and what was done.
+        Called with the name of each exercise and what was done.
 
     Raises
     ------
@@ -45,14 +45,14 @@ def release(course: Course, source: Path) -> str:
     Parameters
     ----------
     course
-        Where.
+        The course.
     source
         The file `NAME/NAME.py`.
 
     Raises
     ------
     CourseError
-        When it cannot be released; nothing has been changed then.
+        When it cannot be released.
     """
     name = source.stem
     try:
@@ -66,11 +66,11 @@ def release(course: Course, source: Path) -> str:
         cell.metadata.nbgrader.grade_id for cell in notebook.cells if "nbgrader" in cell.metadata
     }
     if submissions and known != ours:
-        # nbgrader would delete the release first and complain afterwards.
+        # nbgrader would delete the release before it complains.
         different = ", ".join(sorted(known ^ ours))
         raise CourseError(
-            f"{name}: cells came or went ({different}), and nbgrader cannot change them once "
-            f"there are submissions ({submissions}); undo that, or release under a new name."
+            f"{name}: cells were added or removed ({different}), which nbgrader does not allow "
+            f"once there are submissions ({submissions}); undo that, or release under a new name."
         )
     changed = exercise.write(notebook, course.folder("source", ".", name) / f"{name}.ipynb")
     released = course.folder("release", ".", name) / f"{name}.ipynb"
@@ -86,7 +86,7 @@ def release(course: Course, source: Path) -> str:
 
 
 def _recorded_cells(gradebook: Gradebook, name: str) -> tuple[set[str], int]:
-    """Return the cells that a gradebook knows of an assignment, and how many submissions."""
+    """Return the cells of an assignment in the gradebook, and the number of its submissions."""
     try:
         notebook = gradebook.find_notebook(name, name)
     except MissingEntry:

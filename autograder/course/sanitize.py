@@ -1,8 +1,8 @@
-"""A graded notebook in which nothing that a student wrote is live.
+"""Make everything that a student wrote in a graded notebook inert.
 
-Formgrader and feedback pages put markdown and rich outputs on their pages as HTML, and nbgrader's
-own sanitizer leaves scripts in markdown alive.  So the notebook itself is changed, last of all
-when it has been graded: what a student wrote becomes text that looks as it was typed.
+Formgrader and feedback pages insert markdown and rich outputs as HTML, and nbgrader's own sanitizer
+leaves scripts in markdown.  So the last step of grading changes the notebook itself: what a student
+wrote becomes plain text that looks as it was typed.
 """
 
 from __future__ import annotations
@@ -23,50 +23,51 @@ MAX_SOURCE = 200_000
 MAX_TEXT = 50_000
 MAX_PICTURE = 2_000_000
 MAX_PIXELS = 25_000_000
-# Of all outputs of one cell, as they stand in the file.
+# For all outputs of one cell; MAX_CELL counts characters of JSON.
 MAX_OUTPUTS = 100
 MAX_CELL = 5_000_000
 
 _ESCAPE_SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colors and movements of the cursor
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colors and cursor movements
     r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # titles, links and other strings
     r"|\x1b[ -/]*[0-OQ-WYZ\\`-~]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-# Control characters, Unicode's default ignorable characters, those that turn the direction of
-# what follows, and what looks like a blank and is none.  Variation selectors, which follow emoji,
-# stay.
+# Control characters, Unicode's default ignorable characters, characters that change the direction
+# of text, and characters that only look like a space.  Variation selectors, which follow emoji,
+# are kept.
 _INVISIBLE = re.compile(
     r"(?<=[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])"
-    r"\u200d(?=[\u2190-\u2bff\U0001f000-\U0001faff])"  # emoji made of several
+    r"\u200d(?=[\u2190-\u2bff\U0001f000-\U0001faff])"  # joins several emoji into one
     r"|([\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u2800\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff])"
 )
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Those without which it is no picture; the others hold texts, color profiles and the like.
+# The chunks that a picture needs; others hold texts, color profiles and the like.
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 class SanitizeNotebook(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader is untyped
     """Make a graded notebook harmless; the last of `Autograde.autograde_preprocessors`.
 
-    It comes after the grades are saved, because an answer's checksum says whether there is one.
+    It must run after the grades are saved: nbgrader tells by its checksum whether a cell was
+    answered.
     """
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
-        """Change the notebook in place."""
+        """Sanitize the notebook in place."""
         sanitize(nb)
         return nb, resources
 
 
 def sanitize(notebook: NotebookNode) -> None:
-    """Turn all that a student wrote in a graded notebook into plain text, in place.
+    """Turn everything that a student wrote in a graded notebook into plain text, in place.
 
-    Trusted are the sources of cells that have an id, unless it begins with "student-" or they are
-    answers, and the results of check cells, which the grader wrote.  Doing it twice shows the
-    entities of the first time.
+    A cell's source is trusted if the cell has an id, unless the id begins with "student-" or the
+    cell is an answer.  The results of check cells are trusted too, because the grader wrote them.
+    Do not call this twice: the second call escapes the entities of the first.
 
     Parameters
     ----------
@@ -101,9 +102,9 @@ def _clean_cell(cell: NotebookNode) -> None:
 
 
 def spell_out(text: str, limit: int = MAX_SOURCE) -> str:
-    """Return a text as it was typed, with everything in it that cannot be seen spelled out.
+    """Return a text as it was typed, with its invisible characters spelled out.
 
-    Control characters and characters that are invisible or turn the direction of writing become
+    Characters that are invisible, control something or change the direction of text become
     ⟨U+202E⟩ and so on.
 
     Parameters
@@ -120,29 +121,29 @@ def spell_out(text: str, limit: int = MAX_SOURCE) -> str:
 
 
 def printed(text: str, limit: int = MAX_TEXT) -> str:
-    """Return what a program printed, without colors and what else is meant for a terminal.
+    """Return what a program printed, without colors and other codes for a terminal.
 
-    In a source these stay, spelled out by `typed`: there they could hide code.
+    In a source, `spell_out` keeps and spells out such codes, because they could hide code.
 
     Parameters
     ----------
     text, limit
-        As for `typed`.
+        As for `spell_out`.
     """
     return spell_out(_CONTROL.sub("", _ESCAPE_SEQUENCE.sub("", text)), limit)
 
 
 def _joined(text: object) -> str:
-    """Return a text that a notebook may also hold as a list of lines."""
+    """Return a text that a notebook may store as a list of lines."""
     if isinstance(text, list):
         return "".join(line for line in text if isinstance(line, str))
     return text if isinstance(text, str) else ""
 
 
 def _as_typed(text: str) -> str:
-    """Return markdown, and HTML, that shows a text as it was typed.
+    """Return markdown, which is also HTML, that shows a text as it was typed.
 
-    It is one line without any ASCII punctuation, so that no reader of markdown finds any in it.
+    Punctuation and newlines become entities, so that no markdown parser finds markup in the text.
     """
     entities = re.sub(r"[^0-9A-Za-z\u00a0-\U0010ffff ]", lambda found: f"&#{ord(found[0])};", text)
     # A browser drops a newline that is the first thing in <pre>.
@@ -162,7 +163,7 @@ def _outputs(outputs: list[NotebookNode], check: bool) -> Iterator[NotebookNode]
 
 
 def _verdict(output: NotebookNode) -> NotebookNode:
-    """Return the grader's own result; it may quote the student, escaped."""
+    """Return the grader's own result, which may quote the student (escaped)."""
     data = {
         kind: printed(_joined(output.data[kind]), len(_joined(output.data[kind])))
         for kind in ("text/plain", "text/html")
@@ -214,7 +215,7 @@ def _note(text: str) -> NotebookNode:
 
 
 def _png(text: str) -> str:
-    """Return a picture again in base64, with nothing in it but the picture; "" if it is none."""
+    """Return a base64 PNG without its unneeded chunks; "" if it is not a valid one."""
     if len(text) > MAX_PICTURE:
         return ""
     try:

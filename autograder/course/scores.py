@@ -1,8 +1,7 @@
-"""Questions to the gradebook: what was released, and what everyone got, lateness included.
+"""Query the gradebook: what was released, and everyone's scores after late penalties.
 
-nbgrader keeps points and late penalty apart.  The score that counts is the difference, and it is
-the same wherever somebody reads it: on the terminal, in the CSV file, on the feedback page, in
-formgrader.
+nbgrader stores points and late penalty separately.  The score that counts is the difference, and it
+is the same everywhere: on the terminal, in the CSV file, on the feedback page and in formgrader.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ from autograder.course.gradebook import one_transaction
 
 @dataclass(frozen=True)
 class Score:
-    """What a submission got.
+    """The score of a submission.
 
     Attributes
     ----------
     raw
-        The sum of all points, those given by hand included.
+        The sum of all points, including those given by hand.
     penalty
-        For lateness.
+        The points that lateness costs.
     max_points
-        What there is to be had.
+        The points that a right submission earns.
     """
 
     raw: float
@@ -49,14 +48,14 @@ def released(course: Course) -> list[str]:
     """Return the names of the assignments in the gradebook."""
     url = course.api.coursedir.db_url
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        # Opening it would make an empty one.
+        # Opening the gradebook would create an empty one.
         return []
     with course.api.gradebook as gradebook:
         return [assignment.name for assignment in gradebook.assignments]
 
 
 def scores(course: Course, assignment: str) -> dict[str, Score]:
-    """Return the scores of all students whose grade is complete."""
+    """Return the score of each student whose grade is complete."""
     with course.api.gradebook as gradebook:
         return {
             submission.student_id: _score(submission)
@@ -76,10 +75,10 @@ def score(course: Course, assignment: str, student: str) -> Score | None:
 
 
 def penalties_by_policy(course: Course, assignment: str) -> dict[str, float]:
-    """Return the late penalty of each student as the course's policy says it now.
+    """Return the late penalty of each student under the course's current policy.
 
-    It differs from the recorded one after a change of the due date, of an extension, of the
-    policy, or of points that were given by hand.
+    It differs from the recorded one after a change to the due date, to an extension, to the
+    policy, or to points that were given by hand.
     """
     step = AssignLatePenalties(config=course.api.config)
     step.init_plugin()
@@ -97,7 +96,7 @@ def penalties_by_policy(course: Course, assignment: str) -> dict[str, float]:
 
 
 def record_penalty(course: Course, assignment: str, student: str) -> None:
-    """Let nbgrader enter the late penalty of a submission again, and change nothing else."""
+    """Make nbgrader record the late penalty of a submission again, and nothing else."""
     url = course.api.coursedir.db_url
     whose = {"assignment": assignment, "notebook": assignment, "student": student, "db_url": url}
     with one_transaction(url):
@@ -106,9 +105,9 @@ def record_penalty(course: Course, assignment: str, student: str) -> None:
 
 
 def add_students(course: Course, students: set[str]) -> None:
-    """Enter students into the gradebook.
+    """Add students to the gradebook up front.
 
-    Two processes that grade for one new student would both try.
+    Otherwise two processes that grade for the same new student would both add it.
     """
     with one_transaction(course.api.coursedir.db_url), course.api.gradebook as gradebook:
         new = students - {student.id for student in gradebook.students}
@@ -117,7 +116,7 @@ def add_students(course: Course, students: set[str]) -> None:
 
 
 def show_net_scores() -> None:
-    """Let formgrader's pages show the scores that count; they would leave lateness out."""
+    """Make formgrader's lists show scores after late penalties, which they leave out."""
     if hasattr(Gradebook.submission_dicts, "__wrapped__"):
         return
 

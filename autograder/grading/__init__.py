@@ -1,1 +1,1 @@
-"""Grade submissions: each in a sandbox, one or many at a time, and keep what was found."""
+"""Grade submissions, each in a sandbox, one or many at a time, and keep the outcomes."""

@@ -1,7 +1,7 @@
-"""Many submissions at a time, on this machine or on others, by dask.distributed.
+"""Run many submissions at a time with dask.distributed, on this machine or on others.
 
-Workers need this package and bubblewrap, and no disk that they share: a job carries all that its
-result follows from.
+Workers need this package and bubblewrap but no shared disk, because a job carries everything that
+its result depends on.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from autograder.intake.notebook_file import UnreadableError
 from autograder.sandbox import SandboxUnavailableError
 
 DEATHS = 2
-"""How many workers a submission may take with it before it is set aside."""
+"""A submission is set aside after this many workers have died while running it."""
 
 CONNECT_SECONDS = 10
-"""How long to look for a scheduler."""
+"""How long to wait for a scheduler to answer."""
 
 START_SECONDS = 120
 """How long to wait for the first worker on this machine."""
@@ -41,27 +41,28 @@ Key = TypeVar("Key")
 
 
 class ClusterUnavailableError(Exception):
-    """There is no scheduler or no fit worker; the message says what to do."""
+    """There is no scheduler or no usable worker; the message says what to do."""
 
 
 class SetAsideError(Exception):
-    """A submission that was not graded; the message is a sentence that says why."""
+    """A submission was not graded; the message is a sentence that says why."""
 
 
 def run(
     jobs: Iterable[tuple[Key, Job]], workers: int, scheduler: str | None = None
 ) -> Iterator[tuple[Key, Job, Outcome | SetAsideError]]:
-    """Yield the results of jobs as they are done.
+    """Yield the results of jobs as they finish.
 
     Parameters
     ----------
     jobs
-        Each with a key to know it by; asked for as workers become free.
+        Pairs of a key that identifies the job and the job.  They are consumed as workers become
+        free.
     workers
-        How many processes to start on this machine, when there is no `scheduler`.
+        How many processes to start on this machine; ignored if there is a `scheduler`.
     scheduler
-        The address of one, such as "tcp://grader:8786", with workers of its own.  How many of
-        them a submission may take with it is a setting of its own, too.
+        The address of a running scheduler with workers, such as "tcp://grader:8786".  Its own
+        settings decide how many workers may die while running a submission.
 
     Raises
     ------
@@ -75,16 +76,16 @@ def run(
             dask.config.set(
                 {
                     "distributed.scheduler.allowed-failures": DEATHS - 1,
-                    # Nothing waits at a worker, or a worker's death would be blamed on it too.
+                    # Queue nothing at a worker, or its death would be blamed on waiting jobs too.
                     "distributed.scheduler.worker-saturation": 1.0,
                     "distributed.comm.timeouts.connect": CONNECT_SECONDS,
-                    # One that takes longer to start again would be closed as it begins to work.
+                    # A worker that takes longer to restart is closed just when it is ready.
                     "distributed.deploy.lost-worker-timeout": "1h",
-                    # A log of tasks would keep the last thousand submissions in memory.
+                    # The default log of tasks would keep a thousand submissions in memory.
                     "distributed.admin.low-level-log-length": 10,
                     "distributed.scheduler.http.routes": [],
                     "distributed.worker.http.routes": [],
-                    # Memory is limited by the sandbox; a restart would cost a good submission.
+                    # The sandbox limits memory; a restart would lose a good submission.
                     "distributed.worker.memory.terminate": False,
                 }
             )
@@ -109,14 +110,14 @@ def run(
             except KilledWorker as error:
                 deaths = error.allowed_failures + 1
                 result = SetAsideError(
-                    f"{deaths} grading processes died of it. Look at it yourself, or grade again."
+                    f"{deaths} grading processes died of it. Look into it, or grade again."
                 )
             except (SandboxUnavailableError, ClusterUnavailableError):
                 raise
             except CancelledError:
                 raise ClusterUnavailableError(
-                    f"The scheduler at {scheduler} has gone: start it again, and grade again; "
-                    "what has been graded is kept."
+                    f"The scheduler at {scheduler} is gone: start it again, and grade again; "
+                    "finished grades are kept."
                 ) from None
             except UnreadableError as error:
                 result = SetAsideError(str(error))
@@ -128,13 +129,13 @@ def run(
 
 def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
     if scheduler is None:
-        # Others on this machine could have their code run by a cluster that asks for no key.
+        # Without keys, other users of this machine could run code on the cluster.
         security = Security.temporary()
         local = LocalCluster(
-            # They come from `_respawn`, because one that dies at its start would end all here.
+            # `_respawn` starts the workers, because here one that dies at startup would end all.
             n_workers=0,
             threads_per_worker=1,
-            # Any free port, for pages that there are none of.
+            # Any free port; no pages are served.
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
@@ -146,8 +147,8 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
             client.wait_for_workers(1, timeout=START_SECONDS)
         except TimeoutError:
             raise ClusterUnavailableError(
-                f"No process that could grade was there after {START_SECONDS} seconds: see what "
-                "keeps this machine from starting any, or grade with --jobs 1."
+                f"No grading process started within {START_SECONDS} seconds: find out what keeps "
+                "this machine from starting one, or grade with --jobs 1."
             ) from None
         return client
     try:
@@ -167,9 +168,9 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
 def _respawn(workers: int, local: LocalCluster, stack: ExitStack) -> None:
     """Keep `workers` workers alive.
 
-    Dask gives up those that die while they start, and would wait for ever if there were no others.
+    Dask gives up on workers that die while they start, and waits forever if none is left.
     """
-    # A failed start is tried again; nobody needs to read about it.
+    # Failed starts are retried, so their errors are only noise.
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     loop = cast(IOLoop, local.loop)
     dead_before: set[object] = set()
@@ -177,7 +178,7 @@ def _respawn(workers: int, local: LocalCluster, stack: ExitStack) -> None:
     def look() -> None:
         nonlocal dead_before
         dead = {name for name, nanny in local.workers.items() if not nanny.is_alive()}
-        # One that died while it worked is started again by itself.
+        # Close only those that stay dead: Dask itself restarts a worker that dies at work.
         for name in dead & dead_before:
             loop.add_callback(local.workers.pop(name).close)
         dead_before = dead
@@ -189,16 +190,16 @@ def _respawn(workers: int, local: LocalCluster, stack: ExitStack) -> None:
     stack.callback(loop.add_callback, looking.stop)
 
 
-# A sandbox serves one submission at a time, a worker may have several threads.
+# A sandbox serves one submission at a time, but a worker may have several threads.
 _one_at_a_time = Lock()
 
 
 def _graded(job: Job, name: str) -> Outcome:
-    """Run a job on a worker, if the result will be what the coordinator calls it."""
+    """Run a job on a worker that has the same versions as the coordinator."""
     if result_name(job) != name:
         raise ClusterUnavailableError(
             f"The worker at {get_worker().address} has other versions than this machine of the "
-            "package, Python or a library that counts: install the same there."
+            "package, Python or a library: install the same versions there."
         )
     with _one_at_a_time:
         try:

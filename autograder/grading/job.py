@@ -1,4 +1,4 @@
-"""A submission to be graded, and all that its outcome follows from but code and libraries."""
+"""A submission to grade, with all that its outcome depends on besides code and libraries."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from autograder.sandbox import Limits, Sandbox
 
 @dataclass(frozen=True)
 class Job:
-    """A submission with what it is graded by; it can be sent to another machine.
+    """A submission with all that grading it needs; it can be sent to another machine.
 
     Attributes
     ----------
     assignment
-        Its name.
+        The name of the assignment.
     content
         The bytes that were handed in.
     release
-        The notebook that students got, as text.
+        The released notebook, as text.
     key
-        From the course's secret and the submission; it seeds the test inputs.
+        A hash of the course's secret and the submission; it seeds the test inputs.
     limits, backend
-        Of the sandbox.
+        The settings of the sandbox.
     """
 
     assignment: str
@@ -45,17 +45,17 @@ class Job:
         Raises
         ------
         UnreadableError
-            When there are no answers to be found.
+            When no answers can be found.
         """
         return submission.rebuild(self.content, nbformat.reads(self.release, as_version=4))
 
     def run(self) -> Outcome:
-        """Grade it in this process's sandbox.
+        """Grade the submission in this process's sandbox.
 
         Raises
         ------
         UnreadableError
-            When there are no answers to be found.
+            When no answers can be found.
         SandboxUnavailableError
             When this machine cannot provide a sandbox.
         """
@@ -66,16 +66,16 @@ class Job:
 
 @cache
 def warm_sandbox(limits: Limits, backend: str) -> Sandbox:
-    """Return the sandbox of this process for some settings.
+    """Return the sandbox of this process for some settings; it may still be starting.
 
     Raises
     ------
     SandboxUnavailableError
-        When it cannot even be tried to start one.
+        When something that the sandbox needs is not installed.
     """
     sandbox = Sandbox(limits, backend)
     atexit.register(sandbox.close)
     sandbox.start()
-    # Judging will need it, and it takes as long as the start, which nobody has to wait for.
+    # Judging needs torch; import it while the sandbox starts.
     import_module("torch")
     return sandbox

@@ -1,6 +1,6 @@
-"""One submission to an outcome: run the student's code in a sandbox, judge what comes out of it.
+"""Grade one submission: run the student's code in a sandbox and judge what it returns.
 
-Into the output of each check go a report and one number, where nbgrader reads it.
+The output of each check is a report and a number that nbgrader reads.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from autograder.task import Case, Task
 from autograder.tasks import tasks
 
 MAX_SHOWN = 10 * 2**20
-"""Bytes of outputs that are kept of one notebook."""
+"""Characters and bytes of output to keep for one notebook."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What grading a submission found out.
+    """The result of grading a submission.
 
     Attributes
     ----------
     cells
-        The outputs of all code cells but checks, by cell id.
+        The outputs of all code cells except checks, by cell id.
     reports
         The reports of the checks, by cell id.
     """
@@ -52,9 +52,9 @@ class Outcome:
         Parameters
         ----------
         notebook
-            From `submission.rebuild`.
+            The result of `submission.rebuild`.
         warning
-            What to say below each report; empty if there is nothing to say.
+            A warning to show below each report; empty if there is none.
         """
         for cell in notebook.cells:
             if cell.cell_type != "code":
@@ -67,7 +67,7 @@ class Outcome:
 
 
 def seed_of(key: bytes, purpose: str) -> int:
-    """Return the seed that a submission's key gives for a task or another purpose."""
+    """Derive a seed for a task or another purpose from a submission's key."""
     return int.from_bytes(hmac.digest(key, purpose.encode(), "sha256"))
 
 
@@ -77,9 +77,9 @@ def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Outc
     Parameters
     ----------
     notebook
-        What to run; it is not changed.
+        The notebook to run; it is not changed.
     key
-        From the course's secret and the submission; it seeds the test inputs.
+        A hash of the course's secret and the submission; it seeds the test inputs.
     sandbox
         Where the student's code runs.
     """
@@ -111,16 +111,16 @@ def observe_task(
     notebook, key, sandbox
         As for `grade_notebook`.
     task
-        Which one.
+        The task to try.
 
     Returns
     -------
     printed
-        What the student's cells printed on the way.
+        What the student's cells printed before the check.
     cases
-        What the task was tried on.
+        The cases of the task.
     result
-        What came back, or why nothing did.
+        What the student's functions returned, or why nothing came back.
     """
     printed = []
     with contextlib.closing(_Runner(sandbox, seed_of(key, "session"))) as runner:
@@ -170,10 +170,10 @@ def _run(source: str, runner: _Runner) -> Iterator[NotebookNode]:
 
 
 class _Runner:
-    """Sessions one after the other: a cell that ended one is left out of the next."""
+    """Runs cells in a session; after a cell ends it, starts another one without that cell."""
 
     def __init__(self, sandbox: Sandbox, seed: int) -> None:
-        # The start of the sandbox is not the student's time.
+        # Start the sandbox first, so that its startup does not count against the deadline.
         sandbox.check()
         self._sandbox = sandbox
         self._seed = seed
@@ -183,7 +183,7 @@ class _Runner:
         self._room = MAX_SHOWN
 
     def has_room_for(self, output: Output) -> bool:
-        """Count an output, and say whether the notebook can still show it."""
+        """Count an output, and return whether the notebook can still show it."""
         self._room -= len(output.text) + len(output.picture)
         return self._room >= 0
 
@@ -194,7 +194,7 @@ class _Runner:
         return outputs
 
     def session(self) -> Session:
-        """Return the session, or a new one that is where the last one was; raises EndedError."""
+        """Return the session, or a new one that has run the same cells; raises EndedError."""
         while self._session is None or self._session.closed:
             if time.monotonic() > self._deadline:
                 seconds = self._sandbox.limits.notebook_seconds
@@ -215,7 +215,7 @@ class _Runner:
 
 
 def _verdict(report: Report) -> NotebookNode:
-    """Return the output that nbgrader reads as a number and people as a table."""
+    """Return the output that nbgrader reads as a number and people see as a table."""
     data = {"text/plain": repr(float(report.points)), "text/html": report._repr_html_()}
     return _new("execute_result", data)
 

@@ -1,8 +1,8 @@
-"""Outcomes, kept by content: what was answered once is not run again.
+"""Keep outcomes by content, so that no submission runs twice.
 
-An outcome follows from a `Job`, from the code that grades its assignment, and from the libraries.
-The hash of all these is the name of a file in the course, so a run that was stopped goes on where
-it was, and a changed task grades exactly the submissions that it concerns again.
+An outcome depends on a `Job`, on the code that grades its assignment, and on the libraries.  The
+hash of all these is the name of a file in the course.  So a run that was interrupted resumes where
+it stopped, and changing a task regrades exactly the submissions that it affects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from autograder.grading.notebook import Outcome
 from autograder.judging.report import Report
 
 FOLDER = ".results"
-"""Where they are, in the root of a course."""
+"""The folder of the outcomes, in the root of a course."""
 
 _PACKAGE = Path(autograder.__file__).resolve().parent
 _LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
@@ -65,7 +65,7 @@ class Results:
         return None
 
     def put(self, name: str, outcome: Outcome) -> None:
-        """Keep an outcome: in memory, until the next one, when it cannot be written."""
+        """Write an outcome; if that fails, keep it in memory until the next one that fails."""
         reports = {id: report.to_dict() for id, report in outcome.reports.items()}
         new = self._folder / f"{name}.{secrets.token_hex(8)}"
         try:
@@ -80,7 +80,7 @@ class Results:
                 new.unlink()
 
     def drop(self, name: str) -> None:
-        """Forget an outcome."""
+        """Delete an outcome."""
         self._kept.pop(name, None)
         self._file(name).unlink(missing_ok=True)
 
@@ -104,7 +104,7 @@ def result_name(job: Job) -> str:
 
 @cache
 def _code(assignment: str) -> bytes:
-    """Return a hash of all code that grades an assignment, and of the libraries' versions."""
+    """Return a hash of the code that grades an assignment and of the libraries' versions."""
     digest = hashlib.sha256()
     versions = [importlib.metadata.version(library) for library in _LIBRARIES]
     digest.update(repr((platform.python_version(), versions)).encode())
@@ -116,8 +116,8 @@ def _code(assignment: str) -> bytes:
 def _files(assignment: str) -> Iterator[Path]:
     """Yield the files of this package that an outcome may depend on.
 
-    All of it but what stands above grading, and of the assignments this one and those whose code
-    it uses.
+    These are the layers up to grading.  Of the assignments, only this one and those that it
+    imports from count.
     """
     yield _PACKAGE / "__init__.py"
     yield _PACKAGE / "task.py"

@@ -319,7 +319,7 @@ def _defined_name(source: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the students' notebooks beside their sources, or say which are out of date."""
+    """Write the students' notebooks beside their sources, and say which have changed."""
     parser = argparse.ArgumentParser(
         prog="python -m autograder.intake.exercise",
         description="Make exercises/NAME/NAME.ipynb from exercises/NAME/NAME.py.",

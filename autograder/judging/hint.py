@@ -1,4 +1,4 @@
-"""The hints of a task, one after another."""
+"""Show the hints of a task one after another."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Report:
     task
         Name of the function or class.
     findings
-        One for each aspect, then one for each requirement that was broken.
+        One for each aspect, then one for each reason for which points are deducted.
     printed
         What the student's code printed, truncated; shown only when something is wrong.
     """

@@ -1,4 +1,4 @@
-"""Put a diagnosis into words: what a finding says about wrong numbers, and what to read."""
+"""Put a diagnosis into words: what to tell the student about wrong numbers, and what to read."""
 
 from __future__ import annotations
 

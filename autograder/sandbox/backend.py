@@ -76,7 +76,7 @@ def python_folders() -> set[Path]:
 
 
 def student_environment() -> dict[str, str]:
-    """Return the environment variables of student code, the same for all backends."""
+    """Return the environment variables that student code relies on."""
     one_thread = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",

@@ -99,7 +99,7 @@ def _drop_root() -> None:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    # Changing the user closes /proc/self, through which children set up their user namespaces.
+    # Changing the user makes /proc/self inaccessible, which user namespaces are set up through.
     _checked(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0))
 
 

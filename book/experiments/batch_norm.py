@@ -1,0 +1,245 @@
+"""What the chapter on batch normalization says about its experiments.
+
+Each function runs an experiment on the seeds it is given, raises ``AssertionError`` if a sentence
+of the chapter is not true by a `margin <experiments.margins>`, and returns the numbers that the
+chapter shows. The chapter calls it with its own seeds; the tests call it with others, and smaller.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from experiments import digits as ex
+from experiments.margins import between, greater, less
+
+
+def network(*blocks):
+    """Join lists of layers to a network."""
+    return nn.Sequential(*(layer for block in blocks for layer in block))
+
+
+def fit(model, data, rate, seed, epochs, batch_size=50, record_every=None):
+    """Train with plain SGD, draw the order of the examples from ``seed``, return the history."""
+    return ex.train(
+        model,
+        data,
+        torch.optim.SGD(model.parameters(), lr=rate),
+        epochs=epochs,
+        batch_size=batch_size,
+        record_every=record_every or epochs,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def momentum_direction(seeds, batches=60):
+    """With a weight of 0.1 the running mean needs 30 batches and is steady; with 0.9 it is neither.
+
+    Batches of eight numbers are drawn from a normal distribution with mean 3 and deviation 2.
+
+    Returns
+    -------
+    dict
+        Maps the weight of the new batch to an array of running means, a row per seed.
+    """
+    paths = {0.1: [], 0.9: []}
+    for seed in seeds:
+        for momentum, rows in paths.items():
+            generator = torch.Generator().manual_seed(seed)
+            layer = nn.BatchNorm1d(1, momentum=momentum)
+            row = []
+            for _ in range(batches):
+                layer(3 + 2 * torch.randn(8, 1, generator=generator))
+                row.append(layer.running_mean.item())
+            rows.append(row)
+    slow, fast = (np.array(rows) for rows in paths.values())
+    less(slow[:, 9], 2.7, "After ten batches the slow one is still on its way.")
+    between(slow[:, 30:].mean(1), 2.5, 3.5, "After 30 it has arrived.")
+    greater(fast[:, :5].mean(1), 2, "The fast one is there at once.")
+    greater(fast[:, 30:].std(1) / slow[:, 30:].std(1), 1, "And does not rest.")
+    return {0.1: slow, 0.9: fast}
+
+
+def learning_rates(
+    seeds, rates=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0), epochs=15, n_train=600
+):
+    """Batch norm learns at more learning rates, and at 0.3 fits wrong labels and suffers for it.
+
+    Returns
+    -------
+    dict
+        ``train`` and ``test``: each maps False (plain) and True (with batch norm) to an array of
+        accuracies, one row per seed and one column per rate. ``works`` maps False and True to the
+        rates at which the mean training accuracy is above 60%.
+    """
+    shape = len(seeds), len(rates)
+    found = {part: {norm: np.empty(shape) for norm in (False, True)} for part in ("train", "test")}
+    for row, seed in enumerate(seeds):
+        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
+        for norm in (False, True):
+            for column, rate in enumerate(rates):
+                with ex.seeded(seed):
+                    model = ex.digits_network(batch_norm=norm)
+                history = fit(model, data, rate, seed, epochs)
+                for part, values in found.items():
+                    values[norm][row, column] = history[part][-1]
+    train, test = found["train"], found["test"]
+    works = {
+        norm: [rate for rate, mean in zip(rates, values.mean(0), strict=True) if mean > 0.6]
+        for norm, values in train.items()
+    }
+    small, middle, large = (list(rates).index(rate) for rate in (0.01, 0.3, 3.0))
+    for rate, sentence in (
+        (small, "Batch norm learns at a rate at which the plain network has not yet started."),
+        (large, "It learns at one at which the plain network has broken down."),
+    ):
+        greater(train[True][:, rate], 0.6, sentence)
+        less(train[False][:, rate], 0.6, sentence)
+    greater(train[True][:, middle], 0.82, "At 0.3 batch norm learns wrong labels.")
+    greater(train[True][:, middle] - train[False][:, middle], 0, "More than the plain network.")
+    less(test[True][:, middle] - test[True][:, small], 0, "And its test accuracy suffers.")
+    return {**found, "works": works}
+
+
+def deep_signal(seeds, depth=30, width=128):
+    """Plain signals vanish or explode with depth, and gradients too; batch norm holds signals.
+
+    Nothing is trained. The weights of a deep network with ReLU start as is usual for it (He), or
+    at half or twice that.
+
+    Returns
+    -------
+    dict
+        ``gains``; ``signal`` maps (norm, gain) to the mean standard deviation after each layer;
+        ``growth``: for batch norm, by what factor the gradient grows per layer on its way back.
+    """
+    gains = (0.5, 1.0, 2.0)
+    signal = {(norm, gain): [] for norm in (False, True) for gain in gains}
+    growth = []
+    for seed in seeds:
+        data = ex.noisy_digits(np.random.default_rng(seed))
+        for norm, gain in signal:
+            with ex.seeded(seed):
+                layers = []
+                for inputs in (64, *[width] * (depth - 1)):
+                    linear = nn.Linear(inputs, width, bias=False)
+                    nn.init.normal_(linear.weight, std=gain * (2 / inputs) ** 0.5)
+                    layers.append((linear, *([nn.BatchNorm1d(width)] if norm else []), nn.ReLU()))
+                upstream = torch.randn(100, width)
+            x, outputs = data.x_train[:100], []
+            for layer in layers:
+                for part in layer:
+                    x = part(x)
+                x.retain_grad()
+                outputs.append(x)
+            x.backward(upstream)
+            signal[norm, gain].append([out.std().item() for out in outputs])
+            if norm:
+                sizes = [out.grad.norm().item() for out in outputs]
+                growth.append((sizes[0] / sizes[-1]) ** (1 / (depth - 1)))
+    signal = {key: np.array(rows) for key, rows in signal.items()}
+    less(np.log10(signal[False, 0.5][:, -1]), -6, "From small weights the plain signal vanishes.")
+    greater(np.log10(signal[False, 2.0][:, -1]), 6, "From large ones it explodes.")
+    ends = np.array([signal[True, gain][:, -1] for gain in gains])
+    for end in ends:
+        between(end, 0.4, 0.8, "With batch norm the signal keeps its size.")
+    less(np.ptp(ends, axis=0), 0.01, "Whatever the initial scale.")
+    growth = np.array(growth).reshape(len(seeds), len(gains)).mean(1)
+    between(growth, 1.1, 1.3, "The gradient grows by about a fifth per layer.")
+    signal = {key: rows.mean(0) for key, rows in signal.items()}
+    return {"gains": gains, "signal": signal, "growth": float(np.mean(growth))}
+
+
+def initial_scales(seeds, scales=(0.01, 0.1, 0.3, 1.0, 3.0, 10.0), epochs=10, n_train=600):
+    """With batch norm training works whatever the initial scale, but slows down at large ones.
+
+    Returns
+    -------
+    dict
+        ``scales``; False (plain) and True (batch norm): training accuracies, a row per seed.
+    """
+    found = {norm: np.empty((len(seeds), len(scales))) for norm in (False, True)}
+    for row, seed in enumerate(seeds):
+        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=0.0)
+        for norm, values in found.items():
+            for column, scale in enumerate(scales):
+                with ex.seeded(seed):
+                    model = ex.digits_network(hidden=64, batch_norm=norm)
+                with torch.no_grad():
+                    for layer in model[:-1]:
+                        if isinstance(layer, nn.Linear):
+                            layer.weight *= scale
+                values[row, column] = fit(model, data, 0.1, seed, epochs)["train"][-1]
+    plain, normed = found[False], found[True]
+    for column in np.flatnonzero(np.array(scales) <= 0.3):
+        less(plain[:, column], 0.5, "The plain network does not start from small weights.")
+        greater(normed[:, column], 0.9, "Batch norm does.")
+        less(normed[:, -1] - normed[:, column], 0, "Large weights slow batch norm down.")
+    for values in normed.T:
+        greater(values, 0.7, "With batch norm every scale works.")
+    greater(plain[:, -1] - normed[:, -1], 0, "The plain network is ahead at large weights.")
+    return {"scales": scales, **found}
+
+
+def forgotten_evaluation(seeds, epochs=10, n_train=600):
+    """In training mode a prediction depends on the rest of the batch.
+
+    Returns
+    -------
+    dict
+        Test accuracies, one per seed: ``proper`` in evaluation mode; in training mode ``mixed`` on
+        batches of 50 in random order and ``sorted`` on batches sorted by digit.
+    """
+    found = {"proper": [], "mixed": [], "sorted": []}
+    for seed in seeds:
+        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
+        with ex.seeded(seed):
+            model = ex.digits_network(hidden=64, batch_norm=True)
+        fit(model, data, 0.1, seed, epochs)
+        found["proper"].append(ex.accuracy(model, data.x_test, data.y_test))
+        model.train()
+        shuffled = torch.randperm(len(data.y_test), generator=torch.Generator().manual_seed(seed))
+        for name, order in (("mixed", shuffled), ("sorted", data.y_test.argsort())):
+            with torch.no_grad():
+                guesses = torch.cat([model(data.x_test[b]).argmax(1) for b in order.split(50)])
+            found[name].append((guesses == data.y_test[order]).double().mean().item())
+    proper, mixed, by_digit = (np.array(found[name]) for name in ("proper", "mixed", "sorted"))
+    between(proper - mixed, -0.06, 0.06, "On mixed batches the mistake hardly shows.")
+    less(by_digit, 0.5, "On sorted batches the predictions are useless.")
+    greater(proper - by_digit, 0.3, "They are far worse than in evaluation mode.")
+    return found
+
+
+def placement(seeds, rates=(0.03, 0.3), epochs=15, n_train=600):
+    """At the small rate, after the ReLU learns faster than before it, and both beat none.
+
+    Returns
+    -------
+    dict
+        Maps (place, rate), place being "none", "before" or "after", to an array with a row per
+        seed: training accuracy after a third of the epochs, test accuracy at the end.
+    """
+    found = {(place, rate): [] for place in ("none", "before", "after") for rate in rates}
+    for seed in seeds:
+        # True labels only: fitting wrong ones sooner would count against the faster network.
+        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=0.0)
+        for (place, rate), values in found.items():
+            with ex.seeded(seed):
+                blocks = []
+                for _ in range(2):
+                    block = [nn.Linear(64, 64), nn.ReLU()]
+                    if place != "none":
+                        block.insert(1 if place == "before" else 2, nn.BatchNorm1d(64))
+                    blocks.append(block)
+                model = network(*blocks, [nn.Linear(64, 10)])
+            history = fit(model, data, rate, seed, epochs, record_every=epochs // 3)
+            values.append((history["train"][0], history["test"][-1]))
+    found = {key: np.array(values) for key, values in found.items()}
+    early, end = ({key: rows[:, part] for key, rows in found.items()} for part in (0, 1))
+    ahead = early["after", rates[0]] - early["before", rates[0]]
+    greater(ahead, 0, "After the ReLU is ahead at first at the small rate.")
+    for rate in rates:
+        between(end["before", rate] - end["after", rate], -0.05, 0.05, "In the end they are close.")
+    for place in ("before", "after"):
+        gained = end[place, rates[0]] - end["none", rates[0]]
+        greater(gained, 0, "At the small rate, either is better than none.")
+    return found

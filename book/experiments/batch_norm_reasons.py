@@ -1,0 +1,308 @@
+"""What the chapter on batch normalization says about its noise and about why it works.
+
+As in `experiments.batch_norm`, each function raises if a sentence is not true by a margin.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from experiments import digits as ex
+from experiments.batch_norm import fit, network
+from experiments.margins import between, greater, less
+
+
+class GroupedBatchNorm(nn.Module):
+    """Batch norm that takes its statistics in training over groups of a batch ("ghost batches").
+
+    PyTorch's own layer does the work: the groups are laid side by side as if they were further
+    features. Stored statistics are averaged over the groups.
+
+    Parameters
+    ----------
+    features : int
+    groups : int
+        Number of groups; the size of a batch in training has to be a multiple of it.
+    """
+
+    def __init__(self, features, groups):
+        super().__init__()
+        self.features, self.groups = features, groups
+        self.norm = nn.BatchNorm1d(features * groups, affine=False)
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x):
+        """Normalize with the groups' statistics, or in evaluation mode with the stored ones."""
+        if self.training:
+            side_by_side = self.norm(x.reshape(-1, self.groups * self.features))
+            return self.weight * side_by_side.reshape(x.shape) + self.bias
+        mean, variance = (
+            stored.view(self.groups, self.features).mean(0)
+            for stored in (self.norm.running_mean, self.norm.running_var)
+        )
+        return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias)
+
+
+class ShiftingNoise(nn.Module):
+    """Stretch and shift every unit at random, otherwise in each training step.
+
+    Placed after batch norm, it brings back the moving distributions that batch norm is said to
+    remove (the idea is Santurkar and others', 2018).
+
+    Parameters
+    ----------
+    size : float
+        The shift is drawn from [-size, size], the factor from [1 - size, 1 + size].
+    """
+
+    def __init__(self, size=0.5):
+        super().__init__()
+        self.size = size
+
+    def forward(self, x):
+        """Disturb in training, and return the input as it is in evaluation."""
+        if not self.training:
+            return x
+        stretch, shift = self.size * (2 * torch.rand(2, x.shape[1]) - 1)
+        return (1 + stretch) * x + shift
+
+
+def group_sizes(seeds, sizes=(2, 4, 10, 20, 60), epochs=30, n_train=600):
+    """Statistics over few examples harm on true labels, and regularize on wrong ones.
+
+    Every step averages the gradient over the same 60 examples. Only the groups shrink over which
+    mean and variance are taken.
+
+    Returns
+    -------
+    dict
+        ``sizes``; ``clean`` and ``noisy``: maps from a size, or "layer" for layer norm, to an array
+        with a row per seed: training accuracy, test accuracy.
+    """
+    found = {"clean": {}, "noisy": {}}
+    for part, wrong in (("clean", 0.0), ("noisy", 0.2)):
+        for size in (*sizes, "layer"):
+            rows = []
+            for seed in seeds:
+                data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=wrong)
+                with ex.seeded(seed):
+                    blocks = []
+                    for _ in range(2):
+                        norm = (
+                            nn.LayerNorm(64)
+                            if size == "layer"
+                            else GroupedBatchNorm(64, 60 // size)
+                        )
+                        blocks.append([nn.Linear(64, 64), norm, nn.ReLU()])
+                    model = network(*blocks, [nn.Linear(64, 10)])
+                history = fit(model, data, 0.1, seed, epochs, batch_size=60)
+                rows.append((history["train"][-1], history["test"][-1]))
+            found[part][size] = np.array(rows)
+    clean, noisy = (
+        {size: rows.T for size, rows in found[part].items()} for part in ("clean", "noisy")
+    )
+    few, many = sizes[1], sizes[-1]
+    less(clean[2][1] - clean[many][1], 0, "Groups of two harm.")
+    between(clean["layer"][1] - clean[many][1], -0.05, 0.05, "Layer norm has no such weakness.")
+    less(noisy[few][0] - noisy[many][0], 0, "Small groups learn fewer wrong labels.")
+    greater(noisy[few][1] - noisy[many][1], 0, "And predict better for it.")
+    less(noisy[2][1] - noisy[few][1], 0, "But not groups of two.")
+    return {"sizes": sizes, **found}
+
+
+def moving_distributions(seeds, epochs=15, rate=0.1, n_train=600):
+    """Batch norm helps even when its outputs are made to move more than a plain network's.
+
+    Returns
+    -------
+    dict
+        Maps "plain", "batch norm" and "disturbed" to a dict with ``train``, the training accuracy
+        after each epoch, a row per seed, and ``moves``, how far the mean of a unit's activations
+        on the training images moves from one step to the next, in standard deviations.
+    """
+    found = {kind: {"train": [], "moves": []} for kind in ("plain", "batch norm", "disturbed")}
+    for seed in seeds:
+        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=0.0)
+        for kind, values in found.items():
+            with ex.seeded(seed):
+                blocks = []
+                for _ in range(3):
+                    norm = [] if kind == "plain" else [nn.BatchNorm1d(64)]
+                    if kind == "disturbed":
+                        norm.append(ShiftingNoise())
+                    blocks.append([nn.Linear(64, 64), *norm, nn.ReLU()])
+                model = network(*blocks, [nn.Linear(64, 10)])
+                moves = watch(model, data.x_train)
+                history = fit(model, data, rate, seed, epochs, record_every=1)
+            values["train"].append(history["train"])
+            values["moves"].append(np.mean(moves))
+    for values in found.values():
+        values["train"], values["moves"] = np.array(values["train"]), np.array(values["moves"])
+    plain, normed, disturbed = found.values()
+    less(normed["moves"] / plain["moves"], 0.1, "Batch norm holds the distributions still.")
+    greater(disturbed["moves"] / plain["moves"], 2, "Disturbed, they move several times as far.")
+    last = [values["train"][:, -1] for values in found.values()]
+    between(last[2] - last[1], -0.05, 0.05, "It trains nearly as well as undisturbed.")
+    greater(last[2] - last[0], 0.1, "And better than none.")
+    half = [values["train"][:, epochs // 2] for values in found.values()]
+    greater(half[2] - half[0], 0.2, "Half way through far better.")
+    for values in found.values():
+        values["moves"] = float(values["moves"].mean())
+    return found
+
+
+def watch(model, x):
+    """Collect how far the means of what enters each ReLU move from one training step to the next.
+
+    The means are always taken over the same examples. Those of two mini-batches differ even in a
+    network that does not learn at all.
+
+    Parameters
+    ----------
+    model : torch.nn.Sequential
+    x : torch.Tensor
+        The examples.
+
+    Returns
+    -------
+    list of float
+        Filled while the model is trained.
+    """
+    moves, last, looking = [], {}, []
+
+    def remember(layer, inputs):
+        if looking:
+            mean, deviation = inputs[0].mean(0), inputs[0].std(0)
+            if layer in last:
+                old_mean, old_deviation = last[layer]
+                moves.append(((mean - old_mean).abs() / (old_deviation + 1e-6)).mean().item())
+            last[layer] = mean, deviation
+
+    def look(model, inputs):
+        if model.training and not looking:
+            looking.append(True)
+            kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
+            with torch.no_grad():
+                model(x)
+                for buffer, value in kept:  # looking leaves no trace in the running statistics
+                    buffer.copy_(value)
+            looking.clear()
+
+    model.register_forward_pre_hook(look)
+    for layer in model:
+        if isinstance(layer, nn.ReLU):
+            layer.register_forward_pre_hook(remember)
+    return moves
+
+
+def dropout_with_batch_norm(seeds, epochs=20, n_train=600):
+    """Dropout before batch norm leaves it with a stored variance that is wrong in evaluation.
+
+    Returns
+    -------
+    dict
+        Maps "before", "after" (where dropout stands) to a dict of lists, one number per seed:
+        ``ratio``, the variance in evaluation over the stored one (median over units); ``loss`` and
+        ``accuracy`` on test images; ``loss again`` and ``accuracy again``, the same when the stored
+        statistics are taken once more, without dropout.
+    """
+    names = ("ratio", "loss", "accuracy", "loss again", "accuracy again")
+    found = {place: {name: [] for name in names} for place in ("before", "after")}
+    for seed in seeds:
+        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
+        for place, values in found.items():
+            with ex.seeded(seed):
+                drop = [nn.Dropout(0.5)]
+                model = network(
+                    [nn.Linear(64, 128), nn.ReLU()],
+                    drop if place == "before" else [],
+                    [nn.Linear(128, 128), nn.BatchNorm1d(128), nn.ReLU()],
+                    drop if place == "after" else [],
+                    [nn.Linear(128, 10)],
+                )
+                fit(model, data, 0.1, seed, epochs)
+            at = next(i for i, layer in enumerate(model) if isinstance(layer, nn.BatchNorm1d))
+            norm = model[at]
+            model.eval()
+            with torch.no_grad():
+                arriving = model[:at](data.x_train)
+                values["ratio"].append((arriving.var(0) / norm.running_var).median().item())
+                for ending in ("", " again"):
+                    scores = model(data.x_test)
+                    values[f"loss{ending}"].append(
+                        nn.functional.cross_entropy(scores, data.y_test).item()
+                    )
+                    right = (scores.argmax(1) == data.y_test).double().mean().item()
+                    values[f"accuracy{ending}"].append(right)
+                    # With a momentum of None one pass in training mode stores just this batch.
+                    norm.reset_running_stats()
+                    norm.momentum = None
+                    norm.train()(arriving)
+                    norm.eval()
+    before, after = (
+        {name: np.array(values) for name, values in found[place].items()} for place in found
+    )
+    less(before["ratio"], 0.8, "The variance shifts.")
+    between(after["ratio"], 0.85, 1.15, "Without dropout in front it does not.")
+    gains = [values["loss"] - values["loss again"] for values in (before, after)]
+    greater(gains[0], 0, "New statistics lower the loss.")
+    greater(gains[0] - gains[1], 0, "More than they do without.")
+    moved = before["accuracy again"] - before["accuracy"]
+    between(moved, -0.05, 0.05, "The accuracy moves little.")
+    return found
+
+
+def smoothness(seeds, steps=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5), level=1.0, n_train=600):
+    """At the same loss, the gradient changes less along itself with batch norm.
+
+    Both networks are trained at the same learning rate until the training loss is below ``level``;
+    then the loss is measured along the negative gradient.
+
+    Returns
+    -------
+    dict
+        ``steps``; False (plain) and True (batch norm): a dict of arrays, a row per seed and a
+        column per step: ``loss`` and ``change``, the distance between the gradients at the start
+        and after the step, over the size of the first; and ``size``, that size, one per seed.
+    """
+    found = {norm: {"loss": [], "change": [], "size": []} for norm in (False, True)}
+    for seed in seeds:
+        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=0.0)
+        for norm, values in found.items():
+            with ex.seeded(seed):
+                model = ex.digits_network(hidden=64, batch_norm=norm)
+            parameters = list(model.parameters())
+
+            def slope(model=model, data=data, parameters=parameters):
+                loss = nn.functional.cross_entropy(model.train()(data.x_train), data.y_train)
+                gradient = torch.autograd.grad(loss, parameters)
+                return loss.item(), nn.utils.parameters_to_vector(gradient)
+
+            epoch = 0
+            while slope()[0] > level and epoch < 100:
+                fit(model, data, 0.1, seed + 1000 * epoch, 1)
+                epoch += 1
+            _, first = slope()
+            start = nn.utils.parameters_to_vector(parameters).detach()
+            losses, changes = [], []
+            for step in steps:
+                nn.utils.vector_to_parameters(start - step * first, parameters)
+                loss, gradient = slope()
+                losses.append(loss)
+                changes.append(((gradient - first).norm() / first.norm()).item())
+            values["loss"].append(losses)
+            values["change"].append(changes)
+            values["size"].append(first.norm().item())
+    found = {
+        norm: {name: np.array(rows) for name, rows in values.items()}
+        for norm, values in found.items()
+    }
+    plain, normed = found[False], found[True]
+    at = steps.index(0.5)
+    change = normed["change"][:, at] / plain["change"][:, at]
+    less(change, 1, "The gradient changes less with batch norm.")
+    start, end = (normed["loss"][:, place] for place in (0, -1))
+    less(end - start, 0, "A long step still lowers the loss with batch norm.")
+    less(np.log(end / plain["loss"][:, -1]), 0, "After it the loss is lower than without.")
+    return {"steps": steps, **found}

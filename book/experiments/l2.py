@@ -1,0 +1,244 @@
+"""What the chapter on L2 says about its experiments.
+
+Each function runs an experiment on the seeds it is given, raises ``AssertionError`` if a sentence
+of the chapter is not true by a `margin <experiments.margins>`, and returns the numbers that the
+chapter shows. The chapter calls it with its own seeds; the tests call it with others, and smaller.
+"""
+
+import numpy as np
+import torch
+from sklearn.datasets import make_moons
+from torch import nn
+
+from experiments import digits as ex
+from experiments.margins import between, greater, less
+
+# A window that holds all points of the two half circles.
+MOONS_X, MOONS_Y = (-2.2, 3.2), (-1.7, 2.2)
+
+
+def train_digits(
+    seed, *, optimizer=torch.optim.SGD, epochs, record_every=None, n_train=600, **settings
+):
+    """Train the common network on the common data and return everything.
+
+    Parameters
+    ----------
+    seed : int
+        Decides the split, the wrong labels, the first weights and the order of the examples.
+    optimizer : class
+        One of torch's optimizers.
+    epochs, record_every : int
+        As for ``digits.train``; one record at the end when not said.
+    n_train : int
+        Number of training images.
+    **settings
+        For the optimizer; with SGD a learning rate of 0.05 and momentum 0.9 unless said otherwise.
+
+    Returns
+    -------
+    tuple of torch.nn.Module, experiments.Digits and dict
+        The network, the data and the recorded history.
+    """
+    if optimizer is torch.optim.SGD:
+        settings = {"lr": 0.05, "momentum": 0.9, **settings}
+    data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
+    with ex.seeded(seed):
+        model = ex.digits_network()
+    history = ex.train(
+        model,
+        data,
+        optimizer(model.parameters(), **settings),
+        epochs=epochs,
+        record_every=record_every or epochs,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return model, data, history
+
+
+def decay_keeps_wrong_labels_out(seeds, strength=0.01, epochs=60, n_train=600):
+    """Without decay wrong labels are learned and test accuracy sinks; with decay much less so.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    strength : float
+        The weight decay λ of the second network.
+    epochs, n_train : int
+
+    Returns
+    -------
+    dict
+        ``epoch``, and for each of ``plain`` and ``decayed`` the curves ``train`` and ``test``, a
+        row per seed, and ``learned``, the share of the wrong labels that were learned.
+    """
+    result = {}
+    for name, weight_decay in (("plain", 0.0), ("decayed", strength)):
+        runs = [
+            train_digits(
+                seed, epochs=epochs, record_every=2, n_train=n_train, weight_decay=weight_decay
+            )
+            for seed in seeds
+        ]
+        result["epoch"] = runs[0][2]["epoch"]
+        result[name] = {
+            part: np.array([history[part] for _, _, history in runs]) for part in ("train", "test")
+        }
+        result[name]["learned"] = np.array(
+            [
+                ex.accuracy(model, data.x_train[data.wrong], data.y_train[data.wrong])
+                for model, data, _ in runs
+            ]
+        )
+    plain, decayed = result["plain"], result["decayed"]
+    best = plain["test"].mean(0).argmax()
+    greater(plain["learned"], 0.5, "Without decay most wrong labels are learned.")
+    greater(plain["test"][:, best] - plain["test"][:, -1], 0, "Without it, accuracy sinks.")
+    less(decayed["learned"] - plain["learned"] / 2, 0, "With decay far fewer are learned.")
+    gained = decayed["test"][:, -1] - plain["test"][:, -1]
+    greater(gained, 0, "With decay new images fare better.")
+    between(decayed["train"][:, -1], 0.7, 0.9, "With decay it agrees with about 80% of labels.")
+    return result
+
+
+def moons(seed, n_samples=80):
+    """Return points of two blurred half circles and their classes as tensors."""
+    points, classes = make_moons(
+        n_samples=n_samples, noise=0.35, random_state=np.random.RandomState(seed)
+    )
+    return torch.tensor(points, dtype=torch.float32), torch.tensor(classes)
+
+
+def moons_margin(net, columns=160, rows=120):
+    """Return a grid over the moons, and the margin of class 1 and its steepness on it.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        From points of the plane to two scores.
+    columns, rows : int
+
+    Returns
+    -------
+    tuple of four np.ndarray of shape (rows, columns)
+        Both coordinates, the difference of the scores and the length of its gradient.
+    """
+    x, y = np.meshgrid(np.linspace(*MOONS_X, columns), np.linspace(*MOONS_Y, rows))
+    places = torch.tensor(np.column_stack([x.ravel(), y.ravel()]), dtype=torch.float32)
+    places.requires_grad_()
+    scores = net(places)
+    margin = scores[:, 1] - scores[:, 0]
+    (slope,) = torch.autograd.grad(margin.sum(), places)
+    return x, y, margin.detach().numpy().reshape(x.shape), slope.norm(dim=1).numpy()
+
+
+def scores_get_flatter(seeds, strengths=(0.0, 0.01, 0.05), steps=400):
+    """Stronger decay: smaller weights, flatter scores, more points given up.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    strengths : sequence of float
+        In ascending order, the first one 0.
+    steps : int
+        Steps of gradient descent on all points.
+
+    Returns
+    -------
+    dict of np.ndarray of shape (seeds, strengths), and ``networks``
+        ``norm`` of all weights, mean ``steepness`` of the margin, share of points that are
+        ``fitted``; ``networks`` is a list of lists.
+    """
+    shape = (len(seeds), len(strengths))
+    result = {name: np.empty(shape) for name in ("norm", "steepness", "fitted")}
+    result["networks"] = []
+    for row, seed in enumerate(seeds):
+        points, classes = moons(seed)
+        networks = []
+        for column, strength in enumerate(strengths):
+            with ex.seeded(seed):
+                net = nn.Sequential(
+                    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
+                )
+            optimizer = torch.optim.SGD(
+                net.parameters(), lr=0.1, momentum=0.9, weight_decay=strength
+            )
+            for _ in range(steps):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(net(points), classes).backward()
+                optimizer.step()
+            _, _, _, slope = moons_margin(net)
+            weights = [p.detach() for p in net.parameters() if p.dim() > 1]
+            result["norm"][row, column] = sum(w.square().sum() for w in weights).sqrt()
+            result["steepness"][row, column] = slope.mean()
+            result["fitted"][row, column] = ex.accuracy(net, points, classes)
+            networks.append(net)
+        result["networks"].append(networks)
+    for name, sentence in (
+        ("norm", "The norm of the weights falls."),
+        ("steepness", "The scores get flatter."),
+    ):
+        for fallen in -np.diff(np.log(result[name])).T:
+            greater(fallen, 0, sentence)
+    fitted = result["fitted"]
+    greater(fitted[:, 0] - fitted[:, -1], 0, "More training points are on its wrong side.")
+    return result
+
+
+def validation_finds_a_strength(
+    seeds, strengths=(0.0, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), epochs=50, n_train=600, n_valid=200
+):
+    """The λ with the best validation accuracy is a good one for new images.
+
+    The validation images are like the training images: one label in five is wrong.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    strengths : sequence of float
+        In ascending order; the first is 0, the last far too strong.
+    epochs, n_train : int
+    n_valid : int
+        Number of validation images, besides those for training.
+
+    Returns
+    -------
+    dict
+        ``train``, ``valid`` and ``test``, arrays of shape (seeds, strengths), and ``chosen``, the
+        place of the λ with the highest mean validation accuracy.
+    """
+    result = {name: np.empty((len(seeds), len(strengths))) for name in ("train", "valid", "test")}
+    for row, seed in enumerate(seeds):
+        everything = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train + n_valid)
+        data = ex.Digits(
+            x_train=everything.x_train[:n_train],
+            y_train=everything.y_train[:n_train],
+            x_test=everything.x_test,
+            y_test=everything.y_test,
+            wrong=everything.wrong[:n_train],
+        )
+        for column, strength in enumerate(strengths):
+            with ex.seeded(seed):
+                model = ex.digits_network()
+            optimizer = torch.optim.SGD(
+                model.parameters(), lr=0.05, momentum=0.9, weight_decay=strength
+            )
+            generator = torch.Generator().manual_seed(seed)
+            ex.train(
+                model, data, optimizer, epochs=epochs, record_every=epochs, generator=generator
+            )
+            for name, x, y in (
+                ("train", data.x_train, data.y_train),
+                ("valid", everything.x_train[n_train:], everything.y_train[n_train:]),
+                ("test", data.x_test, data.y_test),
+            ):
+                result[name][row, column] = ex.accuracy(model, x, y)
+    train, valid, test = (result[name] for name in ("train", "valid", "test"))
+    chosen = result["chosen"] = int(valid.mean(0).argmax())
+    greater(test[:, chosen] - test[:, 0], 0, "The chosen strength beats no decay.")
+    for other in test.T:
+        less(other - test[:, chosen], 0.05, "It is close to the best one in hindsight.")
+    greater(train[:, 0] - train[:, chosen], 0, "Its training accuracy is lower than without.")
+    greater(test[:, chosen] - valid[:, chosen], 0, "Its validation accuracy is lower.")
+    less(test[:, -1], 0.3, "Far too strong a decay leaves little more than guessing.")
+    return result
