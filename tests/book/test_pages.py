@@ -1,6 +1,7 @@
 """What a reader finds on the built pages."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -266,9 +267,10 @@ def test_formulas_give_up_on_a_program_that_never_listens(hesitant):
 
 
 @pytest.mark.parametrize(("url", "shown"), [("", False), ("https://example.org/course", True)])
-def test_the_address_alone_brings_the_buttons(url, shown, tmp_path):
+def test_the_address_alone_brings_the_buttons(url, shown, tmp_path, monkeypatch):
     """Whoever fills in the address need not look for other settings."""
-    options = {"repository_url": url, "use_repository_button": False, "use_issues_button": False}
+    monkeypatch.setattr(course_book, "addresses", lambda: {"Repository": url})
+    options = {"use_repository_button": False, "use_issues_button": False}
     config = SimpleNamespace(html_theme_options=options)
     course_book.configure(SimpleNamespace(outdir=tmp_path / "html"), config)
     assert options["use_repository_button"] is shown
@@ -279,11 +281,10 @@ def test_the_address_alone_brings_the_buttons(url, shown, tmp_path):
 def test_results_are_computed_anew_when_a_module_changes(name, tmp_path, monkeypatch):
     """The execution cache of one version of the chapters' modules is not used for another."""
     before = course_book.cache_key()
-    for module in course_book.BOOK.glob("*.py"):
-        (tmp_path / module.name).write_bytes(module.read_bytes())
+    shutil.copytree(course_book.BOOK / "experiments", tmp_path / "experiments")
     monkeypatch.setattr(course_book, "BOOK", tmp_path)
     assert course_book.cache_key() == before
-    with (tmp_path / name).open("a") as stream:
+    with (tmp_path / "experiments" / name).open("a") as stream:
         stream.write("# changed\n")
     assert course_book.cache_key() != before
 

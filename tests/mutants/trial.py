@@ -18,7 +18,6 @@ from autograder.intake.exercise import is_answer, source_notebook
 from autograder.judging.check import GRADING_SEED, PUBLIC_SEED
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
-from autograder.task import Functions
 
 LIMIT = 120
 HERE = Path(__file__).parent
@@ -135,7 +134,7 @@ def names_alike(name: str) -> dict[str, set[str]]:
     case = task.draw(np.random.default_rng(PUBLIC_SEED))[0]
     sys.setprofile(note)
     try:
-        task.run(Functions(functions), case.inputs)
+        task.run(functions, case.inputs)
     finally:
         sys.setprofile(None)
     return {

@@ -251,6 +251,17 @@ def net_with_extras(*arguments):
     return [float(loss), {**grads, "note": "mine"}, running]
 
 
+def train_with(network, x, y, params, running, batches, lr, weight_decay, keep_prob, rng):
+    """Train as the solution does, with another network."""
+    losses = np.zeros(len(batches))
+    for i, batch in enumerate(batches):
+        losses[i], grads, running = network(
+            x[batch], y[batch], params, running, weight_decay, keep_prob, True, rng
+        )
+        params = {name: params[name] - lr * grads[name] for name in params}
+    return params, running, losses
+
+
 def test_what_stands_beside_the_answer_costs_nothing():
     """Prints, warnings, a list for a tuple, and a key that nobody asked for."""
     for seed in range(10):
@@ -480,7 +491,7 @@ def test_a_right_loop_around_a_wrong_network_earns_half(mistake, misconception, 
     """What only the network has wrong costs half here and is put down to the network."""
 
     def train(*arguments):
-        return train_in_place_on_copies(*arguments, network=wrong_network(**mistake))
+        return train_with(wrong_network(**mistake), *arguments)
 
     report = grade("train", {**solved, "train": train}, 0)
     assert report.points == points
@@ -564,7 +575,7 @@ def test_a_wrong_answer_is_judged_quickly(name, seconds):
     """
 
     def train(*arguments):
-        return train_in_place_on_copies(*arguments, network=wrong_network(scaled=False))
+        return train_with(wrong_network(scaled=False), *arguments)
 
     wrong = {"two_layer_net": wrong_network(scaled=False), "train": train}
     grade(name, wrong, 0)

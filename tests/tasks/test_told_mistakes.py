@@ -206,13 +206,13 @@ def groups(decayed):
 
 MESSAGES = [
     ("dropout_forward", assumes_a_matrix, "four dimensions”: Your code raised ValueError"),
-    ("monte_carlo_predict", swapped("monte_carlo_predict"), "`mean` and `std` have changed places"),
+    ("monte_carlo_predict", swapped("monte_carlo_predict"), "`mean` and `std` are swapped"),
     (
         "batch_norm_backward",
         swapped("batch_norm_backward"),
-        "`d_x` and `d_gamma` have changed places",
+        "`d_x` and `d_gamma` are swapped",
     ),
-    ("fold_batch_norm", in_float32("fold_batch_norm"), "an array of float32 is made"),
+    ("fold_batch_norm", in_float32("fold_batch_norm"), "your code makes an array of float32"),
     ("l2_penalty_backward", lambda weights, decay: [decay * weights[0]], "inside the loop?"),
     ("parameter_groups", groups(lambda p: p.ndim == 4), "weights are in the decayed group; all"),
 ]
