@@ -154,9 +154,11 @@ def explain_command(
     """
     with _course() as course:
         from autograder.course.explain import explain
+        from autograder.course.sanitize import printed
 
         for line in explain(course, assignment, student, task, rerun):
-            console.print(line, markup=False, highlight=False)
+            # It may quote a student, whose text must not steer the terminal.
+            console.print(printed(line), markup=False, highlight=False)
 
 
 @app.command("export")

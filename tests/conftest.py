@@ -7,8 +7,42 @@ import torch
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
+NEED_BROWSER = {"browser", "site", "pages", "address"}
+"""Fixtures of tests that look at pages."""
+
+TOGETHER = {
+    "site": ("tests/book/test_pages", "tests/book/test_directives", "tests/book/test_no_solutions"),
+    "course": ("tests/course/",),
+}
+"""Files that share something which takes long to make: the built book, a graded course."""
+
+LONGEST = ("tests/book/", "tests/attacks/", "tests/grading/", "tests/course/", "tests/intake/")
+"""What several processes should begin with, so that none of them waits for it at the end."""
+
 # Threads that wait for each other on a busy machine take longer than the work.
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs a browser, and put what takes longest first."""
+    for item in items:
+        if NEED_BROWSER & set(item.fixturenames):
+            item.add_marker("browser")
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the tests of a file in one process, and those of some files, which share a fixture."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFixture(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return next((name for name, some in TOGETHER.items() if file.startswith(some)), file)
+
+    config.option.loadscopereorder = False
+    return ByFixture(config, log)
 
 
 @pytest.fixture(scope="session")

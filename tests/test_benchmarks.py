@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from autograder.course.scores import released
 from benchmarks import classes
 from benchmarks.measure import measured
 
@@ -14,10 +15,10 @@ def test_every_submission_of_a_class_is_another_file(tmp_path):
     """Else one result would do for all copies, and grading would look quicker than it is."""
     numbers = range(0, 2 * len(classes.KINDS), 3)
     course = classes.make(tmp_path / "class", numbers, ["l2"])
-    assert course.released() == ["l2"]
-    students = course.submissions("l2")
+    assert released(course) == ["l2"]
+    students = course.submitted("l2")
     assert students == [f"student-{number:04}" for number in numbers]
-    contents = {course.job("l2", student).content for student in students}
+    contents = {course.grader.job("l2", student).content for student in students}
     assert len(contents) == len(students)
 
 

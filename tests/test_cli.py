@@ -4,7 +4,15 @@ import subprocess
 import sys
 
 import pytest
-from sample import SOURCE, answered, exercise, hand_in, make_course
+from helpers.courses import (
+    SOURCE,
+    answered,
+    hand_in,
+    make_course,
+    points,
+    released_course,
+    source_file,
+)
 from typer.testing import CliRunner
 
 from autograder.cli import app
@@ -41,13 +49,13 @@ def course(tmp_path, monkeypatch):
     return course
 
 
-@pytest.mark.parametrize("command", ["release", "grade", "export"])
+@pytest.mark.parametrize("command", ["release", "grade", "export", "explain", "validate"])
 def test_help_says_what_a_command_does(command):
     """Both for the command as a whole and for each part."""
     assert command in run("--help")[1]
     status, text = run(command, "--help")
     assert status == 0
-    assert "[ASSIGNMENT]" in text
+    assert "Usage:" in text
 
 
 @pytest.mark.parametrize(
@@ -99,35 +107,44 @@ def test_release_makes_what_the_committed_notebooks_are(course):
     assert run("release") == (0, "l2: released\n")
     released = course.folder("release", ".", "l2") / "l2.ipynb"
     assert "weight**2" not in released.read_text()
-    assert not write(student_notebook(source_notebook(exercise(course))), released)
+    assert not write(student_notebook(source_notebook(source_file(course))), released)
     time = released.stat().st_mtime_ns
     assert run("release", "l2") == (0, "l2: unchanged\n")
     assert released.stat().st_mtime_ns == time
 
 
-def test_release_is_safe_once_there_are_submissions(course):
+@pytest.fixture
+def released(tmp_path, monkeypatch):
+    """Return a course whose assignment is released, and stand in its folder."""
+    monkeypatch.chdir(tmp_path)
+    return released_course(tmp_path)
+
+
+@pytest.mark.sandbox
+def test_release_is_safe_once_there_are_submissions(released):
     """New text is released; new cells are refused and the old release stays."""
-    run("release")
+    course = released
     hand_in(course, "ann", answered(course))
     assert run("grade", "--no-feedback")[0] == 0
-    exercise(course).write_text(SOURCE.replace("# Two tasks", "# Both tasks"))
+    source_file(course).write_text(SOURCE.replace("# Two tasks", "# Both tasks"))
     status, text = run("release")
     assert (status, text.split(";")[0]) == (0, "l2: released again")
-    released = course.folder("release", ".", "l2") / "l2.ipynb"
-    before = released.read_text()
+    file = course.folder("release", ".", "l2") / "l2.ipynb"
+    before = file.read_text()
     assert "Both tasks" in before
 
-    exercise(course).write_text(SOURCE + EXTRA_TASK)
+    source_file(course).write_text(SOURCE + EXTRA_TASK)
     status, text = run("release")
     assert status == 2
     assert "check-sgd_step" in text
-    assert released.read_text() == before
-    assert course.points("l2") == {"ann": (6, 6)}
+    assert file.read_text() == before
+    assert points(course) == {"ann": 6}
 
 
-def test_grade_reports_and_export_writes(course):
+@pytest.mark.sandbox
+def test_grade_reports_and_export_writes(released):
     """Plain lines when nobody watches; one line of reason; status 1; grades in a file."""
-    run("release")
+    course = released
     assert run("grade") == (0, "Nothing has been submitted.\n")
     hand_in(course, "ann", answered(course, l2_penalty_backward="raise ValueError('no')"))
     hand_in(course, "bob", "[]")
@@ -149,7 +166,7 @@ def test_grade_reports_and_export_writes(course):
 
 def test_exercise_with_a_fault_is_not_released(course):
     """The sentence about the source is all that is shown."""
-    exercise(course).write_text(SOURCE.replace("    ### END SOLUTION\n", ""))
+    source_file(course).write_text(SOURCE.replace("    ### END SOLUTION\n", ""))
     status, text = run("release")
     assert status == 2
     assert "### BEGIN SOLUTION without ### END SOLUTION" in text

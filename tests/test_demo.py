@@ -8,12 +8,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from sample import ROOT
+from helpers.courses import ROOT, nbgrader
 
 from autograder import cli, demo, grade, tasks
 from autograder.course.course import CONFIG
-from autograder.intake import exercise as notebooks
+from autograder.course.scores import scores
+from autograder.intake import exercise
+from autograder.sandbox import Sandbox, SandboxUnavailableError
 from autograder.tasks import assignments
+from benchmarks.classes import STOCK
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 
@@ -26,7 +29,7 @@ EVERY_MISTAKE = [
 
 @cache
 def source(assignment):
-    return notebooks.source_notebook(ROOT / "exercises" / assignment / f"{assignment}.py")
+    return exercise.source_notebook(ROOT / "exercises" / assignment / f"{assignment}.py")
 
 
 def functions(notebook):
@@ -46,7 +49,7 @@ def test_every_assignment_has_a_class_of_twelve_and_of_every_kind():
     assert sum(kinds.values()) >= 12
     assert {"complete", "untouched", "half", "raises", "hangs", "broken"} < set(kinds)
     assert {name: len(mistakes) for name, mistakes in demo.MISTAKES.items()} == dict.fromkeys(
-        ASSIGNMENTS, 6
+        assignments, 6
     )
 
 
@@ -80,7 +83,7 @@ def test_making_it_again_touches_nothing(tmp_path):
 
     course = make()
     assert course.root == tmp_path / "demo"
-    assert set(course.submissions("l2")) == set(demo.STUDENTS)
+    assert set(course.submitted("l2")) == set(demo.STUDENTS)
     before = times()
     make()
     after = times()
@@ -89,27 +92,43 @@ def test_making_it_again_touches_nothing(tmp_path):
 
 
 @pytest.mark.evidence
+@pytest.mark.sandbox
 def test_the_whole_class_gets_the_same_scores_from_stock_nbgrader(tmp_path):
     """`nbgrader autograde` with its own preprocessors on every file that it can open."""
-    from test_course import STOCK, nbgrader
-
-    sources = [ROOT / "exercises" / name / f"{name}.py" for name in ASSIGNMENTS]
+    sources = [ROOT / "exercises" / name / f"{name}.py" for name in assignments]
     ours = demo.make(tmp_path / "ours", ROOT / CONFIG, sources)
     theirs = demo.make(tmp_path / "theirs", ROOT / CONFIG, sources)
     cli.grade(ours, jobs=2)
     theirs.config_file.write_text(theirs.config_file.read_text() + STOCK)
     [broken] = [student for student, kind in demo.STUDENTS.items() if kind == "broken"]
-    for name in ASSIGNMENTS:
+    for name in assignments:
         (theirs.folder("submitted", broken, name) / f"{name}.ipynb").unlink()
         nbgrader(theirs, "autograde", name, f"--CourseDirectory.student_id_exclude={broken}")
-        points = theirs.points(name)
+        points = scores(theirs, name)
         assert len(points) == len(demo.STUDENTS) - 1
-        assert ours.points(name) == points
+        assert scores(ours, name) == points
         print(f"{name}: {len(points)} submissions, the same scores")
 
 
+def test_the_sample_class_falls_back_loudly(monkeypatch, capsys):
+    """Where there is no sandbox; where there is one, it is used without a word."""
+
+    def unavailable(self):
+        raise SandboxUnavailableError("There is none here. Install one.")
+
+    monkeypatch.setattr(Sandbox, "check", unavailable)
+    assert demo.sandbox_or_none() == "none"
+    said = capsys.readouterr().err
+    assert "There is none here. Install one." in said
+    assert "WITHOUT A SANDBOX" in said
+
+    monkeypatch.setattr(Sandbox, "check", lambda self: None)
+    assert demo.sandbox_or_none() is None
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.evidence
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize("assignment", assignments)
 def test_two_hundred_seeds(assignment):
     """The solution is always worth everything and the untouched notebook nothing."""
     kinds = ("complete", "untouched")
@@ -118,7 +137,7 @@ def test_two_hundred_seeds(assignment):
             notebook = demo.submission(source(assignment), assignment, kind)
             share = 1 if kind == "complete" else 0
             for name, task in tasks.items():
-                if task.assignment != assignment:
+                if task.assignment.name != assignment:
                     continue
                 defined = functions(notebook)
                 for seed in range(200):

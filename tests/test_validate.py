@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 from io import StringIO
-from pathlib import Path
 
 import pytest
+from helpers.courses import ROOT
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -12,7 +12,6 @@ from autograder.cli import app
 from autograder.tasks import tasks
 from autograder.validate import INDISTINGUISHABLE, Validation, missing_places, show, validate
 
-ROOT = Path(__file__).parent.parent
 PENALTY = tasks["l2_penalty"]
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from helpers.courses import ROOT, STUB
 from nbformat import NotebookNode
-from sample import ROOT, STUB
 
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise
 
 TESTS = "change the tests"
 COMPARISON = "trick the comparison"
@@ -83,7 +83,7 @@ class Attack:
     name
         Also the student's.
     row
-        Of THREATS.md.
+        What kind of attack it is: one of the names above.
     build
         Makes it.  `@NAME@` in a notebook stands for what `canaries.Canaries.names` has.
     points
@@ -98,7 +98,7 @@ class Attack:
     quick
         Part of `make test`.
     stock
-        SanitizeNotebook enough to be run by stock nbgrader, without a sandbox.
+        Harmless enough to be run by stock nbgrader, without a sandbox.
     """
 
     name: str
@@ -117,7 +117,7 @@ def solve(notebook: NotebookNode, **answers: str) -> NotebookNode:
     notebook = copy.deepcopy(notebook)
     missing = set(answers)
     for cell in notebook.cells:
-        if notebooks.is_answer(cell) and cell.id in answers:
+        if exercise.is_answer(cell) and cell.id in answers:
             body = "\n    ".join(answers[cell.id].strip("\n").split("\n"))
             assert cell.source.count(STUB) == 1, cell.id
             cell.source = cell.source.replace(STUB, body)

@@ -1,4 +1,4 @@
-"""All attacks, a module for each few rows of THREATS.md."""
+"""All attacks, in a module for each few kinds."""
 
 from attacks import escaping, files, legitimate, limits, pipes, reading, scoring
 

@@ -15,7 +15,7 @@ import nbformat
 from attacks.attack import FILE, Attack, Build, Handed, edited, insert, solve
 from nbformat import NotebookNode
 
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise
 
 
 def _text(edit: Callable[[dict[str, Any]], Any]) -> Build:
@@ -45,7 +45,7 @@ def _beside(make: Callable[[Path], object]) -> Build:
 
     def build(_release: NotebookNode, solution: NotebookNode) -> Handed:
         def both(path: Path) -> None:
-            notebooks.write(solution, path)
+            exercise.write(solution, path)
             make(path.parent)
 
         return both
@@ -107,7 +107,7 @@ def _reverse(notebook: NotebookNode) -> None:
 
 
 def _answers_last(notebook: NotebookNode) -> None:
-    notebook.cells.sort(key=notebooks.is_answer)
+    notebook.cells.sort(key=exercise.is_answer)
 
 
 def _retype(name: str, kind: str) -> Callable[[NotebookNode], None]:
@@ -232,7 +232,7 @@ def _surrogate_in_an_answer(notebook: NotebookNode) -> Handed:
 
 def _wrong_name(name: str) -> Build:
     def build(_release: NotebookNode, solution: NotebookNode) -> Handed:
-        return lambda path: notebooks.write(solution, path.with_name(name)) and None
+        return lambda path: exercise.write(solution, path.with_name(name)) and None
 
     return build
 

@@ -15,11 +15,13 @@ from pathlib import Path
 import psutil
 from attacks.attack import PENALTY, SOURCES, Attack, insert, solve
 from attacks.canaries import HONEST, Canaries
+from helpers.courses import make_course, points
 from nbformat import NotebookNode
-from sample import make_course
 
 from autograder.course.course import Course
-from autograder.intake import exercise as notebooks
+from autograder.course.release import release
+from autograder.course.scores import released
+from autograder.intake import exercise
 
 LIMITS = """
 c.GradeSubmission.cell_seconds = 3
@@ -72,9 +74,8 @@ class Graded:
                 self.seconds[timed[1]] = float(timed[2])
             elif reason := re.match(r"(?:l2|dropout) of (\S+): (.*)", line):
                 self.reasons[reason[1]] = reason[2]
-        for assignment in self.course.released():
-            for student, (points, _) in self.course.points(assignment).items():
-                self.points[student] = points
+        for assignment in released(self.course):
+            self.points |= points(self.course, assignment)
         self.reached = self.canaries.reached()
 
     def faults(self, attacks: Iterable[Attack]) -> list[str]:
@@ -138,12 +139,12 @@ def graded(attacks: Iterable[Attack], canaries: Canaries) -> Graded:
         path = course.exercises / name / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(source.replace("SOLUTION_CANARY", canaries.secrets["source"]))
-        course.release(path)
+        release(course, path)
     hand_in_honestly(course, canaries)
     for attack in attacks:
-        release, solution = released_and_solved(course, attack.assignment)
+        blank, solution = released_and_solved(course, attack.assignment)
         folder = course.folder("submitted", attack.name, attack.assignment)
-        hand_in(attack.build(release, solution), folder / f"{attack.assignment}.ipynb", canaries)
+        hand_in(attack.build(blank, solution), folder / f"{attack.assignment}.ipynb", canaries)
     canaries.open_to_all()
     result = Graded(course, canaries)
     result.grade()
@@ -153,10 +154,10 @@ def graded(attacks: Iterable[Attack], canaries: Canaries) -> Graded:
 def released_and_solved(course: Course, assignment: str) -> tuple[NotebookNode, NotebookNode]:
     """Return what students of a course get, and what one who solved everything hands in."""
     path = course.exercises / assignment / f"{assignment}.py"
-    source = notebooks.source_notebook(path)
+    source = exercise.source_notebook(path)
     for cell in source.cells:
         cell.source = re.sub("canary-[-a-z0-9]+", "solved", cell.source)
-    return notebooks.student_notebook(source), notebooks.solution_notebook(source)
+    return exercise.student_notebook(source), exercise.solution_notebook(source)
 
 
 def hand_in(handed: object, path: Path, canaries: Canaries) -> None:
@@ -172,11 +173,11 @@ def hand_in(handed: object, path: Path, canaries: Canaries) -> None:
 
 def hand_in_honestly(course: Course, canaries: Canaries) -> None:
     """Hand in what `HONEST_POINTS` speaks of; one of it holds a canary."""
-    release, solution = released_and_solved(course, "l2")
+    blank, solution = released_and_solved(course, "l2")
     handed = {
         HONEST: insert(copy.deepcopy(solution), f"# {canaries.secrets['submission']}"),
-        "honest-half": solve(release, l2_penalty=PENALTY),
-        "honest-none": release,
+        "honest-half": solve(blank, l2_penalty=PENALTY),
+        "honest-none": blank,
         "zz-honest": solution,
     }
     for student, notebook in handed.items():

@@ -131,7 +131,7 @@ COUNTS = (
 def counts(name, inputs):
     kept = inputs["keep_prob"] if inputs["training"] else 1.0
     alike = kept**2 + (1 - kept) ** 2
-    rates = {law: alike for law in inputs["laws"]}
+    rates = {name: alike for name in inputs["frequencies"]}
     rates["fraction of values kept"] = kept
     return {
         law: np.array([rate * 1e6, 1e6]) for law, rate in rates.items()

@@ -908,7 +908,7 @@ USE_THE_FORBIDDEN = [
         *_penalty(
             'inputs = {"weights": weights, "weight_decay": weight_decay}\n'
             'return float(value(inputs)["penalty"])',
-            "from autograder.tasks.l2 import _penalty_value as value",
+            "from autograder.tasks.l2.penalty import _penalty_value as value",
         ),
     ),
     Attack("dropout-as-base", FORBIDDEN, answers(Dropout=DROPOUT_CLASS), 19.0, "dropout"),

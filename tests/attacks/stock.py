@@ -9,7 +9,7 @@ from attacks.graded import hand_in
 from nbgrader.api import MissingEntry
 
 from autograder.course.course import CONFIG, Course
-from autograder.intake import exercise as notebooks
+from autograder.intake import exercise
 
 CHECKS = {
     "check-l2_penalty": """
@@ -39,10 +39,10 @@ def stock_course(canaries: Canaries) -> Course:
     config_file.write_text(SETTINGS.format(root=str(canaries.folder / "course")))
     exercise.parent.mkdir(parents=True)
     exercise.write_text(SOURCES["l2"].replace("SOLUTION_CANARY", canaries.secrets["source"]))
-    source = notebooks.source_notebook(exercise)
+    source = exercise.source_notebook(exercise)
     _with_asserts(source)
     course = Course(config_file)
-    notebooks.write(source, course.folder("source", ".", "l2") / "l2.ipynb")
+    exercise.write(source, course.folder("source", ".", "l2") / "l2.ipynb")
     done = course.api.generate_assignment("l2", force=True)
     assert done["success"], done
     return course
@@ -53,7 +53,7 @@ def stock_score(course: Course, attack: Attack, canaries: Canaries) -> float | N
     source = nbformat.read(course.folder("source", ".", "l2") / "l2.ipynb", as_version=4)
     for cell in source.cells:
         cell.source = cell.source.replace(canaries.secrets["source"], "solved")
-    handed = attack.build(notebooks.student_notebook(source), notebooks.solution_notebook(source))
+    handed = attack.build(exercise.student_notebook(source), exercise.solution_notebook(source))
     hand_in(handed, course.folder("submitted", attack.name, "l2") / "l2.ipynb", canaries)
     if not course.api.autograde("l2", attack.name, force=True)["success"]:
         return None

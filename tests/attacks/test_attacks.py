@@ -10,7 +10,7 @@ from attacks.graded import graded, live
 from attacks.reading import EVERYTHING
 from attacks.stock import stock_course, stock_score, told
 
-pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
+pytestmark = [pytest.mark.sandbox, pytest.mark.filterwarnings("ignore:Object of type")]
 
 
 def test_a_few_attacks_gain_nothing():

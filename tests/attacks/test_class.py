@@ -23,11 +23,16 @@ from attacks.graded import (
     released_and_solved,
     start_grading,
 )
-from sample import ROOT, make_course
+from helpers.courses import ROOT, make_course, points
 
 from autograder.course.plugins import course_secret
+from autograder.course.release import release
 
-pytestmark = [pytest.mark.evidence, pytest.mark.filterwarnings("ignore:Object of type")]
+pytestmark = [
+    pytest.mark.evidence,
+    pytest.mark.sandbox,
+    pytest.mark.filterwarnings("ignore:Object of type"),
+]
 
 HOSTILE = (
     "patched-run-cell",
@@ -72,7 +77,7 @@ def test_killed_and_run_again_it_ends_with_the_same_gradebook(tmp_path):
     """Twenty times at random moments; no process outlives the grader."""
     with Canaries() as canaries:
         course = make_course(canaries.folder, SOURCES["l2"], LIMITS)
-        course.release(course.exercises / "l2" / "l2.py")
+        release(course, course.exercises / "l2" / "l2.py")
         course_secret(course.root)
         hand_in_honestly(course, canaries)
         for name in SMALL_CLASS:
@@ -93,7 +98,7 @@ def test_killed_and_run_again_it_ends_with_the_same_gradebook(tmp_path):
             shutil.rmtree(course.root)
             shutil.copytree(tmp_path / "course", course.root)
             _kill_after(start_grading(course, log, 2), moment)
-            graded_before.append(len(course.points("l2")))
+            graded_before.append(len(points(course)))
             assert start_grading(course, log, 2).wait() == 1, log.read_text()
             assert _scores(course) == undisturbed, f"killed after {moment:.2f} s"
     assert len(set(graded_before)) > 3, "it was always killed at the same stage"

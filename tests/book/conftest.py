@@ -1,5 +1,6 @@
 """Build the book once, and open it in a browser."""
 
+import fcntl
 import functools
 import http.server
 import subprocess
@@ -30,7 +31,10 @@ def site(tmp_path_factory):
     program = Path(sys.executable).with_name("jupyter-book")
     # A file and not a pipe, which would stay open as long as any process of a failed build lives.
     log = tmp_path_factory.mktemp("book") / "build.log"
-    with log.open("w") as stream:
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with log.open("w") as stream, (ROOT / "_build" / ".lock").open("w") as lock:
+        # Two builds at once would write into each other's files.
+        fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(
             [program, "build", ".", "-W", "-n", "--keep-going"],
             cwd=ROOT,

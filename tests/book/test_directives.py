@@ -7,10 +7,11 @@ import re
 import pytest
 import task_directives
 from docutils import nodes
+from helpers.pages import Page
 from sphinx.testing.util import SphinxTestApp
-from test_pages import Page
 
 from autograder import tasks
+from autograder.tasks import assignments
 
 PAGE = """# Page
 
@@ -25,7 +26,7 @@ PAGE = """# Page
 @pytest.mark.parametrize("name", list(tasks))
 def test_every_known_mistake_has_its_place_in_the_chapter(name, pages):
     """A finding can send a student to the mistake it names."""
-    ids = Page(pages[tasks[name].page]).ids
+    ids = Page(pages[tasks[name].assignment.page]).ids
     known = (*tasks[name].misconceptions, *tasks[name].requirements)
     expected = {f"mistake-{name}-{one.id}" for one in known} | {f"mistakes-{name}"}
     assert expected - ids == set()
@@ -41,10 +42,10 @@ def test_no_place_on_a_page_has_two_claims(pages):
 @pytest.mark.parametrize("name", list(tasks))
 def test_every_task_is_a_place_in_its_exercise(name, pages):
     """The chapter's table and box lead to the cell in which the task is answered."""
-    assignment = tasks[name].assignment
+    assignment = tasks[name].assignment.name
     assert f"task-{name}" in Page(pages[f"exercises/{assignment}/{assignment}"]).ids
     link = f"../exercises/{assignment}/{assignment}.html#task-{name}"
-    assert Page(pages[tasks[name].page]).links.count(link) == 2
+    assert Page(pages[tasks[name].assignment.page]).links.count(link) == 2
 
 
 def test_a_link_to_a_mistake_unfolds_it(address, browser):
@@ -122,14 +123,14 @@ def test_the_table_names_all_that_can_cost_points(small_book):
     table = page[page.index("<table") : page.index("</table>")]
     assert "leaves its arguments as they are" in table
     for task in tasks.values():
-        if task.assignment == "dropout":
+        if task.assignment.name == "dropout":
             assert all(one.name in html.unescape(table) for one in task.requirements)
 
 
 def test_the_directives_depend_on_all_files_that_declare_tasks():
     """Those of other modules too, since tasks share their mistakes."""
-    names = {path.name for path in task_directives.DECLARATIONS}
-    assert {"task.py", "l2.py", "dropout.py", "batch_norm.py", "capstone.py"} <= names
+    names = {path.parent.name for path in task_directives.DECLARATIONS}
+    assert {"autograder", "tasks", *assignments} <= names
     assert all(path.is_file() for path in task_directives.DECLARATIONS)
 
 

@@ -3,14 +3,14 @@
 import html
 import re
 
-from test_notebooks import hidden_lines
+from helpers.solutions import hidden_lines
 
-from autograder.tasks import ASSIGNMENTS
+from autograder.tasks import assignments
 
 
 def test_no_page_contains_a_line_of_a_solution(site):
     """Neither as text nor in a file that can be downloaded."""
-    hidden = set().union(*map(hidden_lines, ASSIGNMENTS))
+    hidden = set().union(*map(hidden_lines, assignments))
     found = []
     for path in sorted(site.rglob("*")):
         if path.suffix not in {".html", ".ipynb", ".md", ".py", ".txt", ".js", ".json"}:

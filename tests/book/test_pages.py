@@ -1,10 +1,10 @@
 """What a reader finds on the built pages."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import course_book
 import pytest
 import sphinxcontrib.katex
+from helpers.pages import Page
 
 CHAPTERS = {
     "book/why": ["Why regularize", "Validation sets", "Early stopping", "Double descent"],
@@ -51,66 +52,6 @@ CHAPTERS = {
 }
 
 EXERCISES = ["l2", "dropout", "batch_norm", "capstone"]
-
-# Attributes by which a page makes a browser fetch something, as opposed to a link to click on.
-FETCHING = {
-    ("script", "src"),
-    ("img", "src"),
-    ("img", "srcset"),
-    ("source", "src"),
-    ("source", "srcset"),
-    ("iframe", "src"),
-    ("embed", "src"),
-    ("object", "data"),
-    ("video", "src"),
-    ("audio", "src"),
-    ("link", "href"),
-}
-# Links in the head that name a page and fetch nothing.
-NAMING = {"index", "search", "prev", "next", "canonical", "author", "copyright", "help"}
-
-
-class Page(HTMLParser):
-    """The parts of an HTML page that these tests look at."""
-
-    def __init__(self, path):
-        super().__init__(convert_charrefs=True)
-        self.source = path.read_text(encoding="utf-8")
-        self.fetched, self.links, self.ids, self.images = [], [], set(), []
-        self.headings = []
-        self.heading = None
-        self.feed(self.source)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        named = tag == "link" and attributes.get("rel") in NAMING
-        for name, value in attributes.items():
-            if (tag, name) in FETCHING and not named:
-                self.fetched.append(value)
-        if "id" in attributes:
-            self.ids.add(attributes["id"])
-        if tag == "a" and attributes.get("href"):
-            self.links.append(attributes["href"])
-        if tag == "img":
-            self.images.append(attributes)
-        if tag in ("h1", "h2"):
-            self.heading = ""
-        if tag == "a" and "headerlink" in (attributes.get("class") or ""):
-            # The sign behind a heading by which its address can be copied.
-            self.end_heading()
-
-    def handle_endtag(self, tag):
-        if tag in ("h1", "h2"):
-            self.end_heading()
-
-    def handle_data(self, data):
-        if self.heading is not None:
-            self.heading += data
-
-    def end_heading(self):
-        if self.heading is not None:
-            self.headings.append(self.heading.strip())
-        self.heading = None
 
 
 def elsewhere(address):
@@ -326,9 +267,10 @@ def test_formulas_give_up_on_a_program_that_never_listens(hesitant):
 
 
 @pytest.mark.parametrize(("url", "shown"), [("", False), ("https://example.org/course", True)])
-def test_the_address_alone_brings_the_buttons(url, shown, tmp_path):
+def test_the_address_alone_brings_the_buttons(url, shown, tmp_path, monkeypatch):
     """Whoever fills in the address need not look for other settings."""
-    options = {"repository_url": url, "use_repository_button": False, "use_issues_button": False}
+    monkeypatch.setattr(course_book, "addresses", lambda: {"Repository": url})
+    options = {"use_repository_button": False, "use_issues_button": False}
     config = SimpleNamespace(html_theme_options=options)
     course_book.configure(SimpleNamespace(outdir=tmp_path / "html"), config)
     assert options["use_repository_button"] is shown
@@ -339,11 +281,10 @@ def test_the_address_alone_brings_the_buttons(url, shown, tmp_path):
 def test_results_are_computed_anew_when_a_module_changes(name, tmp_path, monkeypatch):
     """The execution cache of one version of the chapters' modules is not used for another."""
     before = course_book.cache_key()
-    for module in course_book.BOOK.glob("*.py"):
-        (tmp_path / module.name).write_bytes(module.read_bytes())
+    shutil.copytree(course_book.BOOK / "experiments", tmp_path / "experiments")
     monkeypatch.setattr(course_book, "BOOK", tmp_path)
     assert course_book.cache_key() == before
-    with (tmp_path / name).open("a") as stream:
+    with (tmp_path / "experiments" / name).open("a") as stream:
         stream.write("# changed\n")
     assert course_book.cache_key() != before
 

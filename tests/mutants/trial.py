@@ -10,15 +10,14 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from helpers.solutions import solution, source_of
 from mutants.mutate import Mutant, mutants
-from solutions import EXERCISES, solution
 
 from autograder import grade, tasks
 from autograder.intake.exercise import is_answer, source_notebook
 from autograder.judging.check import GRADING_SEED, PUBLIC_SEED
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
-from autograder.task import Functions
 
 LIMIT = 120
 HERE = Path(__file__).parent
@@ -26,7 +25,7 @@ HERE = Path(__file__).parent
 
 def mutants_of(name: str, every: int = 1) -> list[Mutant]:
     """Return the mutants of the answer to a task, or every so many of them."""
-    notebook = source_notebook(EXERCISES / tasks[name].assignment / f"{tasks[name].assignment}.py")
+    notebook = source_notebook(source_of(tasks[name].assignment.name))
     (source,) = (cell.source for cell in notebook.cells if is_answer(cell) and cell.id == name)
     return mutants(source, names_alike(name), every)
 
@@ -49,7 +48,7 @@ def is_killed(name: str, mutant: Mutant, graded: bool) -> bool:
         grading only.
     """
     module = ModuleType(f"mutant_of_{name}")
-    vars(module).update(solution(tasks[name].assignment))
+    vars(module).update(solution(tasks[name].assignment.name))
     try:
         exec(compile(mutant.source, f"<{name}>", "exec"), vars(module))
     except Exception:
@@ -82,7 +81,7 @@ def loses_points(name: str, functions: dict[str, Any], seed: int) -> bool:
 
 def differs(name: str, functions: dict[str, Any], seed: int) -> bool:
     """Say whether an answer is judged wrong, without looking for the mistake."""
-    task = replace(tasks[name], misconceptions=(), forward=None)
+    task = replace(tasks[name], misconceptions=(), forward_task=None)
     cases = task.draw(np.random.default_rng(seed))
     return not judge(task, cases, observe(task, functions, cases)).passed
 
@@ -122,7 +121,7 @@ def names_alike(name: str) -> dict[str, set[str]]:
     the same kind when their shapes agree.
     """
     task = tasks[name]
-    functions = solution(task.assignment)
+    functions = solution(task.assignment.name)
     kinds: dict[str, set[Any]] = {}
 
     def note(frame: Any, event: str, value: object) -> None:
@@ -135,7 +134,7 @@ def names_alike(name: str) -> dict[str, set[str]]:
     case = task.draw(np.random.default_rng(PUBLIC_SEED))[0]
     sys.setprofile(note)
     try:
-        task.run(Functions(functions), case.inputs)
+        task.run(functions, case.inputs)
     finally:
         sys.setprofile(None)
     return {

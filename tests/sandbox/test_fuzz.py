@@ -22,15 +22,15 @@ import warnings
 from functools import cache
 from pathlib import Path
 
-import fuzz_pipe
 import numpy as np
 import pytest
-from fuzz_pipe import TASKS, frame, seeds
+from helpers import fuzz_pipe
+from helpers.fuzz_pipe import TASKS, frame, seeds
+from helpers.replies import JSON, announced
+from helpers.solutions import solution
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from solutions import solution
-from test_pipe import JSON, announced
 
 from autograder import tasks
 from autograder.judging.judge import judge
@@ -44,7 +44,7 @@ FRAMES = 105_000
 EXAMPLES = 3_000
 
 
-class Watched(Exception):
+class WatchedError(Exception):
     """Raised by what watches a session."""
 
 
@@ -183,7 +183,7 @@ def meet(seed):
 
     def watch():
         if rng.random() < 0.1:
-            raise Watched
+            raise WatchedError
 
     which = rng.randrange(len(TASKS))
     request = rng.choice([{"do": "cell"}, bytes(2**20)])
@@ -194,7 +194,7 @@ def meet(seed):
         pipe.cell_outputs(header, blobs)
         pipe.observations(header, blobs, *TASKS[which])
         return "answered", time.monotonic() - started
-    except (pipe.RefusedError, pipe.ClosedError, TimeoutError, Watched) as error:
+    except (pipe.RefusedError, pipe.ClosedError, TimeoutError, WatchedError) as error:
         return type(error).__name__, time.monotonic() - started
     finally:
         end.close()
@@ -217,7 +217,7 @@ def meetings(count):
 
 def test_somebody_hostile_at_the_other_end():
     """Drops, floods, early ends, descriptors and urgent data: four ways to end, all expected."""
-    assert set(meetings(60)) >= {"Refused", "ClosedError", "TimeoutError"}
+    assert set(meetings(60)) >= {"RefusedError", "ClosedError", "TimeoutError"}
 
 
 # What judging makes of what was decoded.
@@ -228,7 +228,7 @@ def honest(name):
     """Return the cases of a task and what the solution gives for them."""
     task = tasks[name]
     cases = fuzz_pipe.cases_of(task)
-    return cases, observe(task, solution(task.assignment), cases)
+    return cases, observe(task, solution(task.assignment.name), cases)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from fuzz_pipe import reader
+from helpers.fuzz_pipe import reader
+from helpers.replies import JSON, announced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -21,11 +22,6 @@ from autograder.task import Case
 TASK = tasks["batch_norm_forward"]
 CASES = [Case("one", {}), Case("two", {})]
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
-)
 NEARLY = st.fixed_dictionaries(
     {},
     optional={
@@ -103,11 +99,6 @@ def test_arrays_cross_as_they_are(array):
         assert (got.dtype, got.shape, got.tobytes()) == (array.dtype, array.shape, array.tobytes())
     else:
         assert observed is None
-
-
-def announced(header, blobs=()):
-    text = json.dumps(header).encode()
-    return struct.pack(">I", len(text)) + text + b"".join(blobs)
 
 
 EMPTY = {"mutated": [], "broken": [], "printed": ""}

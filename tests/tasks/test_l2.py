@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from helpers.solutions import solution
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from solutions import solution
 from torch import nn
 
 from autograder import grade, tasks
@@ -18,15 +18,6 @@ few = settings(max_examples=20, deadline=None)
 softmax_solution = solution("l2")["softmax_regression"]
 adam_solution = solution("l2")["adam_step"]
 groups_solution = solution("l2")["parameter_groups"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Arrays this small only wait for one another on several threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def reference(name, inputs):
@@ -280,59 +271,9 @@ def test_groups_of_the_solution_in_an_optimizer():
 # Right answers in other styles.
 
 
-def penalty_by_loops(weights, weight_decay):
-    total = 0.0
-    for w in weights:
-        for entry in w.flat:
-            total += entry * entry
-    return weight_decay * total / 2
-
-
-def penalty_by_vdot(weights, weight_decay):
-    flat = np.concatenate([w.ravel() for w in weights])
-    return np.vdot(flat, flat) * weight_decay * 0.5
-
-
 def penalty_by_norm(weights, weight_decay):
     print("norms:", [np.linalg.norm(w) for w in weights])
     return float(weight_decay / 2 * sum(np.linalg.norm(w) ** 2 for w in weights))
-
-
-def penalty_by_tensordot(weights, weight_decay):
-    return 0.5 * weight_decay * sum(np.tensordot(w, w, axes=w.ndim) for w in weights)
-
-
-def penalty_backward_by_loop(weights, weight_decay):
-    gradients = []
-    for w in weights:
-        gradient = np.zeros_like(w)
-        gradient += weight_decay * w
-        gradients.append(gradient)
-    return tuple(gradients)
-
-
-def penalty_backward_in_place_on_copies(weights, weight_decay):
-    gradients = [w.copy() for w in weights]
-    for gradient in gradients:
-        gradient *= weight_decay
-    return gradients
-
-
-def softmax_by_loops(x, y, W, b, weight_decay):
-    n, d = x.shape
-    classes = W.shape[1]
-    loss, d_W, d_b = 0.0, np.zeros_like(W), np.zeros_like(b)
-    for i in range(n):
-        scores = [sum(x[i, j] * W[j, c] for j in range(d)) + b[c] for c in range(classes)]
-        largest = max(scores)
-        total = sum(np.exp(score - largest) for score in scores)
-        loss += (largest + np.log(total) - scores[y[i]]) / n
-        for c in range(classes):
-            probability = np.exp(scores[c] - largest) / total
-            difference = (probability - (1.0 if c == y[i] else 0.0)) / n
-            d_W[:, c] += difference * x[i]
-            d_b[c] += difference
-    return loss + 0.5 * weight_decay * (W**2).sum(), d_W + weight_decay * W, d_b
 
 
 def softmax_by_logaddexp(x, y, W, b, weight_decay):
@@ -363,13 +304,6 @@ def softmax_with_helper_and_warning(x, y, W, b, weight_decay):
 
 def sgd_as_decay(param, grad, lr, weight_decay):
     return (1 - lr * weight_decay) * param - lr * grad
-
-
-def sgd_in_place_on_a_copy(param, grad, lr, weight_decay):
-    new = param.copy()
-    new -= lr * grad
-    new -= lr * weight_decay * param
-    return new
 
 
 def adam_as_in_torch(param, grad, state, lr, betas, eps, weight_decay, decoupled):
@@ -416,17 +350,10 @@ def groups_by_modules(model, weight_decay):
 
 
 RIGHT = [
-    ("l2_penalty", penalty_by_loops),
-    ("l2_penalty", penalty_by_vdot),
     ("l2_penalty", penalty_by_norm),
-    ("l2_penalty", penalty_by_tensordot),
-    ("l2_penalty_backward", penalty_backward_by_loop),
-    ("l2_penalty_backward", penalty_backward_in_place_on_copies),
-    ("softmax_regression", softmax_by_loops),
     ("softmax_regression", softmax_by_logaddexp),
     ("softmax_regression", softmax_with_helper_and_warning),
     ("sgd_step", sgd_as_decay),
-    ("sgd_step", sgd_in_place_on_a_copy),
     ("adam_step", adam_as_in_torch),
     ("adam_step", adam_with_a_numpy_step),
     ("parameter_groups", groups_by_loop),
@@ -437,7 +364,7 @@ RIGHT = [
 @pytest.mark.parametrize(("name", "function"), RIGHT, ids=[f.__name__ for _, f in RIGHT])
 def test_right_answers_in_other_styles(name, function):
     """The style of a right answer costs nothing."""
-    for seed in range(20):
+    for seed in range(10):
         report = grade(name, {name: function}, seed)
         assert report.passed, f"seed {seed}\n{report}"
         assert report.points == report.max_points

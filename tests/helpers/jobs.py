@@ -1,0 +1,22 @@
+"""Submissions that grading has no answer to; workers of a cluster import this module too."""
+
+import os
+import signal
+
+from autograder.grading.job import Job
+
+
+class Deadly(Job):
+    """A submission that takes its worker with it, not only its sandbox."""
+
+    def run(self):
+        """Kill this process."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Faulty(Job):
+    """A submission that grading fails for."""
+
+    def run(self):
+        """Fail as nobody expected."""
+        raise ArithmeticError("nobody thought of this")

@@ -1,0 +1,44 @@
+"""The hand-written solutions, as the student would have them after running a notebook."""
+
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jupytext
+
+from autograder.intake.exercise import BEGIN, END
+
+EXERCISES = Path(__file__).parents[2] / "exercises"
+
+
+def source_of(assignment: str) -> Path:
+    """Return the source of an exercise."""
+    return EXERCISES / assignment / f"{assignment}.py"
+
+
+@cache
+def solution(assignment: str) -> dict[str, Any]:
+    """Run the set-up and answer cells of an exercise and return what they define."""
+    notebook = jupytext.read(source_of(assignment), fmt="py:percent")
+    # A module of its own, so that classes find what they use as they do in a notebook.
+    module = ModuleType(f"solution_of_{assignment}")
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or "demonstration" in cell.metadata.get("tags", []):
+            continue
+        if cell.source.startswith("check("):
+            continue
+        exec(compile(cell.source, f"<{assignment}>", "exec"), vars(module))
+    return vars(module)
+
+
+def hidden_lines(assignment: str) -> set[str]:
+    """Return the lines that only solution regions contain and that say something."""
+    hidden, visible, inside = set(), set(), False
+    for line in source_of(assignment).read_text().splitlines():
+        line = line.strip()
+        if line in (BEGIN, END):
+            inside = line == BEGIN
+        else:
+            (hidden if inside else visible).add(line.removeprefix("# "))
+    return {line for line in hidden - visible if len(line) >= 12}

@@ -1,0 +1,125 @@
+"""`check` as a student calls it, and the public face of the package."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from helpers.solutions import solution
+
+import autograder
+from autograder import check, grade, tasks
+from autograder.judging.check import PUBLIC_SEED
+
+
+def test_the_public_names_are_these():
+    """What others may rely on is one explicit list."""
+    assert set(autograder.__all__) == {"Finding", "Report", "check", "grade", "hint", "tasks"}
+    assert autograder.tasks["l2_penalty"].name == "l2_penalty"
+
+
+def test_importing_the_package_does_not_import_torch():
+    """Torch comes when the first check needs it, so a notebook's first cell is quick."""
+    code = "import sys, autograder; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_companions_come_from_where_the_function_was_defined():
+    """Checking a backward pass uses the forward pass beside it."""
+    assert check(solution("batch_norm")["batch_norm_backward"]).passed
+
+
+def renamed(weights, weight_decay):
+    return 0.0
+
+
+def test_something_else_is_refused_with_the_names_that_are_known():
+    """Passing anything but one of the course's functions says which ones there are."""
+    with pytest.raises(TypeError, match=r"does not know `renamed`.*l2_penalty"):
+        check(renamed)
+    with pytest.raises(TypeError, match=r"given a int.*without calling it"):
+        check(3)
+    with pytest.raises(TypeError, match=r"given a Dropout.*without calling it"):
+        check(solution("dropout")["Dropout"](0.5))
+
+
+def test_check_and_grade_say_the_same():
+    """The check is the grade on public inputs."""
+    functions = solution("l2")
+    assert (
+        check(functions["l2_penalty"]).to_dict()
+        == grade("l2_penalty", functions, PUBLIC_SEED).to_dict()
+    )
+
+
+def test_under_autograde_the_text_is_the_number(monkeypatch):
+    """The plain text is what nbgrader reads as partial credit; the table stands beside it."""
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+
+    def l2_penalty(weights, weight_decay):
+        return np.float64(7.0)
+
+    report = check(l2_penalty)
+    assert float(repr(report)) == report.points == 0.0
+    assert "expected" in report._repr_html_()
+    assert float(repr(check(solution("l2")["l2_penalty"]))) == 3.0
+
+
+def test_under_validate_a_wrong_answer_raises_the_report(monkeypatch):
+    """`nbgrader validate` shows the report, and nothing of the grader's own lines."""
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+
+    def l2_penalty(weights, weight_decay):
+        return np.float64(7.0)
+
+    with pytest.raises(AssertionError, match="l2_penalty: 0 of 3 points") as caught:
+        check(l2_penalty)
+    assert caught.value._render_traceback_() == [str(caught.value)]
+    assert check(solution("l2")["l2_penalty"]).passed
+
+
+def off_by_a_little(functions, name):
+    """Return the functions with one whose numbers are all wrong in a way that nobody declared."""
+    right = functions[name]
+
+    def off(value):
+        if isinstance(value, tuple | list):
+            return type(value)(off(item) for item in value)
+        if isinstance(value, dict):
+            return {key: off(item) for key, item in value.items()}
+        if isinstance(value, float | np.ndarray | torch.Tensor):
+            return value * 1.01 + 0.01
+        return value
+
+    if isinstance(right, type):
+        wrong = type(name, (right,), {"forward": lambda self, x: off(right.forward(self, x))})
+    else:
+
+        def wrong(*arguments, **options):
+            return off(right(*arguments, **options))
+
+    return {**functions, name: wrong}
+
+
+@pytest.mark.evidence
+def test_checks_answer_in_a_blink(capsys):
+    """Every check answers within 0.2 s, right or wrong; the one that trains within 3 s."""
+    rows = []
+    for name in tasks:
+        functions = solution(tasks[name].assignment.name)
+        for kind, tried in (("right", functions), ("wrong", off_by_a_little(functions, name))):
+            grade(name, tried, 0)
+            seconds = []
+            for _ in range(5):
+                start = time.perf_counter()
+                grade(name, tried, PUBLIC_SEED)
+                seconds.append(time.perf_counter() - start)
+            rows.append((name, kind, float(np.median(seconds)), max(seconds)))
+    with capsys.disabled():
+        print(f"\n{'task':24} {'answer':6} {'median s':>9} {'worst s':>9}")
+        for name, kind, median, worst in rows:
+            print(f"{name:24} {kind:6} {median:9.4f} {worst:9.4f}")
+    for name, kind, median, _ in rows:
+        assert median < (3.0 if name == "train" else 0.2), (name, kind)

@@ -1,0 +1,150 @@
+"""The three forms of a report."""
+
+import json
+from email.message import Message
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autograder.judging import report as report_module
+from autograder.judging.report import Finding, Report, book_address
+from autograder.task import Section
+
+REPORT = Report(
+    "dropout_forward",
+    (
+        Finding("share kept", True, points=2.0, max_points=2.0),
+        Finding("size", False, "It is `1`; expected `2`.", "dropout-no-rescale", 0.0, 1.5),
+        Finding("leaves <x> alone", False, "<script>alert(1)</script>", None, -0.5),
+    ),
+    printed="<img src=x onerror=alert(1)>",
+)
+
+
+def test_points_are_summed_and_never_negative():
+    """Points are the sum of the findings', and costs cannot push them below zero."""
+    assert REPORT.points == 1.5
+    assert REPORT.max_points == 3.5
+    assert not REPORT.passed
+    assert Report("f", (Finding("a", False, "no", None, -2.0),)).points == 0
+
+
+def test_json_says_what_the_text_says():
+    """The JSON form carries points and every finding and survives a round trip."""
+    data = json.loads(json.dumps(REPORT.to_dict()))
+    assert data["points"] == 1.5
+    assert data["findings"][1]["misconception"] == "dropout-no-rescale"
+    assert [finding["passed"] for finding in data["findings"]] == [True, False, False]
+
+
+def test_text_and_html_say_the_same():
+    """Headline, aspects, points and messages stand in both."""
+    text, html = str(REPORT), REPORT._repr_html_()
+    for words in ("dropout_forward: 1.5 of 3.5 points", "share kept", "2 of 2", "0 of 1.5", "-0.5"):
+        assert words in text
+        assert words in html
+    assert "It is `1`; expected `2`." in text
+    assert "It is <code>1</code>; expected <code>2</code>." in html
+
+
+def test_html_escapes_everything():
+    """Nothing that stands in names, messages or prints becomes live markup."""
+    html = REPORT._repr_html_()
+    assert "<script>" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
+    assert "leaves &lt;x&gt; alone" in html
+
+
+def test_a_message_is_told_once():
+    """When several aspects fail for one reason, the reason is not repeated."""
+    same = tuple(Finding(name, False, "Not written yet.", None, 0.0, 1.0) for name in "abc")
+    text = str(Report("f", same))
+    assert text.count("Not written yet.") == 1
+    assert text.count("As above.") == 2
+
+
+def test_an_explanation_is_told_once():
+    """When a mistake spoils two aspects, each tells its numbers and the first the explanation."""
+    findings = tuple(
+        Finding(name, False, f"`{name}` differs.\nYou forgot the scale.", "x", 0.0, 1.0)
+        for name in "ab"
+    )
+    report = Report("f", findings)
+    for text in (str(report), report._repr_html_()):
+        assert text.count("You forgot the scale.") == 1
+        assert "As above." not in text
+    assert "`b` differs." in str(report)
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """Return a function that installs the package with some URLs of the project."""
+
+    def publish(*urls):
+        package = Message()
+        for url in urls:
+            package["Project-URL"] = url
+        monkeypatch.setattr(report_module.metadata, "metadata", lambda name: package)
+        book_address.cache_clear()
+
+    yield publish
+    monkeypatch.undo()
+    book_address.cache_clear()
+
+
+def test_the_book_is_where_the_project_says(published):
+    """The address of its documentation ends with one slash, however it was written."""
+    for url in ("https://example.org/course", "https://example.org/course/"):
+        published("Source, https://example.org/source", f"Documentation, {url}")
+        assert book_address() == "https://example.org/course/"
+
+
+def test_a_book_without_an_address_has_none(published, monkeypatch):
+    """Other URLs of the project are not the book; a package that is not installed has none."""
+    published("Source, https://example.org/source")
+    assert book_address() == ""
+    published()
+    assert book_address() == ""
+
+    def not_installed(name):
+        raise report_module.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(report_module.metadata, "metadata", not_installed)
+    book_address.cache_clear()
+    assert book_address() == ""
+
+
+def test_links_are_shown_once_the_book_has_an_address(published):
+    """Before that no link can lead anywhere; the place is data all the same."""
+    place = Section("book/dropout", "Dropout", 'dropout-"mask', "The <mask>")
+    report = Report("f", (Finding("a", False, "no", None, 0.0, 1.0, (place,)),))
+    published()
+    assert "href" not in report._repr_html_()
+    published("Documentation, https://example.org/course")
+    html = report._repr_html_()
+    assert 'href="https://example.org/course/book/dropout.html#dropout-&quot;mask"' in html
+    assert "The &lt;mask&gt;</a>" in html
+
+
+TEXTS = st.text(max_size=20)
+SECTIONS = st.builds(Section, TEXTS, TEXTS, TEXTS, TEXTS)
+QUARTERS = st.integers(-40, 40).map(lambda number: number / 4)
+FINDINGS = st.builds(
+    Finding,
+    TEXTS,
+    st.booleans(),
+    TEXTS,
+    st.none() | TEXTS,
+    QUARTERS,
+    QUARTERS.map(abs),
+    st.lists(SECTIONS, max_size=2).map(tuple),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(st.builds(Report, TEXTS, st.lists(FINDINGS, max_size=3).map(tuple), TEXTS))
+def test_a_report_comes_back_from_json_as_it_was(report):
+    """What is kept of a grading is what was found, links and costs included."""
+    assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
