@@ -54,7 +54,7 @@ SIZES = {
     batch_norm.initial_scales: (10, {**HALF, "scales": (0.1, 0.3, 10.0), "epochs": 12}),
     batch_norm.forgotten_evaluation: (10, HALF),
     batch_norm.placement: (12, {**HALF, "rates": (0.03,), "epochs": 24}),
-    batch_norm_reasons.group_sizes: (8, {**HALF, "sizes": (2, 4, 60), "epochs": 30}),
+    batch_norm_reasons.group_sizes: (10, {**HALF, "sizes": (2, 4, 60), "epochs": 30}),
     batch_norm_reasons.moving_distributions: (6, {**HALF, "epochs": 20}),
     batch_norm_reasons.dropout_with_batch_norm: (10, HALF),
     batch_norm_reasons.smoothness: (16, {**HALF, "steps": (0.0, 0.5, 1.5)}),
