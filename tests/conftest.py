@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from hypothesis import settings
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -21,6 +22,10 @@ LONGEST = ("tests/book/", "tests/attacks/", "tests/grading/", "tests/course/", "
 
 # Threads that wait for each other on a busy machine take longer than the work.
 torch.set_num_threads(1)
+
+# The same examples each time: a failure can be repeated, and none comes by chance.
+settings.register_profile("steady", derandomize=True, deadline=None, database=None)
+settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items):

@@ -15,12 +15,23 @@ from autograder.validate import INDISTINGUISHABLE, Validation, missing_places, s
 PENALTY = tasks["l2_penalty"]
 
 
+def assert_valid(name, seeds):
+    found = validate(tasks[name], seeds)
+    assert found.failures == []
+    assert set(found.named) == {(one.id, one.id) for one in tasks[name].misconceptions}
+
+
 @pytest.mark.parametrize("name", list(tasks))
 def test_every_task_knows_right_from_wrong_and_each_mistake_by_its_name(name):
     """The right answer earns all, the exercise as it is nothing, a mistake its own name."""
-    found = validate(tasks[name], range(2))
-    assert found.failures == []
-    assert set(found.named) == {(one.id, one.id) for one in tasks[name].misconceptions}
+    assert_valid(name, range(1))
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("name", list(tasks))
+def test_so_it_is_on_many_seeds(name):
+    """As often as `autograder validate` tries it, and three times more."""
+    assert_valid(name, range(1, 20))
 
 
 def test_every_place_that_findings_point_to_is_in_the_book():

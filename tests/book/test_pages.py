@@ -277,7 +277,7 @@ def test_the_address_alone_brings_the_buttons(url, shown, tmp_path, monkeypatch)
     assert options["use_issues_button"] is shown
 
 
-@pytest.mark.parametrize("name", ["experiments.py", "claims_why.py"])
+@pytest.mark.parametrize("name", ["digits.py", "why.py"])
 def test_results_are_computed_anew_when_a_module_changes(name, tmp_path, monkeypatch):
     """The execution cache of one version of the chapters' modules is not used for another."""
     before = course_book.cache_key()

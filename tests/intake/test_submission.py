@@ -772,7 +772,7 @@ def test_random_bytes_raise_nothing_else(release, content):
     check_anything(content, release)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50)
 @given(whole | anything)
 def test_random_json_raises_nothing_else(release, notebook):
     """Nor does JSON with all the right words in the wrong places."""
@@ -788,7 +788,7 @@ def parts(node, path=()):
         yield from parts(value, (*path, key))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_random_changes_of_a_real_notebook_raise_nothing_else(release, data):
     """Up to four values anywhere in it are replaced, deleted, or copied elsewhere."""
@@ -811,7 +811,7 @@ def test_random_changes_of_a_real_notebook_raise_nothing_else(release, data):
     check_anything(json.dumps(notebook).encode(), release)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70)
 @given(data=st.data())
 def test_random_bytes_in_a_real_notebook_raise_nothing_else(release, data):
     """A file that was damaged on its way is read or refused."""
@@ -822,7 +822,7 @@ def test_random_bytes_in_a_real_notebook_raise_nothing_else(release, data):
     check_anything(bytes(content), release)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_the_order_of_cells_never_costs_an_answer(release, data):
     """Shuffled cells among others of the student's: both answers run before their checks."""

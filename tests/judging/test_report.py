@@ -143,7 +143,7 @@ FINDINGS = st.builds(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.builds(Report, TEXTS, st.lists(FINDINGS, max_size=3).map(tuple), TEXTS))
 def test_a_report_comes_back_from_json_as_it_was(report):
     """What is kept of a grading is what was found, links and costs included."""

@@ -71,14 +71,14 @@ def received(content):
     return results
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.binary())
 def test_any_bytes(content):
     """Random bytes are refused, or break off."""
     assert received(content) == [None, None]
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(JSON | NEARLY, st.binary(max_size=200))
 def test_any_header(header, rest):
     """Any JSON as a header is a reply, or refused."""
@@ -86,7 +86,7 @@ def test_any_header(header, rest):
     received(struct.pack(">I", len(text)) + text + rest)
 
 
-@settings(max_examples=200)
+@settings(max_examples=70)
 @given(arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, min_side=0)))
 def test_arrays_cross_as_they_are(array):
     """Dtype, shape and every byte, for the dtypes that may cross; no other may."""

@@ -131,7 +131,7 @@ def torch_layer(case, layer):
 def test_the_reference_agrees_with_torchs_layer(name, layer):
     """Output, statistics and gradients are those of torch.nn on every case."""
     task = tasks[name]
-    for seed in range(5):
+    for seed in range(2):
         for case in task.draw(np.random.default_rng(seed)):
             options = {key: case.inputs[key] for key in ("eps", "momentum") if key in case.inputs}
             theirs = torch_layer(case, layer(case.inputs["gamma"].size, **options))
@@ -141,7 +141,7 @@ def test_the_reference_agrees_with_torchs_layer(name, layer):
                 np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-7, atol=1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), training=st.booleans())
 def test_gradients_agree_with_central_differences(seed, training):
     """Every gradient of the reference is the limit of a difference quotient."""
@@ -274,7 +274,7 @@ def test_images_by_axes_earn_all_points():
         return d, d_gamma, d_beta
 
     functions = solve(batch_norm_2d_forward=forward, batch_norm_2d_backward=backward)
-    for seed in range(20):
+    for seed in range(5):
         assert grade("batch_norm_2d_forward", functions, seed).passed
         assert grade("batch_norm_2d_backward", functions, seed).passed
 
@@ -304,7 +304,7 @@ def test_a_module_on_functional_pieces_earns_all_points():
                 self.num_batches_tracked = self.num_batches_tracked + 1
             return (x - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
 
-    for seed in range(10):
+    for seed in range(3):
         report = grade("BatchNorm1d", {"BatchNorm1d": BatchNorm1d}, seed)
         assert report.passed, str(report)
 
@@ -371,7 +371,7 @@ FORWARD_MISTAKES = {
 def test_mistakes_of_the_forward_pass_are_named(mistake):
     """A student's forward pass with a known mistake loses points and the mistake is named."""
     functions = {"batch_norm_forward": forward_with(**FORWARD_MISTAKES[mistake])}
-    for seed in range(5):
+    for seed in range(2):
         report = grade("batch_norm_forward", functions, seed)
         named = {finding.misconception for finding in report.findings if not finding.passed}
         assert mistake in named, f"seed {seed}\n{report}"
@@ -465,7 +465,7 @@ BACKWARD_MISTAKES = {
 def test_mistakes_of_the_backward_pass_are_named(mistake):
     """A student's backward pass with a known mistake loses points and the mistake is named."""
     functions = solve(batch_norm_backward=backward_with(BACKWARD_MISTAKES[mistake]))
-    for seed in range(5):
+    for seed in range(2):
         report = grade("batch_norm_backward", functions, seed)
         named = {finding.misconception for finding in report.findings if not finding.passed}
         assert named == {mistake}, f"seed {seed}\n{report}"
@@ -591,6 +591,6 @@ def test_module_mistakes_are_named_or_explained():
 
 def test_torchs_own_layer_earns_all_points():
     """The task asks for what nn.BatchNorm1d does, so nn.BatchNorm1d passes it."""
-    for seed in range(5):
+    for seed in range(2):
         report = grade("BatchNorm1d", {"BatchNorm1d": nn.BatchNorm1d}, seed)
         assert report.passed, str(report)

@@ -15,7 +15,7 @@ from autograder.task import Probability
 from autograder.tasks import tasks
 from autograder.tasks.dropout.cases import VALUES
 
-SEEDS = range(5)
+SEEDS = range(2)
 
 
 def solve(**replaced):
@@ -167,7 +167,7 @@ def test_torch_modules_in_other_styles_earn_all_points():
             module.training = mode
         return samples.mean(0), ((samples - samples.mean(0)) ** 2).mean(0).sqrt()
 
-    for seed in (*range(10), 24, 29, 74, 167, 175):
+    for seed in (*range(2), 24, 29, 74, 167, 175):
         assert grade("Dropout", {"Dropout": Dropout}, seed).passed
         for function in (in_one_batch, monte_carlo_predict):
             report = grade("monte_carlo_predict", {"monte_carlo_predict": function}, seed)
@@ -378,10 +378,10 @@ def test_elements_that_share_a_fate_cost_the_same_whatever_is_drawn(mistake):
         "dropout_forward": forward_with(**FORWARD_MISTAKES[mistake]),
         "dropout_backward": lambda d_out, cache: d_out * cache[0] * cache[1],
     }
-    forward = {grade("dropout_forward", functions, seed).points for seed in range(20)}
+    forward = {grade("dropout_forward", functions, seed).points for seed in range(8)}
     assert len(forward) == 1, forward
     assert max(forward) < 7
-    for seed in range(40):
+    for seed in range(8):
         report = grade("dropout_backward", functions, seed)
         assert report.passed, report
 
@@ -411,7 +411,7 @@ def test_a_rate_off_by_two_hundredths_is_caught(off):
     functions = {
         "dropout_forward": forward_with(lambda x, k, rng: rng.random(x.shape) < k + off * (k < 1))
     }
-    for seed in range(20):
+    for seed in range(4):
         report = grade("dropout_forward", functions, seed)
         rate = next(one for one in report.findings if one.aspect == "share of values kept")
         assert not rate.passed, f"seed {seed}"
@@ -540,6 +540,6 @@ def test_the_sample_standard_deviation_fails():
 
 def test_torchs_own_layer_earns_all_points():
     """The task asks for what nn.Dropout does, so nn.Dropout passes it."""
-    for seed in range(5):
+    for seed in range(2):
         report = grade("Dropout", {"Dropout": nn.Dropout}, seed)
         assert report.passed, str(report)

@@ -13,7 +13,7 @@ from torch import nn
 from autograder import grade, tasks
 
 SEEDS = st.integers(0, 2**32 - 1)
-few = settings(max_examples=20, deadline=None)
+few = settings(max_examples=20)
 
 softmax_solution = solution("l2")["softmax_regression"]
 adam_solution = solution("l2")["adam_step"]
@@ -364,7 +364,7 @@ RIGHT = [
 @pytest.mark.parametrize(("name", "function"), RIGHT, ids=[f.__name__ for _, f in RIGHT])
 def test_right_answers_in_other_styles(name, function):
     """The style of a right answer costs nothing."""
-    for seed in range(10):
+    for seed in range(3):
         report = grade(name, {name: function}, seed)
         assert report.passed, f"seed {seed}\n{report}"
         assert report.points == report.max_points
@@ -565,7 +565,7 @@ WRONG = [
 )
 def test_wrong_answers_are_named(name, function, misconception, points):
     """A mistake loses its points and is called by its name, and by no other."""
-    for seed in range(8):
+    for seed in range(2):
         report = grade(name, {name: function}, seed)
         named = {finding.misconception for finding in report.findings if not finding.passed}
         assert named == {misconception}, f"seed {seed}\n{report}"
@@ -596,7 +596,7 @@ def test_wrong_answers_are_named(name, function, misconception, points):
 )
 def test_trivial_answers_earn_nothing(name, function):
     """Zeros, or what came in, are worth no points."""
-    for seed in range(10):
+    for seed in range(3):
         assert grade(name, {name: function}, seed).points == 0
 
 
