@@ -120,7 +120,8 @@ def forgetting_eval_costs_accuracy(runs, calls=5):
             result["proper"].append([accuracy_as_it_is(run.model, run.data) for _ in range(calls)])
     forgotten, proper = (np.array(result[name]) for name in ("forgotten", "proper"))
     assert (proper == proper[:, :1]).all(), "With eval() the result is the same for each call."
-    greater(np.ptp(forgotten, axis=1), 0, "Without eval() it changes from call to call.")
+    # Five equal accuracies in one network are a rare accident, and in all of them no accident.
+    assert np.ptp(forgotten, axis=1).any(), "Without eval() it changes from call to call."
     less((forgotten - proper).mean(1), 0, "Without eval() it is too low.")
     return result
 
