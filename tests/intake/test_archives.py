@@ -259,7 +259,7 @@ def long_header(kind):
     """Return a tar file whose header for long names promises 200 MB."""
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = kind, 200_000_000
-    return gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(1_000_000))
+    return gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(1_000_000), mtime=0)
 
 
 def test_headers_are_not_read_whatever_their_size(place):
@@ -291,7 +291,7 @@ def encrypted():
         zipped(GOOD)[:-30],
         zipped(GOOD)[:40] + b"\0\0\0" + zipped(GOOD)[43:],
         gzipped(GOOD)[:-20],
-        gzip.compress(b"no tar file"),
+        gzip.compress(b"no tar file", mtime=0),
         long_header(tarfile.GNUTYPE_LONGNAME),
         long_header(tarfile.GNUTYPE_LONGLINK),
         long_header(tarfile.XHDTYPE),
