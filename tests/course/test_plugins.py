@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from helpers.courses import answered, autograder, graded_file, hand_in, outputs, points
+from helpers.courses import answered, autograder, graded_file, hand_in, make_course, outputs, points
 from typer.main import get_command
 
 from autograder.cli import app
@@ -113,11 +113,11 @@ def test_a_sandbox_can_be_done_without_deliberately(copied, monkeypatch, way):
         assert NOTICE in (copied.folder("feedback", student, "l2") / "l2.html").read_text()
 
 
-def test_setting_option_and_help_know_the_same_backends(graded, monkeypatch):
+def test_setting_option_and_help_know_the_same_backends(tmp_path, monkeypatch):
     """A backend that is added in one place can be chosen, and is described, everywhere."""
     setting = GradeSubmission.sandbox
     assert set(setting.values) == set(BACKENDS)
-    status, said = autograder(graded, monkeypatch, "grade", "--sandbox", "paper")
+    status, said = autograder(make_course(tmp_path), monkeypatch, "grade", "--sandbox", "paper")
     assert status == 2
     choices = said.partition("is not one of")[2]
     assert set(re.findall(r"'(\w+)'", choices)) == set(BACKENDS)

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import nbformat
+from nbgrader import api as nbgrader_api
 from typer.testing import CliRunner
 
 from autograder import cli
@@ -67,6 +68,9 @@ check(l2_penalty_backward)
 '''
 
 STUB = "raise NotImplementedError()"
+
+# For each new gradebook nbgrader asks a program that takes seconds, always the same.
+nbgrader_api.get_alembic_version = cache(nbgrader_api.get_alembic_version)
 
 
 def make_course(folder, source=SOURCE, settings=""):

@@ -2,9 +2,11 @@
 
 import doctest
 import re
+import runpy
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import pytest
 from helpers.courses import ENVIRONMENT
 from helpers.solutions import solution, source_of
@@ -16,11 +18,31 @@ ROUNDS = re.compile(r"(epochs=|for (?:seed|run) in range\(|for _ in range\()\d+"
 """How often experiments repeat something."""
 
 
-def run(program, folder):
-    """Run an exercise; every warning is an error, and nothing is written."""
+@pytest.mark.parametrize("assignment", assignments)
+def test_an_exercise_runs_from_top_to_bottom(assignment, tmp_path, monkeypatch):
+    """Every cell, demonstrations and the experiment included, without a warning.
+
+    The experiments make fewer rounds; the evidence has all of them.
+    """
+    text, count = ROUNDS.subn(r"\g<1>2", source_of(assignment).read_text())
+    assert count > 0
+    program, folder = tmp_path / "shortened.py", tmp_path / "empty"
+    program.write_text(text)
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    plt.switch_backend("agg")
+    runpy.run_path(str(program), run_name="exercise")
+    plt.close("all")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("assignment", assignments)
+def test_an_exercise_runs_as_it_is(assignment, tmp_path):
+    """With every round of its experiments, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", program],
-        cwd=folder,
+        [sys.executable, "-W", "error", source_of(assignment)],
+        cwd=tmp_path,
         env={**ENVIRONMENT, "MPLBACKEND": "agg"},
         capture_output=True,
         text=True,
@@ -28,28 +50,7 @@ def run(program, folder):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert list(folder.iterdir()) == []
-
-
-@pytest.mark.parametrize("assignment", assignments)
-def test_an_exercise_runs_from_top_to_bottom(assignment, tmp_path):
-    """Every cell, demonstrations and the experiment included, without a warning.
-
-    The experiments make fewer rounds; the evidence has all of them.
-    """
-    text, count = ROUNDS.subn(r"\g<1>2", source_of(assignment).read_text())
-    assert count > 0
-    program = tmp_path / "shortened.py"
-    program.write_text(text)
-    (tmp_path / "empty").mkdir()
-    run(program, tmp_path / "empty")
-
-
-@pytest.mark.evidence
-@pytest.mark.parametrize("assignment", assignments)
-def test_an_exercise_runs_as_it_is(assignment, tmp_path):
-    """With every round of its experiments."""
-    run(source_of(assignment), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", list(tasks))

@@ -21,6 +21,8 @@ from autograder.sandbox import (
 from autograder.sandbox.backend import PACKAGE
 from autograder.sandbox.bubblewrap import Bubblewrap
 
+pytestmark = pytest.mark.sandbox
+
 LIMITS = Limits(cell_seconds=5, memory=2**29)
 
 
