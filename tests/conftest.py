@@ -17,6 +17,9 @@ TOGETHER = {
 }
 """Files that share something which takes long to make: the built book, a graded course."""
 
+SPREAD = ("tests/book/experiments/",)
+"""Files of long tests that share nothing."""
+
 LONGEST = ("tests/book/", "tests/attacks/", "tests/grading/", "tests/course/", "tests/intake/")
 """What several processes should begin with, so that none of them waits for it at the end."""
 
@@ -43,6 +46,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class ByFixture(LoadFileScheduling):
         def _split_scope(self, nodeid):
+            if nodeid.startswith(SPREAD):
+                return nodeid
             file = super()._split_scope(nodeid)
             return next((name for name, some in TOGETHER.items() if file.startswith(some)), file)
 
