@@ -36,7 +36,7 @@ SIZES = {
     l2.decay_keeps_wrong_labels_out: (10, HALF),
     l2.scores_get_flatter: (10, {"strengths": (0.0, 0.05), "steps": 300}),
     l2.validation_finds_a_strength: (
-        10,
+        14,
         {"n_train": 200, "n_valid": 600, "strengths": (0.0, 1e-2, 1e-1), "epochs": 80},
     ),
     l2_optimizers.adam_decays_by_gradient_size: (10, {}),
