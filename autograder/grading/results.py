@@ -135,9 +135,14 @@ def _files(assignment: str) -> Iterator[Path]:
 
 def _assignments_used(tree: ast.Module) -> Iterator[str]:
     """Yield the assignments from which a module imports."""
-    prefix = f"autograder.{_TASKS}."
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):
-            name = (node.module or "").removeprefix(prefix).partition(".")[0]
-            if (_PACKAGE / _TASKS / name).is_dir():
-                yield name
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            package, tasks, used = [*name.split("."), "", ""][:3]
+            if (package, tasks) == ("autograder", _TASKS) and used:
+                if (_PACKAGE / _TASKS / used).is_dir():
+                    yield used
