@@ -24,8 +24,7 @@ def test_an_exercise_runs_from_top_to_bottom(assignment, tmp_path, monkeypatch):
 
     The experiments make fewer rounds; the evidence has all of them.
     """
-    text, count = ROUNDS.subn(r"\g<1>2", source_of(assignment).read_text())
-    assert count > 0
+    text = ROUNDS.sub(r"\g<1>2", source_of(assignment).read_text())
     program, folder = tmp_path / "shortened.py", tmp_path / "empty"
     program.write_text(text)
     folder.mkdir()
