@@ -35,11 +35,11 @@ c.Execute.iopub_timeout = 20
 
 def stock_course(canaries: Canaries) -> Course:
     """Return a released course whose settings are nbgrader's own."""
-    config_file, exercise = canaries.folder / CONFIG, canaries.folder / "exercises/l2/l2.py"
+    config_file, path = canaries.folder / CONFIG, canaries.folder / "exercises/l2/l2.py"
     config_file.write_text(SETTINGS.format(root=str(canaries.folder / "course")))
-    exercise.parent.mkdir(parents=True)
-    exercise.write_text(SOURCES["l2"].replace("SOLUTION_CANARY", canaries.secrets["source"]))
-    source = exercise.source_notebook(exercise)
+    path.parent.mkdir(parents=True)
+    path.write_text(SOURCES["l2"].replace("SOLUTION_CANARY", canaries.secrets["source"]))
+    source = exercise.source_notebook(path)
     _with_asserts(source)
     course = Course(config_file)
     exercise.write(source, course.folder("source", ".", "l2") / "l2.ipynb")
