@@ -125,7 +125,7 @@ def names_alike(name: str) -> dict[str, set[str]]:
     kinds: dict[str, set[Any]] = {}
 
     def note(frame: Any, event: str, value: object) -> None:
-        if event == "return" and frame.f_code.co_filename == f"<{task.assignment}>":
+        if event == "return" and frame.f_code.co_filename == f"<{task.assignment.name}>":
             if frame.f_code.co_qualname.split(".")[0] != name:
                 return
             for local, held in frame.f_locals.items():
@@ -137,6 +137,7 @@ def names_alike(name: str) -> dict[str, set[str]]:
         task.run(functions, case.inputs)
     finally:
         sys.setprofile(None)
+    assert kinds, f"the answer to {name} was not seen while it ran"
     return {
         one: {other for other in kinds if other != one and kinds[one] & kinds[other]}
         for one in kinds
