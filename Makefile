@@ -55,7 +55,8 @@ lint: $(SETUP) ## look for faults without running anything
 	@$(RUN) .venv/bin/lint-imports --no-logo
 
 clean: ## remove what make has made; course/ stays
-	rm -rf .venv _build demo evidence build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv _build demo evidence build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache \
+		.import_linter_cache
 
 $(BOOK): $(SETUP) $(BOOK_SOURCES)
 	@$(MAKE) --no-print-directory book
