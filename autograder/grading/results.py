@@ -143,6 +143,6 @@ def _assignments_used(tree: ast.Module) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
             package, tasks, used = [*name.split("."), "", ""][:3]
-            if (package, tasks) == ("autograder", _TASKS) and used:
-                if (_PACKAGE / _TASKS / used).is_dir():
-                    yield used
+            ours = (package, tasks) == ("autograder", _TASKS) and used != ""
+            if ours and (_PACKAGE / _TASKS / used).is_dir():
+                yield used
