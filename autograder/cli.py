@@ -9,9 +9,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 try:
     import typer
@@ -50,13 +49,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Backends = Enum("Backends", {name: name for name in BACKENDS})  # type: ignore[misc]
-
 # Otherwise Python looks at a million objects on exit, which the system frees anyway.
 atexit.register(gc.freeze)
 
 console = Console(soft_wrap=True)
 errors = Console(soft_wrap=True, stderr=True)
+
+
+def _known_backend(name: str | None) -> str | None:
+    """Return the name of a sandbox, or refuse one that is not in the registry."""
+    if name is not None and name not in BACKENDS:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, BACKENDS))}.")
+    return name
+
 
 Assignments = Annotated[
     list[str] | None,
@@ -104,10 +109,11 @@ def grade_command(
         typer.Option(help="Run submissions on this Dask scheduler, such as tcp://grader:8786."),
     ] = None,
     sandbox: Annotated[
-        Backends | None,
+        str | None,
         typer.Option(
+            callback=_known_backend,
             help="Where students' code runs; nbgrader_config.py sets the default. "
-            + " ".join(f"{name}: {backend.promise}" for name, backend in BACKENDS.items())
+            + " ".join(f"{name}: {backend.promise}" for name, backend in BACKENDS.items()),
         ),
     ] = None,
 ) -> None:
@@ -118,7 +124,7 @@ def grade_command(
     it loses the points of an earlier version, and the reason is shown at the end.
     """
     with _course() as course:
-        course = replace(course, sandbox=sandbox.value if sandbox else None)
+        course = replace(course, sandbox=sandbox)
         summary = grade(
             course,
             assignments or None,
@@ -193,7 +199,7 @@ def validate_command(
         raise typer.Exit(1)
 
 
-def grade(course: Course, names: Sequence[str] | None = None, **options: object) -> Summary:
+def grade(course: Course, names: Sequence[str] | None = None, **options: Any) -> Summary:
     """Grade some or all assignments; show progress and what was not graded.
 
     Parameters
@@ -210,7 +216,7 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: object)
             names,
             on_start=progress.start,
             on_graded=progress.advance,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
     not_graded = sum(one.score is None for one in summary.graded)
     console.print(

@@ -12,14 +12,14 @@ from nbgrader.api import MissingEntry, SubmittedAssignment
 
 from autograder.course import records
 from autograder.course.course import Course, CourseError
-from autograder.course.scores import Score
+from autograder.course.scores import Score, score_of
 from autograder.grading.job import Job, warm_sandbox
 from autograder.grading.notebook import Outcome, observe_task, seed_of
 from autograder.grading.results import result_name
 from autograder.intake.exercise import task_of
 from autograder.intake.notebook_file import UnreadableError
 from autograder.judging.judge import first_difference
-from autograder.judging.report import Finding, Report
+from autograder.judging.report import Report
 from autograder.sandbox import SandboxUnavailableError
 from autograder.tasks import tasks
 
@@ -115,9 +115,7 @@ def _kept(course: Course, assignment: str, student: str) -> _Kept:
             outcome=outcome,
             reports={report.task: report for report in outcome.reports.values()},
             by_hand=_by_hand(submission),
-            score=Score(
-                submission.score, submission.late_submission_penalty or 0.0, submission.max_score
-            ),
+            score=score_of(submission),
             handed_in=submission.timestamp,
             due=submission.duedate,
             late=timedelta(seconds=submission.total_seconds_late),
@@ -158,7 +156,8 @@ def _task(kept: _Kept, name: str) -> Iterator[str]:
         yield f"  seed of its inputs: {seed_of(kept.job.key, name):#x}"
     for finding in kept.reports[name].findings:
         if 0 < finding.points < finding.max_points:
-            yield f"  carried forward: {finding.aspect}, {_half(finding)}"
+            earned = f"{finding.points:g} of {finding.max_points:g}"
+            yield f"  carried forward: {finding.aspect}, {earned}"
         elif finding.points < 0:
             yield f"  deducted: {finding.aspect}, {-finding.points:g}"
     hand = kept.by_hand.get(name)
@@ -170,10 +169,6 @@ def _task(kept: _Kept, name: str) -> Iterator[str]:
         yield f"  by hand: {hand.extra:g} points of extra credit"
     if hand.comment:
         yield f"  comment: {hand.comment}"
-
-
-def _half(finding: Finding) -> str:
-    return f"{finding.points:g} of {finding.max_points:g}"
 
 
 def _run_again(course: Course, kept: _Kept, name: str) -> Iterator[str]:

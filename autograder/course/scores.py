@@ -58,7 +58,7 @@ def scores(course: Course, assignment: str) -> dict[str, Score]:
     """Return the score of each student whose grade is complete."""
     with course.api.gradebook as gradebook:
         return {
-            submission.student_id: _score(submission)
+            submission.student_id: score_of(submission)
             for submission in gradebook.assignment_submissions(assignment)
             if _is_complete(submission)
         }
@@ -71,7 +71,7 @@ def score(course: Course, assignment: str, student: str) -> Score | None:
             submission = gradebook.find_submission(assignment, student)
         except MissingEntry:
             return None
-        return _score(submission) if _is_complete(submission) else None
+        return score_of(submission) if _is_complete(submission) else None
 
 
 def penalties_by_policy(course: Course, assignment: str) -> dict[str, float]:
@@ -120,39 +120,43 @@ def show_net_scores() -> None:
     if hasattr(Gradebook.submission_dicts, "__wrapped__"):
         return
 
-    def of_submission(self: SubmittedAssignment) -> dict[str, Any]:
-        penalty = self.late_submission_penalty or 0.0
-        return _less(of_submission.__wrapped__(self), penalty)  # type: ignore[attr-defined]
+    to_dict = SubmittedAssignment.to_dict
+    submission_dicts, student_dicts = Gradebook.submission_dicts, Gradebook.student_dicts
 
+    @wraps(to_dict)
+    def of_submission(self: SubmittedAssignment) -> dict[str, Any]:
+        return _less(to_dict(self), self.late_submission_penalty)
+
+    @wraps(submission_dicts)
     def of_submissions(self: Gradebook, assignment: str) -> list[dict[str, Any]]:
         penalties = {
-            one.student_id: one.late_submission_penalty
-            for one in self.assignment_submissions(assignment)
+            submission.student_id: submission.late_submission_penalty
+            for submission in self.assignment_submissions(assignment)
         }
-        found = of_submissions.__wrapped__(self, assignment)  # type: ignore[attr-defined]
-        return [_less(one, penalties.get(one["student"])) for one in found]
+        return [
+            _less(values, penalties.get(values["student"]))
+            for values in submission_dicts(self, assignment)
+        ]
 
+    @wraps(student_dicts)
     def of_students(self: Gradebook) -> list[dict[str, Any]]:
         penalties: dict[str, float] = {}
-        for one in self.db.query(SubmittedAssignment):
-            earlier = penalties.get(one.student_id, 0.0)
-            penalties[one.student_id] = earlier + (one.late_submission_penalty or 0.0)
-        found = of_students.__wrapped__(self)  # type: ignore[attr-defined]
-        return [_less(one, penalties.get(one["id"])) for one in found]
+        for submission in self.db.query(SubmittedAssignment):
+            earlier = penalties.get(submission.student_id, 0.0)
+            penalties[submission.student_id] = earlier + (submission.late_submission_penalty or 0.0)
+        return [_less(values, penalties.get(values["id"])) for values in student_dicts(self)]
 
-    for owner, name, ours in (
-        (SubmittedAssignment, "to_dict", of_submission),
-        (Gradebook, "submission_dicts", of_submissions),
-        (Gradebook, "student_dicts", of_students),
-    ):
-        setattr(owner, name, wraps(getattr(owner, name))(ours))
+    SubmittedAssignment.to_dict = of_submission
+    Gradebook.submission_dicts = of_submissions
+    Gradebook.student_dicts = of_students
 
 
 def _less(values: Mapping[str, Any], penalty: float | None) -> dict[str, Any]:
     return {**values, "score": max(0.0, values["score"] - (penalty or 0.0))}
 
 
-def _score(submission: SubmittedAssignment) -> Score:
+def score_of(submission: SubmittedAssignment) -> Score:
+    """Return the score of a submission that was read from an open gradebook."""
     return Score(submission.score, submission.late_submission_penalty or 0.0, submission.max_score)
 
 
