@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from autograder.judging.judge import judge
+from autograder.judging.fingerprint import PUBLIC_SEED, probe_cases
+from autograder.judging.judge import judge, try_and_judge
 from autograder.judging.observe import observe
 from autograder.judging.report import Report
 from autograder.tasks import tasks
-
-PUBLIC_SEED = 20150206
-"""The seed of the cases in a student's notebook."""
 
 GRADING_SEED = 20140614
 """The seed of the cases under stock nbgrader: different from the notebook's, but not secret."""
@@ -40,8 +38,12 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
         When there is no task of that name.
     """
     task = tasks[name]
+    if seed == PUBLIC_SEED:
+        cases = probe_cases(task)
+        result = observe(task, functions, cases)
+        return judge(task, cases, result, result)
     cases = task.draw(np.random.default_rng(seed))
-    return judge(task, cases, observe(task, functions, cases))
+    return try_and_judge(task, cases, lambda some: observe(task, functions, some))
 
 
 def check(function: Callable[..., Any]) -> Report:

@@ -9,9 +9,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.judging.fingerprint import changes_that_match
 from autograder.judging.observed import CaseResult
 from autograder.judging.trial import Mistakes, Trial, Trials
-from autograder.task import Aspect, Misconception, Task
+from autograder.task import Aspect, Misconception, Probability, Task
 
 MAX_PAIRS = 100
 """How many pairs of known mistakes to try, the most promising first, so that checks stay quick."""
@@ -33,10 +37,10 @@ class Ambiguous:
 
 @dataclass(frozen=True)
 class CarriedForward:
-    """The numbers are right for a forward pass that makes one of these mistakes."""
+    """The numbers are right for a forward pass that makes the mistakes of one of these causes."""
 
     forward_task: Task
-    mistakes: Mistakes
+    causes: tuple[Mistakes, ...]
 
 
 @dataclass(frozen=True)
@@ -48,40 +52,68 @@ class Reordered:
 
 @dataclass(frozen=True)
 class Pair:
-    """These two mistakes together, and no other pair, account for all numbers."""
+    """These two mistakes together account for all numbers."""
 
     mistakes: tuple[Misconception, Misconception]
 
 
 @dataclass(frozen=True)
+class Changed:
+    """A right program with any one of these changes returns exactly these numbers.
+
+    `whole` says whether it returns all numbers, or only those of one aspect.
+    """
+
+    changes: tuple[str, ...]
+    whole: bool
+
+
+@dataclass(frozen=True)
 class Partial:
-    """Each of these mistakes accounts for one aspect, but not for all the others."""
+    """Each of these mistakes accounts for one aspect that is wrong.
+
+    `others` says whether it leaves other aspects that are wrong unexplained.
+    """
 
     mistakes: Mistakes
+    others: bool
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """No known mistake accounts for the numbers."""
+    """Nothing that is known accounts for the numbers."""
 
 
-Diagnosis = Identified | Ambiguous | CarriedForward | Reordered | Pair | Partial | Unknown
+Diagnosis = Identified | Ambiguous | CarriedForward | Reordered | Pair | Changed | Partial | Unknown
 
 
-def diagnose(trials: Trials) -> Diagnosis:
+@dataclass(frozen=True)
+class Probes:
+    """What a program did in the cases that are the same for everybody, and its fingerprint."""
+
+    trials: Trials
+    numbers: NDArray[np.float64]
+
+
+def diagnose(trials: Trials, probes: Probes | None) -> Diagnosis:
     """Return what accounts for all numbers at once, given that some of them are wrong."""
     task = trials.task
     alone = _accounting(task.misconceptions, trials)
     if alone:
         return Identified(alone[0]) if len(alone) == 1 else Ambiguous(alone)
-    if task.forward_task is not None:
-        causes = _accounting(task.forward_task.misconceptions, trials)
-        if causes:
-            return CarriedForward(task.forward_task, causes)
-    return _reordered(trials) or _pair(trials) or Unknown()
+    found = _carried_forward(trials) or _reordered(trials)
+    if found:
+        return found
+    pair = _pair(task.misconceptions, trials)
+    if pair:
+        return Pair(pair)
+    changes = changes_that_match(probes.trials, probes.numbers) if probes else ()
+    return Changed(changes, whole=True) if changes else Unknown()
 
 
-def narrow(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Diagnosis:
+def narrow(
+    diagnosis: Diagnosis, trials: Trials, probes: Probes | None, aspect: Aspect
+) -> Diagnosis:
     """Return what accounts for the numbers of one aspect that is wrong.
 
     Parameters
@@ -90,18 +122,27 @@ def narrow(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Diagnosis:
         The result of `diagnose` for all numbers.
     trials
         The trials that were diagnosed.
+    probes
+        The same program on the cases that are the same for everybody.
     aspect
         The wrong aspect.
     """
+    given: tuple[Mistakes, ...] = ((),)
     if isinstance(diagnosis, CarriedForward):
         # A mistake that does not determine these outputs does not account for them.
-        causes = tuple(
-            mistake for mistake in diagnosis.mistakes if trials.agree_on(aspect, (mistake,))
-        )
-        diagnosis = CarriedForward(diagnosis.forward_task, causes) if causes else Unknown()
-    if isinstance(diagnosis, Unknown) and trials.were_observed(aspect):
-        mistakes = _accounting_for_one_aspect(trials, aspect)
-        return Partial(mistakes) if mistakes else diagnosis
+        causes = tuple(cause for cause in diagnosis.causes if trials.agree_on(aspect, cause))
+        if causes:
+            return CarriedForward(diagnosis.forward_task, causes)
+        given = ((), *diagnosis.causes)
+        diagnosis = Unknown()
+    if isinstance(diagnosis, Unknown):
+        for cause in given:
+            if partial := _accounting_for_one_aspect(trials, aspect, cause):
+                return partial
+        if probes is not None:
+            changes = changes_that_match(probes.trials, probes.numbers, aspect)
+            if changes:
+                return Changed(changes, whole=False)
     return diagnosis
 
 
@@ -119,26 +160,79 @@ def _accounting(misconceptions: Sequence[Misconception], trials: Trials) -> Mist
     )
 
 
-def _accounting_for_one_aspect(trials: Trials, aspect: Aspect) -> Mistakes:
-    """Return, of the mistakes that account for this aspect, those that explain the most aspects."""
-    here = [
-        mistake for mistake in trials.task.misconceptions if trials.agree_on(aspect, (mistake,))
-    ]
-    if len(here) < 2:
-        return tuple(here)
-    explained = [
-        sum(trials.agree_on(other, (mistake,)) for other in trials.task.aspects) for mistake in here
-    ]
-    most = max(explained)
-    return tuple(mistake for mistake, count in zip(here, explained, strict=True) if count == most)
-
-
-def _pair(trials: Trials) -> Pair | None:
-    """Return the pair of known mistakes that accounts for all numbers, if there is just one."""
-    misconceptions = trials.task.misconceptions
-    cells = [(trial, name) for trial in trials for name in trial.expected()]
-    if any(trial.got(name) is None for trial, name in cells):
+def _carried_forward(trials: Trials) -> CarriedForward | None:
+    """Return the mistakes of the forward pass for which a wrong aspect is right."""
+    task = trials.task
+    if task.forward_task is None:
         return None
+    judged = {name for aspect in task.aspects for name in aspect.outputs}
+    shown = [
+        (trial, name)
+        for trial in trials
+        for name in trial.expected()
+        if name not in judged and not isinstance(trial.expected()[name], Probability)
+    ]
+    # Where the forward pass shows itself, it tells; elsewhere all numbers have to.
+    cells = shown or [(trial, name) for trial in trials for name in trial.expected()]
+    mistakes = task.forward_task.misconceptions
+    causes: tuple[Mistakes, ...] = tuple(
+        (mistake,)
+        for mistake in mistakes
+        if all(trial.allows(name, (mistake,)) for trial, name in cells)
+        and any(trial.agrees(name, (mistake,)) and not trial.agrees(name) for trial, name in cells)
+    )
+    if not causes:
+        pair = _pair(mistakes, trials)
+        causes = (pair,) if pair else ()
+    causes = tuple(
+        cause
+        for cause in causes
+        if any(
+            trials.agree_on(aspect, cause) and not trials.agree_on(aspect)
+            for aspect in task.aspects
+        )
+    )
+    return CarriedForward(task.forward_task, causes) if causes else None
+
+
+def _accounting_for_one_aspect(trials: Trials, aspect: Aspect, given: Mistakes) -> Partial | None:
+    """Return, of the mistakes that account for this aspect, those that explain the most aspects.
+
+    Parameters
+    ----------
+    trials, aspect
+        As for `narrow`.
+    given
+        Mistakes of the forward pass that are made besides.
+    """
+    steps = {step for mistake in given for step in mistake.replaces}
+    here = [
+        mistake
+        for mistake in trials.task.misconceptions
+        if not steps & mistake.replaces.keys() and trials.agree_on(aspect, (*given, mistake))
+    ]
+    if not here:
+        return None
+    unexplained = [
+        sum(
+            not trials.agree_on(other) and not trials.agree_on(other, (*given, mistake))
+            for other in trials.task.aspects
+        )
+        for mistake in here
+    ]
+    least = min(unexplained)
+    best = tuple(mistake for mistake, n in zip(here, unexplained, strict=True) if n == least)
+    return Partial(best, others=least > 0)
+
+
+def _pair(
+    misconceptions: Sequence[Misconception], trials: Trials
+) -> tuple[Misconception, Misconception] | None:
+    """Return the pair of known mistakes that accounts for all numbers.
+
+    If several do, it is the one that replaces the fewest steps.
+    """
+    cells = [(trial, name) for trial in trials for name in trial.expected()]
     wrong = [cell for cell in cells if not cell[0].agrees(cell[1])]
     right = [cell for cell in cells if cell[0].agrees(cell[1])]
     # Sample one case from each of at most two groups, because all of them would take too long.
@@ -154,7 +248,7 @@ def _pair(trials: Trials) -> Pair | None:
     possible = [
         mistake
         for mistake in misconceptions
-        if all(trial.agrees(name, (mistake,)) for trial, name in right)
+        if all(trial.allows(name, (mistake,)) for trial, name in right)
     ]
     pairs = [
         (first, second)
@@ -169,7 +263,8 @@ def _pair(trials: Trials) -> Pair | None:
     matching = [
         pair for pair in pairs[:MAX_PAIRS] if all(trial.agrees_everywhere(pair) for trial in order)
     ]
-    return Pair(matching[0]) if len(matching) == 1 else None
+    matching.sort(key=lambda pair: len(pair[0].replaces) + len(pair[1].replaces))
+    return matching[0] if matching else None
 
 
 def _reordered(trials: Trials) -> Reordered | None:

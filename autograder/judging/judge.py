@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.judging.diagnosis import CarriedForward, Diagnosis, diagnose, narrow
+from autograder.judging.diagnosis import CarriedForward, Diagnosis, Probes, diagnose, narrow
+from autograder.judging.fingerprint import fingerprint, probe_cases
 from autograder.judging.observed import LEAVES_ARGUMENTS, TaskResult
 from autograder.judging.report import Finding, Report
 from autograder.judging.trial import Trials
@@ -22,7 +23,9 @@ from autograder.judging.wording import explain
 from autograder.task import Aspect, Case, Expected, Task
 
 
-def judge(task: Task, cases: Sequence[Case], result: TaskResult) -> Report:
+def judge(
+    task: Task, cases: Sequence[Case], result: TaskResult, probed: TaskResult | None = None
+) -> Report:
     """Judge what a student's functions returned.
 
     An aspect earns its points when every output it covers agrees with the reference in shape,
@@ -38,19 +41,49 @@ def judge(task: Task, cases: Sequence[Case], result: TaskResult) -> Report:
         The cases that were tried.
     result
         What the student's functions returned.
+    probed
+        What they returned in the cases of `probe_cases`; only words depend on it, never points.
     """
     with _one_thread(), np.errstate(all="ignore"):
+        return _report(Trials(task, cases, result), result, probed)
+
+
+def try_and_judge(
+    task: Task, cases: Sequence[Case], observe: Callable[[Sequence[Case]], TaskResult]
+) -> Report:
+    """Judge functions that can be run; those that are wrong are run once more, to name why.
+
+    Parameters
+    ----------
+    task, cases
+        As for `judge`.
+    observe
+        Runs the student's functions on some cases of the task.
+    """
+    result = observe(cases)
+    with _one_thread(), np.errstate(all="ignore"):
         trials = Trials(task, cases, result)
-        failures = [trials.first_failure(aspect) for aspect in task.aspects]
-        diagnosis = diagnose(trials) if any(failures) else None
-        findings = [
-            _right(aspect)
-            if failure is None or diagnosis is None
-            else _wrong(aspect, failure, diagnosis, trials)
-            for aspect, failure in zip(task.aspects, failures, strict=True)
-        ]
+        right = all(trials.agree_on(aspect) for aspect in task.aspects)
+        return _report(trials, result, None if right else observe(probe_cases(task)))
+
+
+def _report(trials: Trials, result: TaskResult, probed: TaskResult | None) -> Report:
+    task = trials.task
+    failures = [trials.first_failure(aspect) for aspect in task.aspects]
+    probes = None
+    if any(failures) and probed is not None:
+        on_probes = Trials(task, probe_cases(task), probed)
+        probes = Probes(on_probes, fingerprint(on_probes))
+    diagnosis = diagnose(trials, probes) if any(failures) else None
+    findings = [
+        _right(aspect)
+        if failure is None or diagnosis is None
+        else _wrong(aspect, failure, narrow(diagnosis, trials, probes, aspect), trials)
+        for aspect, failure in zip(task.aspects, failures, strict=True)
+    ]
     findings += _deductions(task, result, earned=sum(finding.points for finding in findings))
-    return Report(task.name, tuple(findings), result.printed)
+    numbers = tuple(probes.numbers.tolist()) if probes else ()
+    return Report(task.name, tuple(findings), result.printed, numbers)
 
 
 @dataclass(frozen=True)
@@ -92,15 +125,14 @@ def _right(aspect: Aspect) -> Finding:
 
 
 def _wrong(aspect: Aspect, failure: str, diagnosis: Diagnosis, trials: Trials) -> Finding:
-    here = narrow(diagnosis, trials, aspect)
-    explanation = explain(here, trials, aspect)
+    explanation = explain(diagnosis, trials, aspect)
     return Finding(
         aspect.name,
         False,
-        "\n".join([failure, *explanation.lines]),
+        "\n".join([*explanation.lines, failure]),
         explanation.mistake,
         # Error carried forward: right for what the student's own forward pass computes.
-        _quarters(aspect.points / 2) if isinstance(here, CarriedForward) else 0.0,
+        _quarters(aspect.points / 2) if isinstance(diagnosis, CarriedForward) else 0.0,
         aspect.points,
         explanation.links,
     )

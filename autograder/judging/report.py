@@ -73,11 +73,14 @@ class Report:
         One for each aspect, then one for each reason for which points are deducted.
     printed
         What the student's code printed, truncated; shown only when something is wrong.
+    fingerprint
+        Of an answer that is wrong, the numbers by which it is recognized; empty if there are none.
     """
 
     task: str
     findings: tuple[Finding, ...]
     printed: str = ""
+    fingerprint: tuple[float, ...] = ()
 
     @property
     def points(self) -> float:
@@ -103,6 +106,7 @@ class Report:
             "passed": self.passed,
             "findings": [asdict(finding) for finding in self.findings],
             "printed": self.printed,
+            "fingerprint": list(self.fingerprint),
         }
 
     @classmethod
@@ -112,7 +116,7 @@ class Report:
             Finding(**{**finding, "links": tuple(Section(**link) for link in finding["links"])})
             for finding in values["findings"]
         )
-        return cls(values["task"], tuple(findings), values["printed"])
+        return cls(values["task"], tuple(findings), values["printed"], tuple(values["fingerprint"]))
 
     def __str__(self) -> str:
         width = max(len(finding.aspect) for finding in self.findings)

@@ -9,6 +9,7 @@ from autograder.judging.clues import Comparison, clues
 from autograder.judging.diagnosis import (
     Ambiguous,
     CarriedForward,
+    Changed,
     Diagnosis,
     Identified,
     Pair,
@@ -41,9 +42,9 @@ class Explanation:
     mistake: str | None = None
     links: tuple[Section, ...] = ()
 
-    def after(self, line: str) -> Explanation:
-        """Return this explanation after another line."""
-        return Explanation((line, *self.lines), self.mistake, self.links)
+    def before(self, line: str) -> Explanation:
+        """Return this explanation before another line."""
+        return Explanation((*self.lines, line), self.mistake, self.links)
 
 
 def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation:
@@ -61,25 +62,28 @@ def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation
     task = trials.task
     match diagnosis:
         case Identified(mistake):
-            line = "All your numbers are exactly those of one known mistake."
-            return _named(task, mistake).after(line)
+            return _named(task, mistake).before(
+                "All your numbers are exactly those of one known mistake."
+            )
         case Ambiguous(mistakes):
             return _candidates(task, mistakes)
-        case CarriedForward(forward_task, mistakes):
-            return _named_or_candidates(forward_task, mistakes).after(
-                f"These are the right numbers for a wrong `{forward_task.name}`, so they earn "
+        case CarriedForward(forward_task, causes):
+            return _causes(forward_task, causes).before(
+                f"These are the right numbers for such a `{forward_task.name}`, so they earn "
                 f"half. Fix `{forward_task.name}`, and they will be right too."
             )
         case Reordered(places):
             return Explanation((_reordered(dict(places)),))
         case Pair():
-            line = "All your numbers are exactly those of two known mistakes together."
-            return _both(diagnosis, trials, aspect).after(line)
-        case Partial((mistake,)):
-            return _named(task, mistake).after(
-                "Here your numbers are those of a known mistake, but it does not account for all "
-                "the others."
+            return _both(diagnosis, trials, aspect).before(
+                "All your numbers are exactly those of two known mistakes together."
             )
+        case Changed(changes, whole):
+            return Explanation((_changed(changes, whole),))
+        case Partial((mistake,), others):
+            besides = ", but something else is wrong as well" if others else ""
+            line = f"Your numbers here are those of this mistake{besides}."
+            return _named(task, mistake).before(line)
         case Partial(mistakes):
             return _candidates(task, mistakes)
         case Unknown():
@@ -103,8 +107,27 @@ def _candidates(task: Task, mistakes: Mistakes) -> Explanation:
     return Explanation(tuple(lines), links=links)
 
 
-def _named_or_candidates(task: Task, mistakes: Mistakes) -> Explanation:
-    return _named(task, mistakes[0]) if len(mistakes) == 1 else _candidates(task, mistakes)
+def _causes(task: Task, causes: tuple[Mistakes, ...]) -> Explanation:
+    """Name the mistakes of the only cause, or the mistakes that are causes by themselves."""
+    if len(causes) > 1:
+        return _candidates(task, tuple(mistake for cause in causes for mistake in cause))
+    named = [_named(task, mistake) for mistake in causes[0]]
+    return Explanation(
+        tuple(line for one in named for line in one.lines),
+        named[0].mistake,
+        tuple(link for one in named for link in one.links),
+    )
+
+
+def _changed(changes: tuple[str, ...], whole: bool) -> str:
+    numbers = "Your numbers" if whole else "Here your numbers"
+    first, *others = changes
+    text = f"{numbers} are exactly those of a program that is right but for one thing: {first}."
+    if len(others) == 1:
+        text += f" They could also mean this: {others[0]}."
+    elif others:
+        text += f" They could also mean one of these: {'; '.join(others[: MAX_NAMED - 1])}."
+    return text
 
 
 def _both(pair: Pair, trials: Trials, aspect: Aspect) -> Explanation:

@@ -339,7 +339,7 @@ def test_what_is_known_is_told_apart_from_what_fits():
     assert "All your numbers are exactly those of one known mistake." in words_of(known)
     partly = verdict({"out": 3 * X, "total": np.asarray(7.7)})
     assert partly.findings[0].misconception == "tripled"
-    assert "does not account for all the others" in words_of(partly)
+    assert "but something else is wrong as well" in words_of(partly)
     assert "exactly" not in words_of(partly)
 
 

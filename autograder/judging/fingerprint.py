@@ -1,0 +1,162 @@
+"""Recognize a wrong program by what it returns on inputs that are the same for everybody.
+
+The tables hold a few numbers for each of many programs that are right but for one small change,
+and say what the change is.  `tests/mutants` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.judging.trial import Trial, Trials
+from autograder.task import Aspect, Case, Expected, Probability, Scaled, Task, array_of
+
+PUBLIC_SEED = 20150206
+"""The seed of the cases that are the same for everybody, in a notebook's checks as in grading."""
+
+PROJECTIONS = (1.0, 2.3)
+"""Frequencies of the cosines with which arrays are multiplied and summed."""
+
+_MISSING = 1e9
+_NOT_A_NUMBER, _INFINITE = 1e6, 1e7
+
+
+def probe_cases(task: Task) -> list[Case]:
+    """Return the cases of a task that are the same for everybody."""
+    return task.draw(np.random.default_rng(PUBLIC_SEED))
+
+
+def fingerprint(probes: Trials) -> NDArray[np.float64]:
+    """Return the numbers by which a program is recognized.
+
+    There are as many for each output of each case as there are projections.  They are relative to
+    the scale of the expected output.  Where a task draws random numbers, they describe an output
+    relative to the one that the reference gives for the same draws, and are infinite (so that
+    nothing matches them) where the draws are not as likely as they should be.
+    """
+    with np.errstate(all="ignore"):
+        return np.array([number for trial, name in _cells(probes) for number in _of(trial, name)])
+
+
+def _cells(probes: Trials) -> Iterator[tuple[Trial, str]]:
+    names = dict.fromkeys(name for aspect in probes.task.aspects for name in aspect.outputs)
+    for trial in probes:
+        for name in names:
+            yield trial, name
+
+
+def _of(trial: Trial, name: str) -> tuple[float, float]:
+    got, expected = trial.got(name), trial.expected().get(name)
+    if expected is None:
+        return 0.0, 0.0
+    if isinstance(expected, Probability):
+        value = 0.0 if trial.agrees(name) else np.inf
+        return value, value
+    if got is None or got.dtype.kind not in "fiub":
+        return _MISSING, _MISSING
+    if trial.task.read_draws is not None:
+        return _relative(got, array_of(expected))
+    # A bound on the projections of what is expected.
+    size = _scale(expected) * max(1, array_of(expected).size) ** 0.5
+    numbers = np.nan_to_num(
+        got.astype(np.float64).ravel() / size,
+        nan=_NOT_A_NUMBER,
+        posinf=_INFINITE,
+        neginf=-_INFINITE,
+    )
+    places = np.arange(1, numbers.size + 1)
+    # An array of another shape or type is another array.
+    shift = 0.0 if got.shape == array_of(expected).shape else float(len(got.shape) + 1)
+    shift += 0.5 if got.dtype != array_of(expected).dtype else 0.0
+    first, second = (float(np.cos(f * places) @ numbers) + shift for f in PROJECTIONS)
+    return first, second
+
+
+def _relative(got: NDArray[Any], expected: NDArray[Any]) -> tuple[float, float]:
+    """Return the factor between two arrays, and how much is left when it is taken out."""
+    if got.shape != expected.shape:
+        return np.inf, np.inf
+    if not np.isfinite(got).all():
+        return _NOT_A_NUMBER, _NOT_A_NUMBER
+    square = float((expected * expected).sum())
+    if not square:
+        return float(got.any()), 0.0
+    factor = float((got * expected).sum()) / square
+    rest = float(np.abs(got - factor * expected).max())
+    return factor, rest / float(np.abs(expected).max())
+
+
+def _scale(expected: Expected) -> float:
+    numbers = expected.scale if isinstance(expected, Scaled) else array_of(expected)
+    numbers = np.abs(np.asarray(numbers, dtype=np.float64))
+    return float(numbers[np.isfinite(numbers)].max(initial=0.0)) or 1.0
+
+
+def is_same(one: NDArray[np.float64], other: NDArray[np.float64], task: Task) -> NDArray[np.bool_]:
+    """Return for each number of two fingerprints, or of a table of them, whether they agree."""
+    # Correct programs differ by far less than the tolerance of the task.
+    tolerance = task.tolerance / 100
+    with np.errstate(all="ignore"):
+        return np.asarray(np.abs(one - other) <= tolerance * np.maximum(1.0, np.abs(other)))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Fingerprints of programs that are right but for one small change.
+
+    Attributes
+    ----------
+    rows
+        One fingerprint in each row.
+    changes
+        For each row, what is changed, as clauses that follow “in which”.  All of them give the
+        same numbers.
+    """
+
+    rows: NDArray[np.float64]
+    changes: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    @cache
+    def of(cls, name: str) -> Table | None:
+        """Return the table of a task, or None if it has none."""
+        path = resources.files(__package__) / "fingerprints" / f"{name}.npz"
+        if not path.is_file():
+            return None
+        with path.open("rb") as file, np.load(file) as stored:
+            changes = tuple(tuple(str(text).split("\n")) for text in stored["changes"])
+            return cls(stored["rows"], changes)
+
+
+def changes_that_match(
+    probes: Trials, numbers: NDArray[np.float64], aspect: Aspect | None = None
+) -> tuple[str, ...]:
+    """Return what may be wrong in a program with this fingerprint.
+
+    Parameters
+    ----------
+    probes
+        The trials of the program on `probe_cases`.
+    numbers
+        Their fingerprint.
+    aspect
+        If given, only what it judges has to agree.
+    """
+    table = Table.of(probes.task.name)
+    if table is None or table.rows.shape[1] != len(numbers):
+        return ()
+    here = np.ones(len(numbers), dtype=bool)
+    if aspect is not None:
+        judged = {(id(trial), name) for trial, name in probes.looked_at(aspect)}
+        looked_at = [(id(trial), name) in judged for trial, name in _cells(probes)]
+        here = np.repeat(looked_at, len(PROJECTIONS))
+    same = is_same(table.rows[:, here], numbers[here], probes.task).all(axis=1)
+    found = dict.fromkeys(change for i in np.flatnonzero(same) for change in table.changes[i])
+    return tuple(found)
