@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from experiments import digits as ex
+from experiments import ensemble
 from experiments.margins import between, greater, less
 
 
@@ -18,16 +19,16 @@ def network(*blocks):
     return nn.Sequential(*(layer for block in blocks for layer in block))
 
 
-def fit(model, data, rate, seed, epochs, batch_size=50, record_every=None):
-    """Train with plain SGD, draw the order of the examples from ``seed``, return the history."""
-    return ex.train(
-        model,
+def fit(stack, data, rate, seeds, epochs, batch_size=50, record_every=None):
+    """Train with plain SGD, draw the order of the examples from the seeds, return the history."""
+    return ensemble.train(
+        stack,
         data,
-        torch.optim.SGD(model.parameters(), lr=rate),
+        torch.optim.SGD(stack.parameters(), lr=rate),
         epochs=epochs,
         batch_size=batch_size,
         record_every=record_every or epochs,
-        generator=torch.Generator().manual_seed(seed),
+        generators=ensemble.generators(seeds),
     )
 
 
@@ -73,15 +74,13 @@ def learning_rates(
     """
     shape = len(seeds), len(rates)
     found = {part: {norm: np.empty(shape) for norm in (False, True)} for part in ("train", "test")}
-    for row, seed in enumerate(seeds):
-        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
-        for norm in (False, True):
-            for column, rate in enumerate(rates):
-                with ex.seeded(seed):
-                    model = ex.digits_network(batch_norm=norm)
-                history = fit(model, data, rate, seed, epochs)
-                for part, values in found.items():
-                    values[norm][row, column] = history[part][-1]
+    data = ensemble.draw(seeds, n_train=n_train)
+    for norm in (False, True):
+        for column, rate in enumerate(rates):
+            stack = ensemble.build(seeds, ex.digits_network, batch_norm=norm)
+            history = fit(stack, data, rate, seeds, epochs)
+            for part, values in found.items():
+                values[norm][:, column] = history[part][:, -1]
     train, test = found["train"], found["test"]
     works = {
         norm: [rate for rate, mean in zip(rates, values.mean(0), strict=True) if mean > 0.6]
@@ -158,17 +157,15 @@ def initial_scales(seeds, scales=(0.01, 0.1, 0.3, 1.0, 3.0, 10.0), epochs=10, n_
         ``scales``; False (plain) and True (batch norm): training accuracies, a row per seed.
     """
     found = {norm: np.empty((len(seeds), len(scales))) for norm in (False, True)}
-    for row, seed in enumerate(seeds):
-        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=0.0)
-        for norm, values in found.items():
-            for column, scale in enumerate(scales):
-                with ex.seeded(seed):
-                    model = ex.digits_network(hidden=64, batch_norm=norm)
-                with torch.no_grad():
-                    for layer in model[:-1]:
-                        if isinstance(layer, nn.Linear):
-                            layer.weight *= scale
-                values[row, column] = fit(model, data, 0.1, seed, epochs)["train"][-1]
+    data = ensemble.draw(seeds, n_train=n_train, wrong=0.0)
+    for norm, values in found.items():
+        for column, scale in enumerate(scales):
+            stack = ensemble.build(seeds, ex.digits_network, hidden=64, batch_norm=norm)
+            with torch.no_grad():
+                for layer in stack.layers[:-1]:
+                    if isinstance(layer, ensemble.Linear):
+                        layer.weight *= scale
+            values[:, column] = fit(stack, data, 0.1, seeds, epochs)["train"][:, -1]
     plain, normed = found[False], found[True]
     for column in np.flatnonzero(np.array(scales) <= 0.3):
         less(plain[:, column], 0.5, "The plain network does not start from small weights.")
@@ -190,18 +187,16 @@ def forgotten_evaluation(seeds, epochs=10, n_train=600):
         batches of 50 in random order and ``sorted`` on batches sorted by digit.
     """
     found = {"proper": [], "mixed": [], "sorted": []}
-    for seed in seeds:
-        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
-        with ex.seeded(seed):
-            model = ex.digits_network(hidden=64, batch_norm=True)
-        fit(model, data, 0.1, seed, epochs)
-        found["proper"].append(ex.accuracy(model, data.x_test, data.y_test))
+    data = ensemble.draw(seeds, n_train=n_train)
+    stack = ensemble.build(seeds, ex.digits_network, hidden=64, batch_norm=True)
+    found["proper"] = fit(stack, data, 0.1, seeds, epochs)["test"][:, -1]
+    for model, one, generator in zip(stack.networks, data, ensemble.generators(seeds), strict=True):
         model.train()
-        shuffled = torch.randperm(len(data.y_test), generator=torch.Generator().manual_seed(seed))
-        for name, order in (("mixed", shuffled), ("sorted", data.y_test.argsort())):
+        shuffled = torch.randperm(len(one.y_test), generator=generator)
+        for name, order in (("mixed", shuffled), ("sorted", one.y_test.argsort())):
             with torch.no_grad():
-                guesses = torch.cat([model(data.x_test[b]).argmax(1) for b in order.split(50)])
-            found[name].append((guesses == data.y_test[order]).double().mean().item())
+                guesses = torch.cat([model(one.x_test[b]).argmax(1) for b in order.split(50)])
+            found[name].append((guesses == one.y_test[order]).double().mean().item())
     proper, mixed, by_digit = (np.array(found[name]) for name in ("proper", "mixed", "sorted"))
     between(proper - mixed, -0.06, 0.06, "On mixed batches the mistake hardly shows.")
     less(by_digit, 0.5, "On sorted batches the predictions are useless.")
@@ -218,22 +213,24 @@ def placement(seeds, rates=(0.03, 0.3), epochs=15, n_train=600):
         Maps (place, rate), place being "none", "before" or "after", to an array with a row per
         seed: training accuracy after a third of the epochs, test accuracy at the end.
     """
-    found = {(place, rate): [] for place in ("none", "before", "after") for rate in rates}
-    for seed in seeds:
-        # True labels only: fitting wrong ones sooner would count against the faster network.
-        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=0.0)
-        for (place, rate), values in found.items():
-            with ex.seeded(seed):
-                blocks = []
-                for _ in range(2):
-                    block = [nn.Linear(64, 64), nn.ReLU()]
-                    if place != "none":
-                        block.insert(1 if place == "before" else 2, nn.BatchNorm1d(64))
-                    blocks.append(block)
-                model = network(*blocks, [nn.Linear(64, 10)])
-            history = fit(model, data, rate, seed, epochs, record_every=epochs // 3)
-            values.append((history["train"][0], history["test"][-1]))
-    found = {key: np.array(values) for key, values in found.items()}
+
+    def make(place):
+        blocks = []
+        for _ in range(2):
+            block = [nn.Linear(64, 64), nn.ReLU()]
+            if place != "none":
+                block.insert(1 if place == "before" else 2, nn.BatchNorm1d(64))
+            blocks.append(block)
+        return network(*blocks, [nn.Linear(64, 10)])
+
+    # True labels only: fitting wrong ones sooner would count against the faster network.
+    data = ensemble.draw(seeds, n_train=n_train, wrong=0.0)
+    found = {}
+    for place in ("none", "before", "after"):
+        for rate in rates:
+            stack = ensemble.build(seeds, make, place=place)
+            history = fit(stack, data, rate, seeds, epochs, record_every=epochs // 3)
+            found[place, rate] = np.column_stack([history["train"][:, 0], history["test"][:, -1]])
     early, end = ({key: rows[:, part] for key, rows in found.items()} for part in (0, 1))
     ahead = early["after", rates[0]] - early["before", rates[0]]
     greater(ahead, 0, "After the ReLU is ahead at first at the small rate.")

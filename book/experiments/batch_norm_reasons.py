@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from experiments import digits as ex
+from experiments import ensemble
 from experiments.batch_norm import fit, network
 from experiments.margins import between, greater, less
 
@@ -27,21 +28,31 @@ class GroupedBatchNorm(nn.Module):
 
     def __init__(self, features, groups):
         super().__init__()
-        self.features, self.groups = features, groups
+        self.groups = groups
         self.norm = nn.BatchNorm1d(features * groups, affine=False)
         self.weight = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
 
+    @classmethod
+    def stacked(cls, layers):
+        """Return one layer for those of all networks of a stack."""
+        whole = cls(len(layers[0].weight), layers[0].groups)
+        whole.norm = ensemble.BatchNorm1d([layer.norm for layer in layers])
+        whole.weight, whole.bias = (ensemble.joined(layers, name) for name in ("weight", "bias"))
+        return whole
+
     def forward(self, x):
         """Normalize with the groups' statistics, or in evaluation mode with the stored ones."""
         if self.training:
-            side_by_side = self.norm(x.reshape(-1, self.groups * self.features))
-            return self.weight * side_by_side.reshape(x.shape) + self.bias
-        mean, variance = (
-            stored.view(self.groups, self.features).mean(0)
-            for stored in (self.norm.running_mean, self.norm.running_var)
-        )
-        return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias)
+            side_by_side = x.unflatten(-2, (-1, self.groups)).flatten(-2)
+            out = self.norm(side_by_side).reshape(x.shape)
+        else:
+            mean, variance = (
+                stored.unflatten(-1, (self.groups, -1)).mean(-2).unsqueeze(-2)
+                for stored in (self.norm.running_mean, self.norm.running_var)
+            )
+            out = (x - mean) / (variance + self.norm.eps).sqrt()
+        return self.weight.unsqueeze(-2) * out + self.bias.unsqueeze(-2)
 
 
 class ShiftingNoise(nn.Module):
@@ -60,11 +71,18 @@ class ShiftingNoise(nn.Module):
         super().__init__()
         self.size = size
 
+    @classmethod
+    def stacked(cls, layers):
+        """Return one layer for those of all networks of a stack."""
+        return cls(layers[0].size)
+
     def forward(self, x):
         """Disturb in training, and return the input as it is in evaluation."""
         if not self.training:
             return x
-        stretch, shift = self.size * (2 * torch.rand(2, x.shape[1]) - 1)
+        # The same for all examples, which are counted by the last dimension but one.
+        drawn = torch.rand(2, *x.shape[:-2], 1, x.shape[-1])
+        stretch, shift = self.size * (2 * drawn - 1)
         return (1 + stretch) * x + shift
 
 
@@ -80,25 +98,22 @@ def group_sizes(seeds, sizes=(2, 4, 10, 20, 60), epochs=30, n_train=600):
         ``sizes``; ``clean`` and ``noisy``: maps from a size, or "layer" for layer norm, to an array
         with a row per seed: training accuracy, test accuracy.
     """
+
+    def make(size):
+        blocks = []
+        for _ in range(2):
+            norm = nn.LayerNorm(64) if size == "layer" else GroupedBatchNorm(64, 60 // size)
+            blocks.append([nn.Linear(64, 64), norm, nn.ReLU()])
+        return network(*blocks, [nn.Linear(64, 10)])
+
     found = {"clean": {}, "noisy": {}}
     for part, wrong in (("clean", 0.0), ("noisy", 0.2)):
+        data = ensemble.draw(seeds, n_train=n_train, wrong=wrong)
         for size in (*sizes, "layer"):
-            rows = []
-            for seed in seeds:
-                data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=wrong)
-                with ex.seeded(seed):
-                    blocks = []
-                    for _ in range(2):
-                        norm = (
-                            nn.LayerNorm(64)
-                            if size == "layer"
-                            else GroupedBatchNorm(64, 60 // size)
-                        )
-                        blocks.append([nn.Linear(64, 64), norm, nn.ReLU()])
-                    model = network(*blocks, [nn.Linear(64, 10)])
-                history = fit(model, data, 0.1, seed, epochs, batch_size=60)
-                rows.append((history["train"][-1], history["test"][-1]))
-            found[part][size] = np.array(rows)
+            stack = ensemble.build(seeds, make, size=size)
+            history = fit(stack, data, 0.1, seeds, epochs, batch_size=60)
+            rows = [history[name][:, -1] for name in ("train", "test")]
+            found[part][size] = np.column_stack(rows)
     clean, noisy = (
         {size: rows.T for size, rows in found[part].items()} for part in ("clean", "noisy")
     )
@@ -121,24 +136,24 @@ def moving_distributions(seeds, epochs=15, rate=0.1, n_train=600):
         after each epoch, a row per seed, and ``moves``, how far the mean of a unit's activations
         on the training images moves from one step to the next, in standard deviations.
     """
-    found = {kind: {"train": [], "moves": []} for kind in ("plain", "batch norm", "disturbed")}
-    for seed in seeds:
-        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=0.0)
-        for kind, values in found.items():
-            with ex.seeded(seed):
-                blocks = []
-                for _ in range(3):
-                    norm = [] if kind == "plain" else [nn.BatchNorm1d(64)]
-                    if kind == "disturbed":
-                        norm.append(ShiftingNoise())
-                    blocks.append([nn.Linear(64, 64), *norm, nn.ReLU()])
-                model = network(*blocks, [nn.Linear(64, 10)])
-                moves = watch(model, data.x_train)
-                history = fit(model, data, rate, seed, epochs, record_every=1)
-            values["train"].append(history["train"])
-            values["moves"].append(np.mean(moves))
-    for values in found.values():
-        values["train"], values["moves"] = np.array(values["train"]), np.array(values["moves"])
+
+    def make(kind):
+        blocks = []
+        for _ in range(3):
+            norm = [] if kind == "plain" else [nn.BatchNorm1d(64)]
+            if kind == "disturbed":
+                norm.append(ShiftingNoise())
+            blocks.append([nn.Linear(64, 64), *norm, nn.ReLU()])
+        return network(*blocks, [nn.Linear(64, 10)])
+
+    data = ensemble.draw(seeds, n_train=n_train, wrong=0.0)
+    found = {}
+    for kind in ("plain", "batch norm", "disturbed"):
+        stack = ensemble.build(seeds, make, kind=kind)
+        moves = watch(stack, torch.stack([one.x_train for one in data]))
+        with ex.seeded(seeds[0]):
+            history = fit(stack, data, rate, seeds, epochs, record_every=1)
+        found[kind] = {"train": history["train"], "moves": torch.stack(moves).mean(0).numpy()}
     plain, normed, disturbed = found.values()
     less(normed["moves"] / plain["moves"], 0.1, "Batch norm holds the distributions still.")
     greater(disturbed["moves"] / plain["moves"], 2, "Disturbed, they move several times as far.")
@@ -152,7 +167,7 @@ def moving_distributions(seeds, epochs=15, rate=0.1, n_train=600):
     return found
 
 
-def watch(model, x):
+def watch(stack, x):
     """Collect how far the means of what enters each ReLU move from one training step to the next.
 
     The means are always taken over the same examples. Those of two mini-batches differ even in a
@@ -160,37 +175,37 @@ def watch(model, x):
 
     Parameters
     ----------
-    model : torch.nn.Sequential
+    stack : ensemble.Stack
     x : torch.Tensor
-        The examples.
+        The examples of all networks.
 
     Returns
     -------
-    list of float
-        Filled while the model is trained.
+    list of torch.Tensor
+        One number per network; filled while the stack is trained.
     """
     moves, last, looking = [], {}, []
 
     def remember(layer, inputs):
         if looking:
-            mean, deviation = inputs[0].mean(0), inputs[0].std(0)
+            mean, deviation = inputs[0].mean(1), inputs[0].std(1)
             if layer in last:
                 old_mean, old_deviation = last[layer]
-                moves.append(((mean - old_mean).abs() / (old_deviation + 1e-6)).mean().item())
+                moves.append(((mean - old_mean).abs() / (old_deviation + 1e-6)).mean(1))
             last[layer] = mean, deviation
 
-    def look(model, inputs):
-        if model.training and not looking:
+    def look(stack, inputs):
+        if stack.training and not looking:
             looking.append(True)
-            kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
+            kept = [(buffer, buffer.clone()) for buffer in stack.buffers()]
             with torch.no_grad():
-                model(x)
+                stack(x)
                 for buffer, value in kept:  # looking leaves no trace in the running statistics
                     buffer.copy_(value)
             looking.clear()
 
-    model.register_forward_pre_hook(look)
-    for layer in model:
+    stack.register_forward_pre_hook(look)
+    for layer in stack.layers:
         if isinstance(layer, nn.ReLU):
             layer.register_forward_pre_hook(remember)
     return moves
@@ -209,31 +224,35 @@ def dropout_with_batch_norm(seeds, epochs=20, n_train=600):
     """
     names = ("ratio", "loss", "accuracy", "loss again", "accuracy again")
     found = {place: {name: [] for name in names} for place in ("before", "after")}
-    for seed in seeds:
-        data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
-        for place, values in found.items():
-            with ex.seeded(seed):
-                drop = [nn.Dropout(0.5)]
-                model = network(
-                    [nn.Linear(64, 128), nn.ReLU()],
-                    drop if place == "before" else [],
-                    [nn.Linear(128, 128), nn.BatchNorm1d(128), nn.ReLU()],
-                    drop if place == "after" else [],
-                    [nn.Linear(128, 10)],
-                )
-                fit(model, data, 0.1, seed, epochs)
+
+    def make(place):
+        drop = [nn.Dropout(0.5)]
+        return network(
+            [nn.Linear(64, 128), nn.ReLU()],
+            drop if place == "before" else [],
+            [nn.Linear(128, 128), nn.BatchNorm1d(128), nn.ReLU()],
+            drop if place == "after" else [],
+            [nn.Linear(128, 10)],
+        )
+
+    data = ensemble.draw(seeds, n_train=n_train)
+    for place, values in found.items():
+        stack = ensemble.build(seeds, make, place=place)
+        with ex.seeded(seeds[0]):
+            fit(stack, data, 0.1, seeds, epochs)
+        for model, one in zip(stack.networks, data, strict=True):
             at = next(i for i, layer in enumerate(model) if isinstance(layer, nn.BatchNorm1d))
             norm = model[at]
             model.eval()
             with torch.no_grad():
-                arriving = model[:at](data.x_train)
+                arriving = model[:at](one.x_train)
                 values["ratio"].append((arriving.var(0) / norm.running_var).median().item())
                 for ending in ("", " again"):
-                    scores = model(data.x_test)
+                    scores = model(one.x_test)
                     values[f"loss{ending}"].append(
-                        nn.functional.cross_entropy(scores, data.y_test).item()
+                        nn.functional.cross_entropy(scores, one.y_test).item()
                     )
-                    right = (scores.argmax(1) == data.y_test).double().mean().item()
+                    right = (scores.argmax(1) == one.y_test).double().mean().item()
                     values[f"accuracy{ending}"].append(right)
                     # With a momentum of None one pass in training mode stores just this batch.
                     norm.reset_running_stats()
@@ -281,7 +300,13 @@ def smoothness(seeds, steps=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5), level=1.0,
 
             epoch = 0
             while slope()[0] > level and epoch < 100:
-                fit(model, data, 0.1, seed + 1000 * epoch, 1)
+                ex.train(
+                    model,
+                    data,
+                    torch.optim.SGD(parameters, lr=0.1),
+                    epochs=1,
+                    generator=torch.Generator().manual_seed(seed + 1000 * epoch),
+                )
                 epoch += 1
             _, first = slope()
             start = nn.utils.parameters_to_vector(parameters).detach()

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from experiments import digits as ex
+from experiments import ensemble
 from experiments.margins import between, greater, less
 
 
@@ -44,22 +45,26 @@ def train_networks(
     dict of float to list of Run
         For each drop probability one run per seed, in evaluation mode.
     """
+    data = ensemble.draw(seeds, n_train=n_train)
     networks = {}
     for drop in drops:
-        networks[drop] = []
-        for seed in seeds:
-            data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
-            with ex.seeded(seed):
-                model = ex.digits_network(hidden=hidden, drop=drop)
-                history = ex.train(
-                    model,
-                    data,
-                    torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9),
-                    epochs=epochs,
-                    record_every=record_every,
-                    generator=torch.Generator().manual_seed(seed),
-                )
-            networks[drop].append(Run(model.eval(), data, history, seed))
+        stack = ensemble.build(seeds, ex.digits_network, hidden=hidden, drop=drop)
+        with ex.seeded(seeds[0]):
+            history = ensemble.train(
+                stack,
+                data,
+                torch.optim.SGD(stack.parameters(), lr=0.05, momentum=0.9),
+                epochs=epochs,
+                record_every=record_every,
+                generators=ensemble.generators(seeds),
+            )
+        curves = zip(history["train"], history["test"], strict=True)
+        networks[drop] = [
+            Run(model.eval(), own, {"epoch": history["epoch"], "train": train, "test": test}, seed)
+            for model, own, (train, test), seed in zip(
+                stack.networks, data, curves, seeds, strict=True
+            )
+        ]
     return networks
 
 
@@ -178,11 +183,9 @@ def sample(run, images, passes):
     -------
     torch.Tensor of shape (passes, images, classes)
     """
+    stack = ensemble.Stack([run.model])  # of one, because its dropout is fast
     with torch.no_grad(), ex.seeded(run.seed + 1):
-        run.model.train()
-        many = run.model(images.repeat(passes, 1)).softmax(1)
-        run.model.eval()
-    return many.view(passes, len(images), -1)
+        return torch.stack([stack(images[None])[0].softmax(1) for _ in range(passes)])
 
 
 def evaluation_mode_is_close_to_the_average(runs, passes=60):

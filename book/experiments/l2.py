@@ -11,6 +11,7 @@ from sklearn.datasets import make_moons
 from torch import nn
 
 from experiments import digits as ex
+from experiments import ensemble
 from experiments.margins import between, greater, less
 
 # A window that holds all points of the two half circles.
@@ -18,14 +19,14 @@ MOONS_X, MOONS_Y = (-2.2, 3.2), (-1.7, 2.2)
 
 
 def train_digits(
-    seed, *, optimizer=torch.optim.SGD, epochs, record_every=None, n_train=600, **settings
+    seeds, *, optimizer=torch.optim.SGD, epochs, record_every=None, n_train=600, **settings
 ):
-    """Train the common network on the common data and return everything.
+    """Train the common networks on the common data and return everything.
 
     Parameters
     ----------
-    seed : int
-        Decides the split, the wrong labels, the first weights and the order of the examples.
+    seeds : sequence of int
+        Each decides the split, the wrong labels, the first weights and the order of the examples.
     optimizer : class
         One of torch's optimizers.
     epochs, record_every : int
@@ -37,23 +38,22 @@ def train_digits(
 
     Returns
     -------
-    tuple of torch.nn.Module, experiments.Digits and dict
-        The network, the data and the recorded history.
+    tuple of ensemble.Stack, list of experiments.Digits and dict
+        The networks, their data and the recorded history.
     """
     if optimizer is torch.optim.SGD:
         settings = {"lr": 0.05, "momentum": 0.9, **settings}
-    data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
-    with ex.seeded(seed):
-        model = ex.digits_network()
-    history = ex.train(
-        model,
+    data = ensemble.draw(seeds, n_train=n_train)
+    stack = ensemble.build(seeds, ex.digits_network)
+    history = ensemble.train(
+        stack,
         data,
-        optimizer(model.parameters(), **settings),
+        optimizer(stack.parameters(), **settings),
         epochs=epochs,
         record_every=record_every or epochs,
-        generator=torch.Generator().manual_seed(seed),
+        generators=ensemble.generators(seeds),
     )
-    return model, data, history
+    return stack, data, history
 
 
 def decay_keeps_wrong_labels_out(seeds, strength=0.01, epochs=60, n_train=600):
@@ -74,22 +74,19 @@ def decay_keeps_wrong_labels_out(seeds, strength=0.01, epochs=60, n_train=600):
     """
     result = {}
     for name, weight_decay in (("plain", 0.0), ("decayed", strength)):
-        runs = [
-            train_digits(
-                seed, epochs=epochs, record_every=2, n_train=n_train, weight_decay=weight_decay
-            )
-            for seed in seeds
-        ]
-        result["epoch"] = runs[0][2]["epoch"]
-        result[name] = {
-            part: np.array([history[part] for _, _, history in runs]) for part in ("train", "test")
-        }
-        result[name]["learned"] = np.array(
-            [
-                ex.accuracy(model, data.x_train[data.wrong], data.y_train[data.wrong])
-                for model, data, _ in runs
-            ]
+        stack, data, history = train_digits(
+            seeds, epochs=epochs, record_every=2, n_train=n_train, weight_decay=weight_decay
         )
+        result["epoch"] = history["epoch"]
+        learned = [
+            ex.accuracy(network, one.x_train[one.wrong], one.y_train[one.wrong])
+            for network, one in zip(stack.networks, data, strict=True)
+        ]
+        result[name] = {
+            "train": history["train"],
+            "test": history["test"],
+            "learned": np.array(learned),
+        }
     plain, decayed = result["plain"], result["decayed"]
     best = plain["test"].mean(0).argmax()
     greater(plain["learned"], 0.5, "Without decay most wrong labels are learned.")
@@ -107,6 +104,13 @@ def moons(seed, n_samples=80):
         n_samples=n_samples, noise=0.35, random_state=np.random.RandomState(seed)
     )
     return torch.tensor(points, dtype=torch.float32), torch.tensor(classes)
+
+
+def moons_network():
+    """Return a network 2 → 64 → 64 → 2 with ReLU."""
+    return nn.Sequential(
+        nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
+    )
 
 
 def moons_margin(net, columns=160, rows=120):
@@ -147,33 +151,26 @@ def scores_get_flatter(seeds, strengths=(0.0, 0.01, 0.05), steps=400):
     -------
     dict of np.ndarray of shape (seeds, strengths), and ``networks``
         ``norm`` of all weights, mean ``steepness`` of the margin, share of points that are
-        ``fitted``; ``networks`` is a list of lists.
+        ``fitted``; ``networks`` is a list of tuples.
     """
     shape = (len(seeds), len(strengths))
     result = {name: np.empty(shape) for name in ("norm", "steepness", "fitted")}
-    result["networks"] = []
-    for row, seed in enumerate(seeds):
-        points, classes = moons(seed)
-        networks = []
-        for column, strength in enumerate(strengths):
-            with ex.seeded(seed):
-                net = nn.Sequential(
-                    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
-                )
-            optimizer = torch.optim.SGD(
-                net.parameters(), lr=0.1, momentum=0.9, weight_decay=strength
-            )
-            for _ in range(steps):
-                optimizer.zero_grad()
-                nn.functional.cross_entropy(net(points), classes).backward()
-                optimizer.step()
+    stacks = []
+    many = [moons(seed) for seed in seeds]
+    all_points, all_classes = (torch.stack(part) for part in zip(*many, strict=True))
+    for column, strength in enumerate(strengths):
+        stack = ensemble.build(seeds, moons_network)
+        optimizer = torch.optim.SGD(stack.parameters(), lr=0.1, momentum=0.9, weight_decay=strength)
+        for _ in range(steps):
+            ensemble.step(stack, all_points, all_classes, optimizer)
+        for row, (net, (points, classes)) in enumerate(zip(stack.networks, many, strict=True)):
             _, _, _, slope = moons_margin(net)
             weights = [p.detach() for p in net.parameters() if p.dim() > 1]
             result["norm"][row, column] = sum(w.square().sum() for w in weights).sqrt()
             result["steepness"][row, column] = slope.mean()
             result["fitted"][row, column] = ex.accuracy(net, points, classes)
-            networks.append(net)
-        result["networks"].append(networks)
+        stacks.append(stack)
+    result["networks"] = list(zip(*(stack.networks for stack in stacks), strict=True))
     for name, sentence in (
         ("norm", "The norm of the weights falls."),
         ("steepness", "The scores get flatter."),
@@ -208,31 +205,24 @@ def validation_finds_a_strength(
         place of the λ with the highest mean validation accuracy.
     """
     result = {name: np.empty((len(seeds), len(strengths))) for name in ("train", "valid", "test")}
-    for row, seed in enumerate(seeds):
-        everything = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train + n_valid)
-        data = ex.Digits(
-            x_train=everything.x_train[:n_train],
-            y_train=everything.y_train[:n_train],
-            x_test=everything.x_test,
-            y_test=everything.y_test,
-            wrong=everything.wrong[:n_train],
+    everything = ensemble.draw(seeds, n_train=n_train + n_valid)
+    data = [one.first(n_train) for one in everything]
+    for column, strength in enumerate(strengths):
+        stack = ensemble.build(seeds, ex.digits_network)
+        history = ensemble.train(
+            stack,
+            data,
+            torch.optim.SGD(stack.parameters(), lr=0.05, momentum=0.9, weight_decay=strength),
+            epochs=epochs,
+            record_every=epochs,
+            generators=ensemble.generators(seeds),
         )
-        for column, strength in enumerate(strengths):
-            with ex.seeded(seed):
-                model = ex.digits_network()
-            optimizer = torch.optim.SGD(
-                model.parameters(), lr=0.05, momentum=0.9, weight_decay=strength
-            )
-            generator = torch.Generator().manual_seed(seed)
-            ex.train(
-                model, data, optimizer, epochs=epochs, record_every=epochs, generator=generator
-            )
-            for name, x, y in (
-                ("train", data.x_train, data.y_train),
-                ("valid", everything.x_train[n_train:], everything.y_train[n_train:]),
-                ("test", data.x_test, data.y_test),
-            ):
-                result[name][row, column] = ex.accuracy(model, x, y)
+        for part in ("train", "test"):
+            result[part][:, column] = history[part][:, -1]
+        result["valid"][:, column] = [
+            ex.accuracy(network, one.x_train[n_train:], one.y_train[n_train:])
+            for network, one in zip(stack.networks, everything, strict=True)
+        ]
     train, valid, test = (result[name] for name in ("train", "valid", "test"))
     chosen = result["chosen"] = int(valid.mean(0).argmax())
     greater(test[:, chosen] - test[:, 0], 0, "The chosen strength beats no decay.")

@@ -3,13 +3,14 @@
 As in `experiments.l2`, each function raises if a sentence is not true by a margin.
 """
 
-import copy
+import dataclasses
 
 import numpy as np
 import torch
 from torch import nn
 
 from experiments import digits as ex
+from experiments import ensemble
 from experiments.l2 import train_digits
 from experiments.margins import between, greater, less
 
@@ -96,20 +97,10 @@ def strengths_do_not_carry_over(seeds, weak=0.01, strong=1.0, epochs=30, lr=4e-3
         (torch.optim.AdamW, strong),
         (torch.optim.Adam, strong),
     ):
-        runs = [
-            train_digits(
-                seed,
-                optimizer=kind,
-                epochs=epochs,
-                n_train=n_train,
-                lr=lr,
-                weight_decay=strength,
-            )[2]
-            for seed in seeds
-        ]
-        result[kind.__name__, strength] = tuple(
-            np.array([run[part][-1] for run in runs]) for part in ("train", "test")
+        _, _, history = train_digits(
+            seeds, optimizer=kind, epochs=epochs, n_train=n_train, lr=lr, weight_decay=strength
         )
+        result[kind.__name__, strength] = history["train"][:, -1], history["test"][:, -1]
     none = result["Adam", 0.0][0]
     less(result["Adam", weak][0] - none, 0, "In Adam weak decay keeps wrong labels out.")
     between(result["AdamW", weak][0] - none, -0.03, 0.03, "In AdamW it is hardly felt.")
@@ -144,24 +135,22 @@ def decay_turns_normalized_weights_faster(seeds, strength=0.01, epochs=60, lr=0.
         of the epochs.
     """
     result = {}
+    data = ensemble.draw(seeds, n_train=n_train)
     for name, weight_decay in (("plain", 0.0), ("decayed", strength)):
         norms, angles = np.empty((2, len(seeds), epochs))
-        for row, seed in enumerate(seeds):
-            data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
-            with ex.seeded(seed):
-                model = ex.digits_network(batch_norm=True)
-            optimizer = normalized_and_others(model, lr, weight_decay)
-            weight = model[0].weight
-            generator = torch.Generator().manual_seed(seed)
-            for epoch in range(epochs):
-                squares = []
-                for batch in torch.randperm(len(data.x_train), generator=generator).split(50):
-                    before = weight.detach().clone()
-                    step(model, data, batch, optimizer)
-                    cosine = nn.functional.cosine_similarity(before, weight.detach(), dim=1)
-                    squares.append(torch.arccos(cosine.clamp(-1, 1)).square().mean().item())
-                norms[row, epoch] = weight.detach().norm(dim=1).mean()
-                angles[row, epoch] = np.degrees(np.sqrt(np.mean(squares)))
+        stack = ensemble.build(seeds, ex.digits_network, batch_norm=True)
+        optimizer = normalized_and_others(stack, lr, weight_decay)
+        weight = stack.layers[0].weight.detach()
+        generators = ensemble.generators(seeds)
+        for epoch in range(epochs):
+            squares = []
+            for x, y in ensemble.batches(data, generators):
+                before = weight.clone()
+                ensemble.step(stack, x, y, optimizer)
+                cosine = nn.functional.cosine_similarity(before, weight, dim=1)
+                squares.append(torch.arccos(cosine.clamp(-1, 1)).square().mean(-1))
+            norms[:, epoch] = weight.norm(dim=1).mean(-1)
+            angles[:, epoch] = np.degrees(torch.stack(squares).mean(0).sqrt())
         result[name] = {"norm": norms, "angle": angles}
     plain, decayed = result["plain"], result["decayed"]
     last = max(1, epochs // 6)
@@ -177,21 +166,22 @@ def decay_turns_normalized_weights_faster(seeds, strength=0.01, epochs=60, lr=0.
     return {**means, "ratio": float(decayed_late.mean() / late.mean())}
 
 
-def normalized_and_others(model, lr, weight_decay):
+def normalized_and_others(stack, lr, weight_decay):
     """Return plain SGD that decays only the matrices followed by batch norm, its first group."""
-    decayed = [model[0].weight, model[3].weight]
-    others = [p for p in model.parameters() if all(p is not w for w in decayed)]
+    decayed = [stack.layers[0].weight, stack.layers[3].weight]
+    others = [p for p in stack.parameters() if all(p is not w for w in decayed)]
     return torch.optim.SGD(
         [{"params": decayed, "weight_decay": weight_decay}, {"params": others}], lr=lr
     )
 
 
-def step(model, data, batch, optimizer):
-    """Take one step on a mini-batch."""
-    model.train()
-    optimizer.zero_grad()
-    nn.functional.cross_entropy(model(data.x_train[batch]), data.y_train[batch]).backward()
-    optimizer.step()
+def exact_network():
+    """Return a network with batch norm in double precision, and with hardly any ε."""
+    network = ex.digits_network(hidden=32, batch_norm=True).double()
+    for layer in network:
+        if isinstance(layer, nn.BatchNorm1d):
+            layer.eps = 1e-14
+    return network
 
 
 def decay_is_a_growing_learning_rate(seeds, strength=0.1, lr=0.1, epochs=4):
@@ -214,46 +204,40 @@ def decay_is_a_growing_learning_rate(seeds, strength=0.1, lr=0.1, epochs=4):
         ``other``, the same when the rate is not raised; ``norms``, the ratio of the lengths of
         their weights; ``rate``, by what factor the rate has grown in the end.
     """
-    differences, others, ratios = [], [], []
-    for seed in seeds:
-        data = ex.noisy_digits(np.random.default_rng(seed))
-        data = ex.Digits(
-            data.x_train.double(), data.y_train, data.x_test.double(), data.y_test, data.wrong
-        )
-        with ex.seeded(seed):
-            decayed = ex.digits_network(hidden=32, batch_norm=True).double()
-        for layer in decayed:
-            if isinstance(layer, nn.BatchNorm1d):
-                layer.eps = 1e-14
-        growing, constant = copy.deepcopy(decayed), copy.deepcopy(decayed)
-        with_decay = normalized_and_others(decayed, lr, strength)
-        without_decay = normalized_and_others(growing, lr, 0.0)
-        unchanged = normalized_and_others(constant, lr, 0.0)
-        generator = torch.Generator().manual_seed(seed)
-        factor = 1 - lr * strength
-        count = 0
-        for _ in range(epochs):
-            for batch in torch.randperm(len(data.x_train), generator=generator).split(50):
-                without_decay.param_groups[0]["lr"] = lr * factor ** -(2 * count + 1)
-                step(decayed, data, batch, with_decay)
-                step(growing, data, batch, without_decay)
-                step(constant, data, batch, unchanged)
-                count += 1
-        # In training mode: running statistics mix batches from times when weights were longer.
-        with torch.no_grad():
-            scores = [net.train()(data.x_test) for net in (decayed, growing, constant)]
-        differences.append((scores[0] - scores[1]).abs().max().item())
-        others.append((scores[0] - scores[2]).abs().max().item())
-        ratios.append((growing[0].weight.norm() / decayed[0].weight.norm()).item())
+    data = [
+        dataclasses.replace(one, x_train=one.x_train.double(), x_test=one.x_test.double())
+        for one in ensemble.draw(seeds)
+    ]
+    decayed, growing, constant = (ensemble.build(seeds, exact_network) for _ in range(3))
+    with_decay = normalized_and_others(decayed, lr, strength)
+    without_decay = normalized_and_others(growing, lr, 0.0)
+    unchanged = normalized_and_others(constant, lr, 0.0)
+    generators = ensemble.generators(seeds)
+    factor = 1 - lr * strength
+    count = 0
+    for _ in range(epochs):
+        for x, y in ensemble.batches(data, generators):
+            without_decay.param_groups[0]["lr"] = lr * factor ** -(2 * count + 1)
+            ensemble.step(decayed, x, y, with_decay)
+            ensemble.step(growing, x, y, without_decay)
+            ensemble.step(constant, x, y, unchanged)
+            count += 1
+    # In training mode: running statistics mix batches from times when weights were longer.
+    images = torch.stack([one.x_test for one in data])
+    with torch.no_grad():
+        scores, same, other = (stack(images) for stack in (decayed, growing, constant))
+        others = (scores - other).abs().amax((1, 2)).numpy()
+        lengths = [stack.layers[0].weight.norm(dim=(1, 2)) for stack in (growing, decayed)]
+        ratios = (lengths[0] / lengths[1]).numpy()
     result = {
-        "difference": max(differences),
-        "other": float(np.mean(others)),
-        "norms": float(np.mean(ratios)),
+        "difference": (scores - same).abs().max().item(),
+        "other": float(others.mean()),
+        "norms": float(ratios.mean()),
         "rate": factor ** -(2 * count - 1),
         "steps": count,
     }
     # An identity: what remains is rounding in double precision, far below these bounds.
     assert result["difference"] < 1e-6, "The two networks compute the same scores."
-    assert np.abs(np.array(ratios) * factor**count - 1).max() < 1e-6, "Only lengths differ."
+    assert np.abs(ratios * factor**count - 1).max() < 1e-6, "Only lengths differ."
     greater(others, 0.1, "A network whose rate stays as it is computes others.")
     return result

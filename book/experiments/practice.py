@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from experiments import digits as ex
-from experiments import why
+from experiments import ensemble, why
 from experiments.margins import between, greater, less
 
 # Name of a setting → weight decay, drop probability, batch norm.
@@ -25,30 +25,38 @@ SETTINGS = {
 }
 
 
-def accuracies(setting, seed, *, wrong, hidden=128, epochs=60, n_train=600):
-    """Train one network and return its final agreement with training labels and test accuracy.
+def accuracies(setting, seeds, *, wrong, hidden=128, epochs=60, n_train=600):
+    """Train networks and return final agreement with training labels and test accuracy.
 
     Weight decay acts on weight matrices only. Data, initial weights and order of examples depend
     on the seed alone, not on the setting, so that settings can be compared run by run.
+
+    Returns
+    -------
+    numpy.ndarray
+        A row per seed, two columns.
     """
     weight_decay, drop, batch_norm = SETTINGS[setting]
-    data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=wrong)
-    with ex.seeded(seed):
-        model = ex.digits_network(hidden=hidden, drop=drop, batch_norm=batch_norm)
-        parameters = list(model.parameters())
-        groups = [
-            {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
-            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-        ]
-        history = ex.train(
-            model,
+    data = ensemble.draw(seeds, n_train=n_train, wrong=wrong)
+    stack = ensemble.build(
+        seeds, ex.digits_network, hidden=hidden, drop=drop, batch_norm=batch_norm
+    )
+    parameters = list(stack.parameters())
+    # The first dimension is the network's number, so a matrix has three.
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() < 3], "weight_decay": 0.0},
+    ]
+    with ex.seeded(seeds[0]):
+        history = ensemble.train(
+            stack,
             data,
             torch.optim.SGD(groups, lr=0.05, momentum=0.9),
             epochs=epochs,
             record_every=epochs,
-            generator=torch.Generator().manual_seed(seed),
+            generators=ensemble.generators(seeds),
         )
-    return history["train"][-1], history["test"][-1]
+    return np.column_stack([history["train"][:, -1], history["test"][:, -1]])
 
 
 def compare(settings, seeds, **size):
@@ -59,10 +67,7 @@ def compare(settings, seeds, **size):
     dict of str to numpy.ndarray
         For each setting, training and test accuracy in percent: a row per seed, two columns.
     """
-    return {
-        setting: 100 * np.array([accuracies(setting, seed, **size) for seed in seeds])
-        for setting in settings
-    }
+    return {setting: 100 * accuracies(setting, seeds, **size) for setting in settings}
 
 
 def wrong_labels(seeds, **size):
@@ -114,12 +119,9 @@ def early_stopping(seeds, *, hidden=128, epochs=60, n_train=600, held_out=150):
         Training and test accuracy in percent: a row per seed, two columns.
     """
     size = {"hidden": hidden, "epochs": epochs, "n_train": n_train, "wrong": 0.2}
-    stopped = []
-    for seed in seeds:
-        run = why.curves(seed, **size, held_out=held_out, record_every=1)
-        stop = run["validation"].argmax()
-        stopped.append((run["train"][stop], run["test"][stop]))
-    result = 100 * np.array(stopped)
+    runs = why.curves(seeds, **size, held_out=held_out, record_every=1)
+    stop = np.arange(len(seeds)), runs["validation"].argmax(1)
+    result = 100 * np.column_stack([runs["train"][stop], runs["test"][stop]])
     fit, gain = (result - compare(["none"], seeds, **size)["none"]).T
     greater(gain, 0, "On average early stopping helps by itself.")
     less(fit, 0, "With early stopping training labels are fitted less well.")

@@ -10,16 +10,17 @@ import torch
 from torch import nn
 
 from experiments import digits as ex
+from experiments import ensemble
 from experiments.margins import between, greater, less
 
 
-def curves(seed, *, wrong=0.2, n_train=600, hidden=128, epochs=60, record_every=2, held_out=0):
-    """Train the unregularized network and record what it knows along the way.
+def curves(seeds, *, wrong=0.2, n_train=600, hidden=128, epochs=60, record_every=2, held_out=0):
+    """Train the unregularized network for each seed and record what it knows along the way.
 
     Parameters
     ----------
-    seed : int
-        Seed of data, network and order of examples.
+    seeds : sequence of int
+        Seeds of data, network and order of examples.
     wrong : float
         Share of wrong training labels.
     n_train : int
@@ -34,51 +35,57 @@ def curves(seed, *, wrong=0.2, n_train=600, hidden=128, epochs=60, record_every=
     Returns
     -------
     dict of str to numpy.ndarray
-        At each recorded epoch: ``train`` and ``test`` accuracy, ``train_loss`` and ``test_loss``,
+        A row per seed, a column per record: ``epoch``, ``train`` and ``test`` accuracy,
+        ``train_loss`` and ``test_loss``,
         ``learned_right`` and ``learned_wrong`` (agreement with the training labels that are right
         and with those that are wrong; not a number where there are none), and ``validation`` if
         images are held out.
     """
-    data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=wrong)
+    everything = ensemble.draw(seeds, n_train=n_train, wrong=wrong)
     kept = n_train - held_out
-    fitted = ex.Digits(
-        data.x_train[:kept], data.y_train[:kept], data.x_test, data.y_test, data.wrong[:kept]
-    )
-    with ex.seeded(seed):
-        model = ex.digits_network(hidden=hidden)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    generator = torch.Generator().manual_seed(seed)
+    data = [one.first(kept) for one in everything]
+    stack = ensemble.build(seeds, ex.digits_network, hidden=hidden)
+    optimizer = torch.optim.SGD(stack.parameters(), lr=0.05, momentum=0.9)
+    generators = ensemble.generators(seeds)
     records = []
     for epoch in range(record_every, epochs + 1, record_every):
-        ex.train(
-            model,
-            fitted,
+        ensemble.train(
+            stack,
+            data,
             optimizer,
             epochs=record_every,
             record_every=epochs + 1,
-            generator=generator,
+            generators=generators,
         )
-        with torch.no_grad():
-            scores, test_scores = model(fitted.x_train), model(fitted.x_test)
-        agrees = (scores.argmax(1) == fitted.y_train).double()
-        record = {
-            "epoch": epoch,
-            "train": agrees.mean().item(),
-            "test": (test_scores.argmax(1) == fitted.y_test).double().mean().item(),
-            "train_loss": nn.functional.cross_entropy(scores, fitted.y_train).item(),
-            "test_loss": nn.functional.cross_entropy(test_scores, fitted.y_test).item(),
-            "learned_right": agrees[~fitted.wrong].mean().item(),
-            "learned_wrong": agrees[fitted.wrong].mean().item(),
-        }
-        if held_out:
-            record["validation"] = ex.accuracy(model, data.x_train[kept:], data.y_train[kept:])
-        records.append(record)
-    return {name: np.array([record[name] for record in records]) for name in records[0]}
+        records.append(
+            [
+                {"epoch": epoch, **known(network, one, kept)}
+                for network, one in zip(stack.networks, everything, strict=True)
+            ]
+        )
+    return {
+        name: np.array([[run[name] for run in record] for record in records]).T
+        for name in records[0][0]
+    }
 
 
-def stacked(runs):
-    """Return runs of equal length as one dict of arrays with a row per run."""
-    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+def known(network, data, kept):
+    """Return what a network trained on the first images knows, by name; see `curves`."""
+    with torch.no_grad():
+        scores, test_scores = network(data.x_train), network(data.x_test)
+    agrees = (scores.argmax(1) == data.y_train).double()
+    learned, wrong = agrees[:kept], data.wrong[:kept]
+    result = {
+        "train": learned.mean(),
+        "test": (test_scores.argmax(1) == data.y_test).double().mean(),
+        "train_loss": nn.functional.cross_entropy(scores[:kept], data.y_train[:kept]),
+        "test_loss": nn.functional.cross_entropy(test_scores, data.y_test),
+        "learned_right": learned[~wrong].mean(),
+        "learned_wrong": learned[wrong].mean(),
+    }
+    if kept < len(agrees):
+        result["validation"] = agrees[kept:].mean()
+    return {name: value.item() for name, value in result.items()}
 
 
 def network_memorizes(seeds, **size):
@@ -96,7 +103,7 @@ def network_memorizes(seeds, **size):
         The recorded curves, a row per seed, and ``best``, the column where the mean test accuracy
         is highest.
     """
-    runs = stacked([curves(seed, **size) for seed in seeds])
+    runs = curves(seeds, **size)
     best = int(runs["test"].mean(0).argmax())
     then = {name: values[:, best] for name, values in runs.items()}
     end = {name: values[:, -1] for name, values in runs.items()}
@@ -119,7 +126,7 @@ def right_labels_are_harmless(seeds, **size):
     dict of str to numpy.ndarray
         The recorded curves, a row per seed.
     """
-    runs = stacked([curves(seed, wrong=0.0, **size) for seed in seeds])
+    runs = curves(seeds, wrong=0.0, **size)
     test = runs["test"]
     greater(runs["train"][:, -1], 0.99, "It fits nearly all training labels.")
     less(test[:, test.mean(0).argmax()] - test[:, -1], 0.02, "Test accuracy hardly falls.")
@@ -138,7 +145,7 @@ def capacity_cuts_both_ways(seeds, *, widths=(2, 4, 8, 16, 32, 64, 128), **size)
         width.
     """
     size = {"record_every": 4, **size}
-    runs = [stacked([curves(seed, hidden=width, **size) for seed in seeds]) for width in widths]
+    runs = [curves(seeds, hidden=width, **size) for width in widths]
     result = {
         name: np.stack([run[name][:, -1] for run in runs], axis=1)
         for name in ("train", "test", "learned_wrong")
@@ -178,11 +185,7 @@ def more_data_help(seeds, *, sizes=(150, 300, 600, 1200), steps=720, **size):
     runs = []
     for images in sizes:
         epochs = steps * 50 // images
-        many = [
-            curves(seed, n_train=images, epochs=epochs, record_every=epochs, **size)
-            for seed in seeds
-        ]
-        runs.append(stacked(many))
+        runs.append(curves(seeds, n_train=images, epochs=epochs, record_every=epochs, **size))
     result = {
         name: np.stack([run[name][:, -1] for run in runs], axis=1) for name in ("train", "test")
     }
@@ -244,7 +247,7 @@ def stopping_helps(seeds, *, held_out=150, **size):
         The recorded curves, a row per seed; ``stop``, the column chosen for each seed; ``stopped``,
         ``final`` and ``peak``, test accuracies there, in the end and at the best of all columns.
     """
-    runs = stacked([curves(seed, held_out=held_out, **size) for seed in seeds])
+    runs = curves(seeds, held_out=held_out, **size)
     stop = runs["validation"].argmax(1)
     stopped = runs["test"][np.arange(len(stop)), stop]
     final, peak = runs["test"][:, -1], runs["test"].max(1)
@@ -288,8 +291,9 @@ def double_descent(
                 # Directions that the features lack are left alone: the smallest solution.
                 present = values > 1e-11 * values[-1]
                 inverse = torch.where(present, 1 / (values + ridge), 0.0)
-                middle = vectors * inverse @ vectors.T
-                solutions.append(x.T @ middle @ targets if wide else middle @ x.T @ targets)
+                known = targets if wide else x.T @ targets
+                solution = vectors * inverse @ (vectors.T @ known)
+                solutions.append(x.T @ solution if wide else solution)
             for name, images, labels, solution in (
                 ("train", x, data.y_train, solutions[0]),
                 ("test", x_test, data.y_test, solutions[0]),
