@@ -204,6 +204,18 @@ FORWARD_MISTAKES = {
     },
     "dropout-scaled-in-eval": {"evaluation": lambda x, k, rng: x * k},
     "dropout-divided-in-eval": {"evaluation": lambda x, k, rng: x / k},
+    "dropout-keep-is-drop": {
+        "mask": lambda x, k, rng: rng.random(x.shape) >= k,
+        "scale": lambda k: 1 / (1 - k) if k < 1 else 1.0,
+    },
+    "dropout-unscaled-in-both": {
+        "scale": lambda k: 1.0,
+        "evaluation": lambda x, k, rng: x * (rng.random(x.shape) < k),
+    },
+    "dropout-ignored": {"mask": lambda x, k, rng: 1, "scale": lambda k: 1.0},
+    "dropout-returns-mask": {
+        "mask": lambda x, k, rng: (rng.random(x.shape) < k) / x,
+    },
     "dropout-normal-noise": {"mask": lambda x, k, rng: rng.standard_normal(x.shape) < k},
     "dropout-shared-mask": {"mask": lambda x, k, rng: rng.random(x.shape[1:]) < k},
     "dropout-row-mask": {"mask": lambda x, k, rng: rng.random((len(x),) + (1,) * (x.ndim - 1)) < k},

@@ -13,7 +13,7 @@ from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Task
 from autograder.tasks.answers import unpack
 from autograder.tasks.batch_norm import ASSIGNMENT, sections
 from autograder.tasks.batch_norm.cases import draw_inputs, with_d_out
-from autograder.tasks.batch_norm.forward import FORWARD, run_forward
+from autograder.tasks.batch_norm.forward import FORWARD, root_plus_eps, run_forward
 from autograder.tasks.batch_norm.reference import (
     batch_mean,
     batch_norm,
@@ -75,26 +75,60 @@ def _averaged_gradients(x_hat: Tensor, gamma: Tensor, beta: Tensor, x: Tensor) -
     return x_hat * gamma + beta
 
 
-def closed_form(weight: Callable[[Tensor], float]) -> Callable[..., Tensor]:
+def closed_form(
+    *,
+    weight: Callable[[Tensor], float] = lambda x: 1.0,
+    divisor: Callable[[Tensor, float], Tensor] = lambda variance, eps: torch.sqrt(variance + eps),
+    forward: Callable[..., Tensor] = normalize,
+    second: Callable[[Tensor, Tensor], Tensor] = lambda x_hat, average: x_hat * average,
+) -> Callable[..., Tensor]:
     """Return the normalizing step with the gradient of the closed form for batch statistics.
 
-    Autograd takes mean and variance for constants.  `weight(x)` multiplies the two averages that
-    the closed form subtracts, so a right use of the formula has weight 1.
+    Autograd takes mean and variance for constants.
+
+    Parameters
+    ----------
+    weight
+        What multiplies the two averages that the closed form subtracts, for an x.
+    divisor
+        What the closed form divides by.
+    forward
+        The normalizing step of the forward pass.
+    second
+        The second of the two subtracted terms, from x_hat and from the average of x_hat times
+        the upstream gradient.
     """
 
     def normalized(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
-        x_hat = normalize(x, mean, variance, eps).detach()
+        x_hat = forward(x, mean, variance, eps).detach()
         axes = (0, *range(2, x.ndim))
         # The Jacobian (I - 1/N - x_hat x_hat' / N) / sqrt(variance + eps) is symmetric.
-        change = (x - x.detach()) / torch.sqrt(variance.detach() + eps)
-        averages = batch_mean(change, axes) + x_hat * batch_mean(change * x_hat, axes)
+        change = (x - x.detach()) / divisor(variance.detach(), eps)
+        averages = batch_mean(change, axes) + second(x_hat, batch_mean(change * x_hat, axes))
         return x_hat + change - weight(x) * averages
 
     return normalized
 
 
+def _divides_by(divisor: Callable[[Tensor, float], Tensor]) -> Callable[..., Tensor]:
+    """Return the normalizing step of evaluation with the gradient of another divisor."""
+
+    def normalized(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+        return with_gradient_of(normalize(x, mean, variance, eps), x / divisor(variance, eps))
+
+    return normalized
+
+
+def _root_plus_eps(variance: Tensor, eps: float) -> Tensor:
+    return torch.sqrt(variance) + eps
+
+
 def _gradient_without_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
     return with_gradient_of(normalize(x, mean, variance, eps), (x - mean) / torch.sqrt(variance))
+
+
+def _variance_path_without_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    return (x - mean) * with_gradient_of(torch.rsqrt(variance + eps), torch.rsqrt(variance))
 
 
 BACKWARD_MISCONCEPTIONS = (
@@ -124,21 +158,21 @@ BACKWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "bn-backward-no-gamma",
-        "Your d_x does not contain γ. The upstream gradient passes through the multiplication "
-        "by γ before it reaches the normalized values.",
+        "Your gradient of the input does not contain γ. The upstream gradient passes through the "
+        "multiplication by γ before it reaches the normalized values.",
         sections.BACKWARD,
         {"affine": lambda x_hat, gamma, beta, x: x_hat + x_hat.detach() * (gamma - 1) + beta},
     ),
     Misconception(
         "bn-backward-gamma-raw-x",
-        "Your d_gamma is formed with x. γ multiplies the normalized values, so those belong in "
-        "its gradient.",
+        "Your gradient of γ is formed with the bare input. γ multiplies the normalized values, so "
+        "those belong in its gradient.",
         sections.BACKWARD,
         {"affine": _gradient_of_gamma(lambda x_hat, x: x)},
     ),
     Misconception(
         "bn-backward-mean-not-sum",
-        "Your d_gamma and d_beta are averages over the batch. Every row used the same γ and β, "
+        "Your gradients of γ and β are averages over the batch. Every row used the same γ and β, "
         "so the contributions of the rows add up; an average over the batch is the loss's affair.",
         sections.BACKWARD,
         {"affine": _averaged_gradients},
@@ -148,7 +182,7 @@ BACKWARD_MISCONCEPTIONS = (
         "After a forward pass in evaluation mode you use the training formula. There the running "
         "statistics are constants, and the gradient is much simpler.",
         sections.EVALUATION,
-        {"normalize_in_evaluation": closed_form(lambda x: 1.0)},
+        {"normalize_in_evaluation": closed_form()},
     ),
     Misconception(
         "bn-backward-no-eps",
@@ -156,6 +190,60 @@ BACKWARD_MISCONCEPTIONS = (
         "backward pass.",
         sections.BACKWARD,
         {"normalize": _gradient_without_eps, "normalize_in_evaluation": _gradient_without_eps},
+    ),
+    Misconception(
+        "bn-backward-no-eps-in-variance",
+        "There is no ε in the gradient of your variance. The variance went through 1/√(σ² + ε), so "
+        "its gradient has the same σ² + ε in it.",
+        sections.BACKWARD,
+        {"normalize": _variance_path_without_eps},
+    ),
+    Misconception(
+        "bn-backward-eps-outside-root",
+        "Your gradient divides by √σ² + ε, your forward pass by √(σ² + ε). Keep in the cache what "
+        "the forward pass divided by.",
+        sections.BACKWARD,
+        {
+            "normalize": closed_form(divisor=_root_plus_eps),
+            "normalize_in_evaluation": _divides_by(_root_plus_eps),
+        },
+    ),
+    Misconception(
+        "bn-backward-eps-moved",
+        "Your forward pass divides by √σ² + ε and your gradient by √(σ² + ε). The second is what "
+        "batch norm divides by, on both ways.",
+        sections.FORWARD,
+        {
+            "normalize": closed_form(forward=root_plus_eps),
+            "normalize_in_evaluation": lambda x, mean, variance, eps: with_gradient_of(
+                root_plus_eps(x, mean, variance, eps), normalize(x, mean, variance, eps)
+            ),
+        },
+    ),
+    Misconception(
+        "bn-backward-beta-for-gamma",
+        "Your gradient of the input contains β in the place of γ. Do you take things out of the "
+        "cache in the order in which you put them in?",
+        sections.BACKWARD,
+        {
+            "affine": lambda x_hat, gamma, beta, x: (
+                x_hat.detach() * gamma + beta + (x_hat - x_hat.detach()) * beta.detach()
+            )
+        },
+    ),
+    Misconception(
+        "bn-backward-sum-not-mean",
+        "Your gradient of the input takes away sums over the batch where averages belong. Mean and "
+        "variance both contain a 1/N, and so do their gradients.",
+        sections.BACKWARD,
+        {"normalize": closed_form(weight=lambda x: x.numel() // x.shape[1])},
+    ),
+    Misconception(
+        "bn-backward-no-x-hat",
+        "One of the two averages that your gradient takes away lacks its factor x̂. Not all rows "
+        "change the variance alike: how much does each?",
+        sections.BACKWARD,
+        {"normalize": closed_form(second=lambda x_hat, average: average)},
     ),
 )
 

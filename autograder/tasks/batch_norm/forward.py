@@ -12,7 +12,12 @@ from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Requ
 from autograder.tasks.answers import refuses, unpack
 from autograder.tasks.batch_norm import ASSIGNMENT, sections
 from autograder.tasks.batch_norm.cases import draw_inputs
-from autograder.tasks.batch_norm.reference import batch_norm, biased_variance, unbiased_variance
+from autograder.tasks.batch_norm.reference import (
+    batch_norm,
+    biased_variance,
+    blend,
+    unbiased_variance,
+)
 
 
 def _draw(rng: np.random.Generator) -> list[Case]:
@@ -80,6 +85,45 @@ def _over_everything(x: Tensor) -> tuple[int, ...]:
     return tuple(range(x.ndim))
 
 
+def _global_sum(x: Tensor) -> Tensor:
+    """Return the sum over everything, divided by the number of values of one feature."""
+    return x.sum(_over_everything(x), keepdim=True) / (x.numel() // x.shape[1])
+
+
+def _global_variance(x: Tensor, correction: int = 0) -> Tensor:
+    count = x.numel() // x.shape[1]
+    return _global_sum((x - _global_sum(x)).square()) * count / (count - correction)
+
+
+def root_plus_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Subtract the mean and divide by the root of the variance, to which eps is added."""
+    return (x - mean) / (torch.sqrt(variance) + eps)
+
+
+def _no_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    return (x - mean) / torch.sqrt(variance)
+
+
+def _no_root(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    return (x - mean) / (variance + eps)
+
+
+def _bare_variance(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    return (x - mean) / variance
+
+
+def _deviation(variance: Tensor, eps: float) -> Tensor:
+    return torch.sqrt(variance)
+
+
+def _divisor(variance: Tensor, eps: float) -> Tensor:
+    return torch.sqrt(variance + eps)
+
+
+def _blend_twice(old: Tensor, batch: Tensor, momentum: float) -> Tensor:
+    return blend(blend(old, batch, momentum), batch, momentum)
+
+
 FORWARD_MISCONCEPTIONS = (
     Misconception(
         "bn-unbiased-normalization",
@@ -130,7 +174,7 @@ FORWARD_MISCONCEPTIONS = (
         "Your running variance averages standard deviations. Average the variance and take the "
         "root where you use it.",
         sections.RUNNING,
-        {"stored_variance": lambda variance, eps: torch.sqrt(variance)},
+        {"stored_variance": _deviation},
     ),
     Misconception(
         "bn-eps-in-running-var",
@@ -144,21 +188,116 @@ FORWARD_MISCONCEPTIONS = (
         "You divide by √σ² + ε. The ε belongs under the root, √(σ² + ε), where it keeps the "
         "division and its gradient tame when the variance is close to zero.",
         sections.FORWARD,
-        {"normalize": lambda x, mean, variance, eps: (x - mean) / (torch.sqrt(variance) + eps)},
+        {"normalize": root_plus_eps},
     ),
     Misconception(
         "bn-no-eps",
         "There is no ε in your division. A feature that is constant within the batch has variance "
         "zero, and the division has no result.",
         sections.FORWARD,
-        {"normalize": lambda x, mean, variance, eps: (x - mean) / torch.sqrt(variance)},
+        {"normalize": _no_eps},
     ),
     Misconception(
         "bn-no-root",
         "You divide by the variance, σ² + ε. What is left would have a variance of 1/σ²: which "
         "power of σ has the unit of x?",
         sections.FORWARD,
-        {"normalize": lambda x, mean, variance, eps: (x - mean) / (variance + eps)},
+        {"normalize": _no_root},
+    ),
+    Misconception(
+        "bn-std-stored-and-used",
+        "Your running variance holds standard deviations, and evaluation divides by it without "
+        "taking a root. The two belong together, but what comes in and goes out is a variance.",
+        sections.RUNNING,
+        {
+            "stored_variance": _deviation,
+            "normalize_in_evaluation": _no_root,
+        },
+    ),
+    Misconception(
+        "bn-divisor-stored-and-used",
+        "Your running variance holds √(σ² + ε), what you divide by in training, and evaluation "
+        "divides by it as it is. The two belong together, but what comes in and goes out is a "
+        "variance.",
+        sections.RUNNING,
+        {
+            "stored_variance": _divisor,
+            "normalize_in_evaluation": _bare_variance,
+        },
+    ),
+    Misconception(
+        "bn-divisor-in-running-var",
+        "Your running variance averages √(σ² + ε), what you divide by. Evaluation takes it for a "
+        "variance, so average the variance.",
+        sections.RUNNING,
+        {"stored_variance": _divisor},
+    ),
+    Misconception(
+        "bn-stats-updated-twice",
+        "Your running statistics move twice for each batch. Is there a second update behind the "
+        "first?",
+        sections.RUNNING,
+        {"blend_mean": _blend_twice, "blend_variance": _blend_twice},
+    ),
+    Misconception(
+        "bn-global-sum",
+        "You add up the whole array and divide by N. Each feature has a mean of its own: which "
+        "axis do you sum over?",
+        sections.FORWARD,
+        {
+            "mean": lambda x, axes: _global_sum(x),
+            "variance": lambda x, axes: _global_variance(x),
+            "running_mean_of": lambda x, axes: _global_sum(x),
+            "running_variance_of": lambda x, axes: _global_variance(x, correction=1),
+        },
+    ),
+    Misconception(
+        "bn-running-stats-in-training",
+        "In training you normalize with the running statistics, after they have moved. Use those "
+        "of the batch; the running ones are for evaluation.",
+        sections.FORWARD,
+        {"used_in_training": lambda batch, old, new: new},
+    ),
+    Misconception(
+        "bn-old-stats-in-training",
+        "In training you normalize with the running statistics that came in. Use those of the "
+        "batch; the running ones are for evaluation.",
+        sections.FORWARD,
+        {"used_in_training": lambda batch, old, new: old},
+    ),
+    Misconception(
+        "bn-ignores-training",
+        "You do the same in both modes: evaluation uses the statistics of the batch, and moves the "
+        "running ones. What is `training` for?",
+        sections.EVALUATION,
+        {"batch_statistics_in_evaluation": True, "updates_in_evaluation": True},
+    ),
+    Misconception(
+        "bn-eval-no-eps",
+        "In evaluation mode there is no ε in your division. The layer computes one function, "
+        "whatever the mean and the variance come from.",
+        sections.EVALUATION,
+        {"normalize_in_evaluation": _no_eps},
+    ),
+    Misconception(
+        "bn-eval-eps-outside-root",
+        "In evaluation mode you divide by √σ² + ε. The ε belongs under the root in both modes.",
+        sections.EVALUATION,
+        {"normalize_in_evaluation": root_plus_eps},
+    ),
+    Misconception(
+        "bn-eval-no-root",
+        "In evaluation mode you divide by the running variance, plus ε. The layer divides by a "
+        "standard deviation, in both modes.",
+        sections.EVALUATION,
+        {"normalize_in_evaluation": _no_root},
+    ),
+    Misconception(
+        "bn-eval-bare-variance",
+        "In evaluation mode you divide by the running variance as it is. What do you make of the "
+        "batch's variance in training, before you divide by it?",
+        sections.EVALUATION,
+        {"normalize_in_evaluation": _bare_variance},
     ),
     Misconception(
         "bn-eval-batch-stats",
@@ -199,7 +338,12 @@ FORWARD_MISCONCEPTIONS = (
         "Your running statistics have an axis too many, (1, D) for (D,). The numbers are right, "
         "but such shapes broadcast silently into wrong results later; drop `keepdims`.",
         sections.RUNNING,
-        {"returned_statistics": lambda statistics: statistics[None]},
+        {
+            # In evaluation a program returns what came in.
+            "returned_statistics": lambda statistics, training: (
+                statistics[None] if training else statistics
+            )
+        },
     ),
 )
 

@@ -118,8 +118,18 @@ _FORWARD_MISCONCEPTIONS = (
         sections.CHANNELS,
         {"out_not_moved": True},
     ),
-    # Statistics of a wrong shape cannot be blended into the running statistics of images.
-    *(one for one in FORWARD_MISCONCEPTIONS if "axes" not in one.replaces),
+    Misconception(
+        "bn2d-across-channels",
+        "You take statistics over the channels, one for each pixel of each image. A channel has "
+        "one mean and one variance, over all images and pixels.",
+        sections.CHANNELS,
+        {
+            "mean": lambda x, axes: batch_mean(x, (1,)),
+            "variance": lambda x, axes: biased_variance(x, (1,)),
+        },
+    ),
+    # Statistics of each row cannot be blended into those of the channels.
+    *(one for one in FORWARD_MISCONCEPTIONS if one.id != "bn-wrong-axis"),
 )
 
 _BACKWARD_MISCONCEPTIONS = (
@@ -128,7 +138,7 @@ _BACKWARD_MISCONCEPTIONS = (
         "Your gradient divides by N where it should divide by N·H·W, the number of values "
         "that share one mean.",
         sections.CHANNELS,
-        {"normalize": closed_form(lambda x: x[0, 0].numel())},
+        {"normalize": closed_form(weight=lambda x: x[0, 0].numel())},
     ),
     Misconception(
         "bn2d-backward-no-transpose",

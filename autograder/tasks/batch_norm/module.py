@@ -133,7 +133,8 @@ _MISCONCEPTIONS = (
         sections.EVALUATION,
         {"batch_statistics_in_evaluation": True, "updates_in_evaluation": True},
     ),
-    *FORWARD_MISCONCEPTIONS,
+    # The first mistake has other words for a function, which is told its mode.
+    *(one for one in FORWARD_MISCONCEPTIONS if one.id != "bn-ignores-training"),
 )
 
 MODULE = Task(

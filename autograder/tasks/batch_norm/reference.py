@@ -8,6 +8,7 @@ axis but the second, and autograd takes the gradients.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,12 +29,13 @@ def biased_variance(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 def unbiased_variance(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """Return the variance that divides by one less than the number of values."""
-    count = x.numel() // batch_mean(x, axes).numel()
+    mean = batch_mean(x, axes)
     # For a single value this is not a number, as in Tensor.var, but there is no warning.
-    return (x - batch_mean(x, axes)).square().sum(axes, keepdim=True) / (count - 1)
+    return (x - mean).square().sum(axes, keepdim=True) / (x.numel() // mean.numel() - 1)
 
 
-def _blend(old: Tensor, batch: Tensor, momentum: float) -> Tensor:
+def blend(old: Tensor, batch: Tensor, momentum: float) -> Tensor:
+    """Return a running statistic that has moved towards that of the batch."""
     return (1 - momentum) * old + momentum * batch
 
 
@@ -46,8 +48,21 @@ def _affine(x_hat: Tensor, gamma: Tensor, beta: Tensor, x: Tensor) -> Tensor:
     return x_hat * gamma + beta
 
 
-def batch_norm(
-    inputs: Inputs,
+class Statistics(NamedTuple):
+    """A mean and a variance of each channel."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+def batch_norm_of_batch(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    running: Statistics,
+    training: bool,
+    momentum: float,
+    eps: float,
     *,
     axes: Callable[[Tensor], tuple[int, ...]] = lambda x: (0, *range(2, x.ndim)),
     mean: Callable[..., Tensor] = batch_mean,
@@ -55,48 +70,72 @@ def batch_norm(
     running_mean_of: Callable[..., Tensor] = batch_mean,
     running_variance_of: Callable[..., Tensor] = unbiased_variance,
     stored_variance: Callable[..., Tensor] = lambda variance, eps: variance,
-    blend_mean: Callable[..., Tensor] = _blend,
-    blend_variance: Callable[..., Tensor] = _blend,
+    blend_mean: Callable[..., Tensor] = blend,
+    blend_variance: Callable[..., Tensor] = blend,
+    used_in_training: Callable[..., Statistics] = lambda batch, old, new: batch,
     normalize: Callable[..., Tensor] = normalize,
     normalize_in_evaluation: Callable[..., Tensor] | None = None,
     affine: Callable[..., Tensor] = _affine,
     affine_in_evaluation: Callable[..., Tensor] | None = None,
     batch_statistics_in_evaluation: bool = False,
     updates_in_evaluation: bool = False,
-    returned_statistics: Callable[[Tensor], Tensor] = lambda statistics: statistics,
+) -> tuple[Tensor, Statistics, Tensor]:
+    """Return the output for one batch, the new running statistics and the variance that was used.
+
+    The keyword arguments are the steps that a mistake may replace.
+    """
+    if not training:
+        normalize = normalize_in_evaluation or normalize
+        affine = affine_in_evaluation or affine
+    over = axes(x)
+    per_channel = (1, -1) + (1,) * (x.ndim - 2)
+    new = running
+    if training or updates_in_evaluation:
+        of_batch = (
+            running_mean_of(x.detach(), over),
+            stored_variance(running_variance_of(x.detach(), over), eps),
+        )
+        if of_batch[0].numel() in (1, running.mean.numel()):
+            of_batch = (of_batch[0].flatten(), of_batch[1].flatten())
+        new = Statistics(
+            blend_mean(running.mean, of_batch[0], momentum),
+            blend_variance(running.variance, of_batch[1], momentum),
+        )
+    used = running
+    if training or batch_statistics_in_evaluation:
+        used = Statistics(mean(x, over), variance(x, over))
+        if training:
+            used = used_in_training(used, running, new)
+    # What is not taken from the batch has one axis only.
+    used_mean, used_variance = (
+        one if one.ndim == x.ndim else one.reshape(per_channel) for one in used
+    )
+    x_hat = normalize(x, used_mean, used_variance, eps)
+    out = affine(x_hat, gamma.reshape(per_channel), beta.reshape(per_channel), x)
+    return out, new, used_variance
+
+
+def batch_norm(
+    inputs: Inputs,
+    *,
+    returned_statistics: Callable[[Tensor, bool], Tensor] = lambda statistics, training: statistics,
+    **steps: Any,
 ) -> dict[str, Expected]:
     """Return output, running statistics and gradients after one or several batches."""
     gamma = torch.tensor(inputs["gamma"], requires_grad=True)
     beta = torch.tensor(inputs["beta"], requires_grad=True)
-    running_mean = torch.tensor(inputs["running_mean"])
-    running_var = torch.tensor(inputs["running_var"])
+    running = Statistics(torch.tensor(inputs["running_mean"]), torch.tensor(inputs["running_var"]))
     momentum, eps = inputs.get("momentum", 0.1), inputs.get("eps", 1e-5)
     training = inputs["training"]
-    if not training:
-        normalize = normalize_in_evaluation or normalize
-        affine = affine_in_evaluation or affine
     for batch in inputs["x"]:
         x = torch.tensor(batch, requires_grad=True)
-        over = axes(x)
-        per_channel = (1, -1) + (1,) * (x.ndim - 2)
-        if training or batch_statistics_in_evaluation:
-            used_mean, used_variance = mean(x, over), variance(x, over)
-        else:
-            used_mean = running_mean.reshape(per_channel)
-            used_variance = running_var.reshape(per_channel)
-        x_hat = normalize(x, used_mean, used_variance, eps)
-        out = affine(x_hat, gamma.reshape(per_channel), beta.reshape(per_channel), x)
-        if training or updates_in_evaluation:
-            new_mean = running_mean_of(x, over).detach()
-            new_variance = stored_variance(running_variance_of(x, over).detach(), eps)
-            if new_mean.numel() in (1, running_mean.numel()):
-                new_mean, new_variance = new_mean.flatten(), new_variance.flatten()
-            running_mean = blend_mean(running_mean, new_mean, momentum)
-            running_var = blend_variance(running_var, new_variance, momentum)
+        out, running, used_variance = batch_norm_of_batch(
+            x, gamma, beta, running, training, momentum, eps, **steps
+        )
     expected: dict[str, Expected] = {
         "out": out.detach().numpy(),
-        "running_mean": returned_statistics(running_mean).numpy(),
-        "running_var": returned_statistics(running_var).numpy(),
+        "running_mean": returned_statistics(running.mean, training).numpy(),
+        "running_var": returned_statistics(running.variance, training).numpy(),
     }
     if "d_out" in inputs:
         d_out = torch.tensor(inputs["d_out"])
@@ -104,7 +143,8 @@ def batch_norm(
         # may.  So the gradient of a sum is taken.
         d_x, d_gamma, d_beta = torch.autograd.grad((out * d_out).sum(), (x, gamma, beta))
         # With two rows, d_x is a small difference of terms of this size.
-        scale = gamma.reshape(per_channel) * d_out.abs().max() / torch.sqrt(used_variance + eps)
+        per_channel = gamma.reshape((1, -1) + (1,) * (x.ndim - 2))
+        scale = per_channel * d_out.abs().max() / torch.sqrt(used_variance + eps)
         expected["d_x"] = Scaled(d_x.numpy(), np.abs(scale.detach().numpy()))
         expected["d_gamma"] = d_gamma.numpy()
         expected["d_beta"] = d_beta.numpy()

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+
+from autograder.tasks.capstone.network import as_tensors, scores_of
+from autograder.tasks.l2.cases import narrowing
 
 
 def draw_params(rng: np.random.Generator, d: int, hidden: int, classes: int) -> dict[str, Any]:
@@ -24,4 +28,33 @@ def draw_running(rng: np.random.Generator, hidden: int) -> dict[str, Any]:
     return {
         "mean": rng.uniform(-1.0, 1.0, hidden),
         "var": rng.uniform(0.5, 6.0, hidden),
+    }
+
+
+def with_small_values(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return inputs with little variance before batch norm, so that its ε can be seen."""
+    params, running = inputs["params"], inputs["running"]
+    factor = 0.01
+    return {
+        **inputs,
+        "params": {**params, "W1": factor * params["W1"], "b1": factor * params["b1"]},
+        "running": {"mean": factor * running["mean"], "var": factor**2 * running["var"]},
+    }
+
+
+def with_probable_classes(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return inputs in which no class of any row is improbable."""
+    params = inputs["params"]
+    scores, _ = scores_of(
+        as_tensors(params),
+        as_tensors(inputs["running"]),
+        torch.tensor(inputs["x"]),
+        inputs["keep_prob"],
+        inputs["training"],
+        np.random.default_rng(inputs["seed"]),
+    )
+    factor = narrowing(scores.numpy())
+    return {
+        **inputs,
+        "params": {**params, "W2": factor * params["W2"], "b2": factor * params["b2"]},
     }

@@ -1,17 +1,25 @@
-"""Declare the mistakes that are made in the network."""
+"""Declare the mistakes that are made in the network.
+
+What is known of a layer is known of the network: only what a network alone can have is new here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from autograder.task import Misconception
-from autograder.tasks.batch_norm import sections as batch_norm_sections
+from autograder.tasks.batch_norm.backward import BACKWARD_MISCONCEPTIONS as BATCH_NORM_BACKWARD
+from autograder.tasks.batch_norm.forward import FORWARD_MISCONCEPTIONS as BATCH_NORM_FORWARD
 from autograder.tasks.capstone import sections
-from autograder.tasks.capstone.network import MOMENTUM
+from autograder.tasks.capstone.network import AFFINE, BATCH_NORM, DROPOUT, RELU
 from autograder.tasks.dropout import sections as dropout_sections
+from autograder.tasks.dropout.backward import BACKWARD_MISCONCEPTIONS as DROPOUT_BACKWARD
+from autograder.tasks.dropout.forward import FORWARD_MISCONCEPTIONS as DROPOUT_FORWARD
+from autograder.tasks.dropout.forward import swapped
 from autograder.tasks.gradients import with_gradient_of
 from autograder.tasks.l2 import sections as l2_sections
 from autograder.tasks.l2.loss import (
@@ -20,45 +28,70 @@ from autograder.tasks.l2.loss import (
     half_sum_of_squares,
 )
 
-
-def _wrong_dropout(
-    forward: Callable[[Tensor, Tensor, float], Tensor],
-    evaluation: Callable[[Tensor, float], Tensor] = lambda hidden, keep_prob: hidden,
-) -> Callable[..., Tensor]:
-    """Return a dropout made of `forward(hidden, uniform, keep_prob)` and of `evaluation`."""
-
-    def dropout(hidden: Tensor, keep_prob: float, training: bool, uniform: Tensor) -> Tensor:
-        return forward(hidden, uniform, keep_prob) if training else evaluation(hidden, keep_prob)
-
-    return dropout
-
-
-def _inverted(hidden: Tensor, uniform: Tensor, keep_prob: float) -> Tensor:
-    return hidden * (uniform < keep_prob) / keep_prob
+_NOT_IN_A_NETWORK = {
+    # Statistics of such shapes do not go through a second batch.
+    "bn-wrong-axis",
+    "bn-shape",
+    # These draw other numbers than the ones that the exercise tells to draw.
+    "dropout-normal-noise",
+    "dropout-backward-new-mask",
+    # Here the numbers tell which comparison makes the mask, so there are two rows below.
+    "dropout-keep-drop-swapped",
+}
+# The network's mask is known, so nothing is counted.
+_COUNTED = {"passed", "passed_at_zero", "shared_by_calls", "replays"}
 
 
-_DROPOUT_MISCONCEPTIONS = (
+def _in_a_network(*catalogs: Sequence[Misconception]) -> tuple[Misconception, ...]:
+    """Return the mistakes in a layer that a network can have, too."""
+    found = []
+    for one in (one for catalog in catalogs for one in catalog):
+        replaces = {name: step for name, step in one.replaces.items() if name not in _COUNTED}
+        if replaces and one.id not in _NOT_IN_A_NETWORK:
+            found.append(replace(one, replaces=replaces))
+    return tuple(found)
+
+
+def _in_order(*layers: str) -> dict[str, Callable[[float], Sequence[str]]]:
+    return {"order": lambda keep_prob: layers}
+
+
+IN_EITHER_MODE = (
     Misconception(
-        "dropout-no-rescale",
-        "You drop units in training but do not divide the others by keep_prob, so the next layer "
-        "sees smaller sums in training than in evaluation.",
-        dropout_sections.SCALING,
-        {
-            "dropout": _wrong_dropout(
-                lambda hidden, uniform, keep_prob: hidden * (uniform < keep_prob)
-            )
-        },
+        "net-no-batch-norm",
+        "There is no batch norm in your network.",
+        sections.EXERCISE,
+        _in_order(AFFINE, RELU, DROPOUT),
     ),
+    Misconception(
+        "net-batch-norm-after-relu",
+        "Your batch norm comes after ReLU. Here it normalizes what goes into ReLU.",
+        sections.EXERCISE,
+        _in_order(AFFINE, RELU, BATCH_NORM, DROPOUT),
+    ),
+    Misconception(
+        "relu-missing",
+        "There is no ReLU after batch norm.",
+        sections.EXERCISE,
+        _in_order(AFFINE, BATCH_NORM, DROPOUT),
+    ),
+)
+
+MISCONCEPTIONS = (
+    *_in_a_network(BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, DROPOUT_FORWARD, DROPOUT_BACKWARD),
     Misconception(
         "dropout-keep-drop-swapped",
         "You keep the units where the random number is at least keep_prob, so they survive with "
         "probability 1 − keep_prob. Keep those where it is smaller.",
         dropout_sections.MASK,
-        {
-            "dropout": _wrong_dropout(
-                lambda hidden, uniform, keep_prob: hidden * (uniform >= keep_prob) / keep_prob
-            )
-        },
+        {"kept": torch.ge},
+    ),
+    Misconception(
+        "dropout-rate-swapped",
+        "You keep the units where the random number is smaller than 1 − keep_prob, the probability "
+        "to drop.",
+        dropout_sections.MASK,
+        {"rate": swapped},
     ),
     Misconception(
         "dropout-other-comparison",
@@ -66,108 +99,33 @@ _DROPOUT_MISCONCEPTIONS = (
         "but it is another mask: to give the same numbers as everybody, compare "
         "rng.random(H.shape) < keep_prob.",
         dropout_sections.MASK,
+        {"rate": swapped, "kept": torch.ge},
+    ),
+    *IN_EITHER_MODE,
+    Misconception(
+        "net-batch-norm-without-dropout",
+        "Your network has batch norm only when keep_prob is 1. The two layers do not exclude each "
+        "other: units are normalized first, and dropped after ReLU.",
+        sections.EXERCISE,
         {
-            "dropout": _wrong_dropout(
-                lambda hidden, uniform, keep_prob: hidden * (uniform >= 1 - keep_prob) / keep_prob
+            "order": lambda keep_prob: (
+                (AFFINE, BATCH_NORM, RELU) if keep_prob == 1 else (AFFINE, RELU, DROPOUT)
             )
         },
     ),
     Misconception(
-        "dropout-vanilla",
-        "You do not scale in training and multiply by keep_prob in evaluation. That is "
-        "consistent, but it is not inverted dropout, which leaves evaluation alone.",
-        dropout_sections.SCALING,
-        {
-            "dropout": _wrong_dropout(
-                lambda hidden, uniform, keep_prob: hidden * (uniform < keep_prob),
-                lambda hidden, keep_prob: hidden * keep_prob,
-            )
-        },
+        "net-batch-norm-last",
+        "Your batch norm comes after ReLU and dropout, where it undoes the scale of dropout and "
+        "sees units that were dropped. It normalizes what goes into ReLU.",
+        sections.EXERCISE,
+        _in_order(AFFINE, RELU, DROPOUT, BATCH_NORM),
     ),
     Misconception(
-        "dropout-backward-no-mask",
-        "Your gradient passes dropout as if it were not there. A unit that was dropped had no "
-        "influence on the loss, so its gradient is zero; the others have the factor 1/keep_prob.",
-        dropout_sections.BACKWARD,
-        {
-            "dropout": _wrong_dropout(
-                lambda hidden, uniform, keep_prob: with_gradient_of(
-                    _inverted(hidden, uniform, keep_prob), hidden
-                )
-            )
-        },
+        "net-dropout-on-input",
+        "You drop inputs of the network. Dropout comes after ReLU, on the hidden units.",
+        sections.EXERCISE,
+        _in_order(DROPOUT, AFFINE, BATCH_NORM, RELU),
     ),
-    Misconception(
-        "dropout-backward-no-scale",
-        "Your gradient is masked but not divided by keep_prob. What multiplies the output in the "
-        "forward pass multiplies the gradient in the backward pass.",
-        dropout_sections.BACKWARD,
-        {
-            "dropout": _wrong_dropout(
-                lambda hidden, uniform, keep_prob: with_gradient_of(
-                    _inverted(hidden, uniform, keep_prob), hidden * (uniform < keep_prob)
-                )
-            )
-        },
-    ),
-)
-
-_BATCH_NORM_MISCONCEPTIONS = (
-    Misconception(
-        "bn-biased-running-var",
-        "Your running variance averages the variance that divides by N. The one to store divides "
-        "by N − 1, as in PyTorch.",
-        batch_norm_sections.RUNNING,
-        {"running_variance": lambda z: z.var(0, correction=0)},
-    ),
-    Misconception(
-        "bn-unbiased-normalization",
-        "You normalize the batch with the variance that divides by N − 1. That one belongs in "
-        "the running variance only.",
-        batch_norm_sections.FORWARD,
-        {"variance": lambda z: z.var(0)},
-    ),
-    Misconception(
-        "bn-no-root",
-        "You divide by the variance of the batch. Normalized values have the variance 1: which "
-        "power of σ has the unit of what you divide?",
-        batch_norm_sections.FORWARD,
-        {"root": lambda variance: variance},
-    ),
-    Misconception(
-        "bn-momentum-flipped",
-        "Old and new value have changed places in your running average: it should be 0.9 times "
-        "the old value plus 0.1 times that of the batch.",
-        batch_norm_sections.RUNNING,
-        {"blend": lambda old, batch: MOMENTUM * old + (1 - MOMENTUM) * batch},
-    ),
-    Misconception(
-        "bn-stats-never-updated",
-        "You return the running statistics as they came in. In training they move towards those "
-        "of the batch, or evaluation mode has nothing to work with.",
-        batch_norm_sections.RUNNING,
-        {"blend": lambda old, batch: old},
-    ),
-    Misconception(
-        "bn-running-var-not-started",
-        "Your running statistics are those of the last batch alone. They should move a little "
-        "towards each batch and remember the earlier ones.",
-        batch_norm_sections.RUNNING,
-        {"blend": lambda old, batch: batch},
-    ),
-    Misconception(
-        "bn-backward-diagonal",
-        "Your gradient takes the mean and the variance of the batch for constants. Both depend on "
-        "every row.",
-        batch_norm_sections.BACKWARD,
-        {
-            "mean": lambda z: z.mean(0).detach(),
-            "variance": lambda z: z.var(0, correction=0).detach(),
-        },
-    ),
-)
-
-_ACTIVATION_MISCONCEPTIONS = (
     Misconception(
         "relu-backward-no-mask",
         "Your gradient passes ReLU unchanged. Where the input of ReLU was negative its output "
@@ -175,18 +133,6 @@ _ACTIVATION_MISCONCEPTIONS = (
         sections.EXERCISE,
         {"activation": lambda z: with_gradient_of(torch.relu(z), z)},
     ),
-    Misconception(
-        "relu-missing",
-        "There is no ReLU between batch norm and dropout.",
-        sections.EXERCISE,
-        {"activation": lambda z: z},
-    ),
-)
-
-TRAINING_MISCONCEPTIONS = (
-    *_DROPOUT_MISCONCEPTIONS,
-    *_BATCH_NORM_MISCONCEPTIONS,
-    *_ACTIVATION_MISCONCEPTIONS,
     *LOSS_MISCONCEPTIONS,
     Misconception(
         "l2-skips-first",
@@ -200,56 +146,6 @@ TRAINING_MISCONCEPTIONS = (
         l2_sections.PENALTY,
         {"penalty": lambda weights, *rest: half_sum_of_squares(weights[:1], *rest)},
     ),
-)
-
-EVALUATION_MISCONCEPTIONS = (
-    Misconception(
-        "dropout-active-in-eval",
-        "Units are dropped in evaluation too. There the whole network answers.",
-        dropout_sections.MODES,
-        {
-            "dropout": lambda hidden, keep_prob, training, uniform: _inverted(
-                hidden, uniform, keep_prob
-            )
-        },
-    ),
-    Misconception(
-        "dropout-scaled-in-eval",
-        "You multiply by keep_prob in evaluation. The division in training has taken care of the "
-        "scale already.",
-        dropout_sections.MODES,
-        {"dropout": _wrong_dropout(_inverted, lambda hidden, keep_prob: hidden * keep_prob)},
-    ),
-    Misconception(
-        "bn-eval-batch-stats",
-        "In evaluation you normalize with the statistics of the batch. Use the running "
-        "statistics: the answer for one example must not depend on its neighbors.",
-        batch_norm_sections.EVALUATION,
-        {"batch_statistics_in_evaluation": True},
-    ),
-    Misconception(
-        "bn-eval-updates-stats",
-        "Your running statistics change in evaluation. Evaluating a network must not change it.",
-        batch_norm_sections.EVALUATION,
-        {"updates_in_evaluation": True},
-    ),
-    Misconception(
-        "bn-ignores-training",
-        "Batch norm does the same in both modes: in evaluation it uses and updates the statistics "
-        "of the batch.",
-        batch_norm_sections.EVALUATION,
-        {"batch_statistics_in_evaluation": True, "updates_in_evaluation": True},
-    ),
-    Misconception(
-        "bn-eval-no-affine",
-        "In evaluation you normalize but leave out γ and β. They are part of the layer in both "
-        "modes.",
-        batch_norm_sections.EVALUATION,
-        {"affine_in_evaluation": False},
-    ),
-)
-
-EXTREME_MISCONCEPTIONS = (
     *LARGE_SCORES_MISCONCEPTIONS,
     Misconception(
         "relu-passes-at-zero",
@@ -258,4 +154,29 @@ EXTREME_MISCONCEPTIONS = (
         sections.EXERCISE,
         {"activation": lambda z: with_gradient_of(torch.relu(z), z * (z >= 0))},
     ),
+)
+
+
+def _in_training(misconceptions: Sequence[Misconception]) -> tuple[Misconception, ...]:
+    """Return the mistakes that training can tell apart, without what they do in evaluation."""
+    found: dict[frozenset[tuple[str, Any]], Misconception] = {}
+    for one in misconceptions:
+        replaces = {
+            name: step for name, step in one.replaces.items() if not name.endswith("_in_evaluation")
+        }
+        if replaces:
+            found.setdefault(frozenset(replaces.items()), replace(one, replaces=replaces))
+    return tuple(found.values())
+
+
+TRAINING_MISCONCEPTIONS = _in_training(MISCONCEPTIONS)
+
+_STEPS_OF_EVALUATION = {
+    "normalize_in_evaluation",
+    "affine_in_evaluation",
+    "batch_statistics_in_evaluation",
+}
+# A gradient is no part of a prediction, so the backward pass's mistakes are not here.
+EVALUATION_MISCONCEPTIONS = tuple(
+    one for one in BATCH_NORM_FORWARD if one.replaces.keys() <= _STEPS_OF_EVALUATION
 )

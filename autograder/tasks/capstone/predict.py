@@ -10,26 +10,23 @@ import torch
 from torch import Tensor
 
 from autograder.task import Aspect, Case, Expected, Functions, Inputs, Misconception, Task
-from autograder.tasks.batch_norm import sections as batch_norm_sections
 from autograder.tasks.capstone import ASSIGNMENT, sections
-from autograder.tasks.capstone.cases import draw_params, draw_running
-from autograder.tasks.capstone.network import Tensors, as_tensors, batch_norm_with
+from autograder.tasks.capstone.cases import draw_params, draw_running, with_small_values
+from autograder.tasks.capstone.network import as_tensors, scores_of
+from autograder.tasks.capstone.network_mistakes import EVALUATION_MISCONCEPTIONS, IN_EITHER_MODE
 
 
 def _predict(
     inputs: Inputs,
     *,
-    batch_norm: Callable[..., tuple[Tensor, Tensors]] | None = None,
-    activation: Callable[[Tensor], Tensor] = torch.relu,
     returned: Callable[[Tensor], Tensor] = lambda scores: scores,
-    **parts_of_batch_norm: Any,
+    **steps: Any,
 ) -> dict[str, Expected]:
     """Return the scores in evaluation mode."""
-    batch_norm = batch_norm or batch_norm_with(**parts_of_batch_norm)
     params, running = as_tensors(inputs["params"]), as_tensors(inputs["running"])
-    z = torch.tensor(inputs["x"]) @ params["W1"] + params["b1"]
-    hidden = activation(batch_norm(z, params, running, False)[0])
-    return {"scores": returned(hidden @ params["W2"] + params["b2"]).numpy()}
+    x, rng = torch.tensor(inputs["x"]), np.random.default_rng(0)
+    scores, _ = scores_of(params, running, x, 1.0, False, rng, **steps)
+    return {"scores": returned(scores).numpy()}
 
 
 def _draw(rng: np.random.Generator) -> list[Case]:
@@ -43,6 +40,7 @@ def _draw(rng: np.random.Generator) -> list[Case]:
     return [
         Case("several rows", inputs(6, 4, 5, 3)),
         Case("one row", inputs(1, 5, 7, 4)),
+        Case("small values before batch norm", with_small_values(inputs(5, 4, 6, 3))),
     ]
 
 
@@ -51,37 +49,8 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
 
 
 _MISCONCEPTIONS = (
-    Misconception(
-        "bn-eval-batch-stats",
-        "You normalize with the statistics of the batch. Use the running statistics: the "
-        "answer for one example must not depend on its neighbors.",
-        batch_norm_sections.EVALUATION,
-        {"batch_statistics_in_evaluation": True},
-    ),
-    Misconception(
-        "bn-eval-no-affine",
-        "You normalize but leave out γ and β. They are part of the layer in both modes.",
-        batch_norm_sections.EVALUATION,
-        {"affine_in_evaluation": False},
-    ),
-    Misconception(
-        "bn-no-root",
-        "You divide by the running variance. Batch norm divides by its root.",
-        batch_norm_sections.FORWARD,
-        {"root": lambda variance: variance},
-    ),
-    Misconception(
-        "predict-no-batch-norm",
-        "There is no batch norm in your prediction.",
-        sections.EXERCISE,
-        {"batch_norm": lambda z, params, running, training: (z, running)},
-    ),
-    Misconception(
-        "relu-missing",
-        "There is no ReLU in your prediction.",
-        sections.EXERCISE,
-        {"activation": lambda z: z},
-    ),
+    *EVALUATION_MISCONCEPTIONS,
+    *IN_EITHER_MODE,
     Misconception(
         "predict-probabilities",
         "You return probabilities. Scores were asked for, the numbers before the softmax.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from autograder.tasks.capstone.network import (
     STATISTICS,
     Tensors,
     as_tensors,
+    has_numbers,
     network,
 )
+from autograder.tasks.capstone.network_mistakes import TRAINING_MISCONCEPTIONS
 from autograder.tasks.capstone.two_layer_net import NET
 from autograder.tasks.dropout import sections as dropout_sections
 from autograder.tasks.l2 import sections as l2_sections
@@ -43,6 +46,8 @@ def _train(
     **steps: Any,
 ) -> dict[str, Expected]:
     """Return parameters, statistics and losses after one step of SGD for each batch."""
+    if not has_numbers(inputs["keep_prob"], **steps):
+        return {}
     rng = np.random.default_rng(inputs["seed"])
     x, y = torch.tensor(inputs["x"]), torch.tensor(inputs["y"])
     start, start_running = as_tensors(inputs["params"]), as_tensors(inputs["running"])
@@ -64,7 +69,9 @@ def _train(
             rng,
             **steps,
         )
-        gradients = torch.autograd.grad(loss, [here[name] for name in PARAMETERS])
+        gradients = torch.autograd.grad(
+            loss, [here[name] for name in PARAMETERS], materialize_grads=True
+        )
         params = {
             name: update(params[name].detach(), d, inputs["lr"], inputs["weight_decay"])
             for name, d in zip(PARAMETERS, gradients, strict=True)
@@ -222,6 +229,6 @@ TRAIN = Task(
     reference=_train,
     misconceptions=_MISCONCEPTIONS,
     depends_on=("two_layer_net",),
-    forward_task=NET,
+    forward_task=replace(NET, misconceptions=TRAINING_MISCONCEPTIONS),
     tolerance=1e-6,
 )

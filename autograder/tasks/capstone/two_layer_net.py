@@ -10,17 +10,26 @@ import torch
 from autograder.task import Aspect, Case, Expected, Functions, Inputs, Task
 from autograder.tasks.answers import unpack, unpack_dict
 from autograder.tasks.capstone import ASSIGNMENT, sections
-from autograder.tasks.capstone.cases import draw_params, draw_running
-from autograder.tasks.capstone.network import PARAMETERS, STATISTICS, as_tensors, network
-from autograder.tasks.capstone.network_mistakes import (
-    EVALUATION_MISCONCEPTIONS,
-    EXTREME_MISCONCEPTIONS,
-    TRAINING_MISCONCEPTIONS,
+from autograder.tasks.capstone.cases import (
+    draw_params,
+    draw_running,
+    with_probable_classes,
+    with_small_values,
 )
+from autograder.tasks.capstone.network import (
+    PARAMETERS,
+    STATISTICS,
+    as_tensors,
+    has_numbers,
+    network,
+)
+from autograder.tasks.capstone.network_mistakes import MISCONCEPTIONS
 
 
 def _two_layer_net(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
     """Return loss, gradients and running statistics of one batch."""
+    if not has_numbers(inputs["keep_prob"], **steps):
+        return {}
     params = as_tensors(inputs["params"], requires_grad=True)
     loss, running = network(
         params,
@@ -33,7 +42,9 @@ def _two_layer_net(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
         np.random.default_rng(inputs["seed"]),
         **steps,
     )
-    gradients = torch.autograd.grad(loss, [params[name] for name in PARAMETERS])
+    gradients = torch.autograd.grad(
+        loss, [params[name] for name in PARAMETERS], materialize_grads=True
+    )
     return {
         "loss": loss.detach().numpy(),
         **{f"grads[{name!r}]": d.numpy() for name, d in zip(PARAMETERS, gradients, strict=True)},
@@ -74,11 +85,30 @@ def _draw(rng: np.random.Generator) -> list[Case]:
     for name in ("gamma", "beta"):
         zero["params"][name][0] = 0.0
     return [
-        Case("training", inputs(8, 4, 6, 3, float(rng.uniform(0.6, 0.8)))),
-        Case("training with a small keep_prob", inputs(7, 5, 9, 4, float(rng.uniform(0.3, 0.45)))),
-        Case("training without weight decay, keeping every unit", plain),
-        Case("evaluation", inputs(6, 4, 5, 3, 0.7, training=False), "evaluation"),
-        Case("evaluation of one row", one_row, "evaluation"),
+        *(
+            Case(name, with_probable_classes(drawn), group)
+            for name, drawn, group in (
+                ("training", inputs(8, 4, 6, 3, float(rng.uniform(0.6, 0.8))), "training"),
+                (
+                    "training with a small keep_prob",
+                    inputs(7, 5, 9, 4, float(rng.uniform(0.3, 0.45))),
+                    "training",
+                ),
+                ("training without weight decay, keeping every unit", plain, "training"),
+                (
+                    "training, with small values before batch norm",
+                    with_small_values(inputs(7, 4, 5, 3, 0.6)),
+                    "training",
+                ),
+                ("evaluation", inputs(6, 4, 5, 3, 0.7, training=False), "evaluation"),
+                ("evaluation of one row", one_row, "evaluation"),
+                (
+                    "evaluation, with small values before batch norm",
+                    with_small_values(inputs(5, 4, 6, 3, 0.6, training=False)),
+                    "evaluation",
+                ),
+            )
+        ),
         Case("scores in the thousands", large, "extremes"),
         Case("a row whose scores lie far above the others", apart, "extremes"),
         Case("a unit with γ = β = 0", zero, "extremes"),
@@ -161,9 +191,5 @@ NET = Task(
     draw=_draw,
     run=_run,
     reference=_two_layer_net,
-    misconceptions=(
-        *TRAINING_MISCONCEPTIONS,
-        *EVALUATION_MISCONCEPTIONS,
-        *EXTREME_MISCONCEPTIONS,
-    ),
+    misconceptions=MISCONCEPTIONS,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from autograder.tasks.dropout.cases import (
     high_keep_prob,
     low_keep_prob,
 )
-from autograder.tasks.dropout.forward import FORWARD
+from autograder.tasks.dropout.forward import FORWARD, FORWARD_MISCONCEPTIONS
 from autograder.tasks.dropout.mask import (
     KEPT,
     PASSED,
@@ -77,11 +78,11 @@ def _with_gradient(gradient: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return apply
 
 
-_MISCONCEPTIONS = (
+BACKWARD_MISCONCEPTIONS = (
     Misconception(
         "dropout-backward-no-mask",
-        "You pass d_out through unchanged. A value that was dropped had no influence on the "
-        "output, so it gets no gradient, and the survivors were scaled.",
+        "Your gradient passes dropout unchanged. A value that was dropped had no influence on the "
+        "output, so it gets no gradient; that of a survivor has the factor of inverted dropout.",
         sections.BACKWARD,
         {
             "apply": _with_gradient(lambda x, mask, redrawn, scale: x),
@@ -91,7 +92,7 @@ _MISCONCEPTIONS = (
     ),
     Misconception(
         "dropout-backward-no-mask-scaled",
-        "You scale d_out but do not mask it. A value that was dropped had no influence on the "
+        "Your gradient is scaled but not masked. A value that was dropped had no influence on the "
         "output, so it gets no gradient.",
         sections.BACKWARD,
         {
@@ -102,8 +103,8 @@ _MISCONCEPTIONS = (
     ),
     Misconception(
         "dropout-backward-no-scale",
-        "You mask d_out but do not scale it. The forward pass multiplied the survivors by a "
-        "factor, and the gradient goes through that factor.",
+        "Your gradient is masked but not scaled. Inverted dropout multiplies the survivors by a "
+        "factor, and their gradient goes through the same factor.",
         sections.BACKWARD,
         {"apply": _with_gradient(lambda x, mask, redrawn, scale: x * mask)},
     ),
@@ -130,6 +131,15 @@ _MISCONCEPTIONS = (
     ),
 )
 
+# Where nothing is dropped, or nothing of x is left, a gradient that fits is no achievement.
+_CARRIED_FORWARD = replace(
+    FORWARD,
+    misconceptions=tuple(
+        one
+        for one in FORWARD_MISCONCEPTIONS
+        if one.id not in ("dropout-ignored", "dropout-returns-mask")
+    ),
+)
 
 BACKWARD = Task(
     name="dropout_backward",
@@ -154,9 +164,9 @@ BACKWARD = Task(
     draw=_draw,
     run=_run,
     reference=dropout,
-    misconceptions=_MISCONCEPTIONS,
+    misconceptions=BACKWARD_MISCONCEPTIONS,
     depends_on=("dropout_forward",),
     read_draws=read_draws,
     simulate=simulate,
-    forward_task=FORWARD,
+    forward_task=_CARRIED_FORWARD,
 )

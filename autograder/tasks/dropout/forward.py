@@ -96,6 +96,10 @@ def inverse_of_dropped(keep_prob: float) -> float:
     return 1 / (1 - keep_prob) if keep_prob < 1 else math.inf
 
 
+def _no_scale(keep_prob: float) -> float:
+    return 1.0
+
+
 def _normal_below(keep_prob: float) -> float:
     return 0.5 * (1 + math.erf(keep_prob / math.sqrt(2)))
 
@@ -120,7 +124,7 @@ FORWARD_MISCONCEPTIONS = (
         "You mask, but leave the survivors at their size. The next layer then gets less on average "
         "in training than in evaluation.",
         sections.SCALING,
-        {"scale": lambda keep_prob: 1.0},
+        {"scale": _no_scale},
     ),
     Misconception(
         "dropout-vanilla",
@@ -128,7 +132,7 @@ FORWARD_MISCONCEPTIONS = (
         "first paper did, but inverted dropout was asked: evaluation returns its input unchanged.",
         sections.SCALING,
         {
-            "scale": lambda keep_prob: 1.0,
+            "scale": _no_scale,
             "apply_in_evaluation": lambda x, keep_prob: x * keep_prob,
         },
     ),
@@ -159,6 +163,34 @@ FORWARD_MISCONCEPTIONS = (
         "to be made up for.",
         sections.MODES,
         {"apply_in_evaluation": lambda x, keep_prob: x / keep_prob},
+    ),
+    Misconception(
+        "dropout-keep-is-drop",
+        "You take keep_prob for the probability to drop, in the mask and in the scale. The two "
+        "belong together, but a value should be kept with probability keep_prob.",
+        sections.MASK,
+        {"rate": swapped, "scale": inverse_of_dropped},
+    ),
+    Misconception(
+        "dropout-unscaled-in-both",
+        "You drop values in both modes and scale in neither. In evaluation the network has to give "
+        "its one deterministic answer, on the scale that it has in training.",
+        sections.MODES,
+        {"masks_in_evaluation": True, "scale": _no_scale},
+    ),
+    Misconception(
+        "dropout-ignored",
+        "Nothing is dropped in training: the output is the input. Is the mask applied, and is what "
+        "you return the result of that?",
+        sections.MASK,
+        {"rate": lambda keep_prob: 1.0, "scale": _no_scale},
+    ),
+    Misconception(
+        "dropout-returns-mask",
+        "Your output is the scaled mask. The mask multiplies the input, and that product is the "
+        "output.",
+        sections.MASK,
+        {"apply": lambda x, mask, redrawn, scale: mask * scale + 0 * x},
     ),
     Misconception(
         "dropout-normal-noise",

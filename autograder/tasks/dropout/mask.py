@@ -34,7 +34,8 @@ def _apply_in_evaluation(x: Tensor, keep_prob: float) -> Tensor:
     return x * 1.0
 
 
-def _same(rate: float) -> float:
+def same(rate: float) -> float:
+    """Return the probability as it is."""
     return rate
 
 
@@ -44,20 +45,51 @@ def inverse(keep_prob: float) -> float:
     return 1 / keep_prob if keep_prob > 0 else 0.0
 
 
+def is_undetermined(
+    keep_prob: float, rate: Callable[[float], float], scale: Callable[[float], float]
+) -> bool:
+    """Return whether programs with these steps differ, because they divide by 0.
+
+    Python raises there, and NumPy goes on.
+    """
+    return math.isinf(scale(keep_prob)) or (scale(keep_prob) == 0 and rate(keep_prob) > 0)
+
+
+STEPS_OF_BATCH = frozenset({"scale", "apply", "masks_in_evaluation", "apply_in_evaluation"})
+"""The names of the steps of `dropout_of_batch`."""
+
+
+def dropout_of_batch(
+    x: Tensor,
+    mask: Tensor,
+    redrawn: Tensor,
+    keep_prob: float,
+    training: bool,
+    *,
+    scale: Callable[[float], float] = inverse,
+    apply: Callable[..., Tensor] = apply_mask,
+    masks_in_evaluation: bool = False,
+    apply_in_evaluation: Callable[[Tensor, float], Tensor] = _apply_in_evaluation,
+) -> Tensor:
+    """Return the output for a mask; the keyword arguments are the steps a mistake may replace."""
+    if training or masks_in_evaluation:
+        return apply(x, mask, redrawn, scale(keep_prob))
+    return apply_in_evaluation(x, keep_prob)
+
+
 def dropout(
     inputs: Inputs,
     *,
-    rate: Callable[[float], float] = _same,
+    rate: Callable[[float], float] = same,
     scale: Callable[[float], float] = inverse,
-    apply: Callable[..., Tensor] = apply_mask,
-    passed: Callable[[float], float] = _same,
-    passed_at_zero: Callable[[float], float] = _same,
+    passed: Callable[[float], float] = same,
+    passed_at_zero: Callable[[float], float] = same,
     masks_in_evaluation: bool = False,
-    apply_in_evaluation: Callable[[Tensor, float], Tensor] = _apply_in_evaluation,
     shared_within_rows: bool = False,
     shared_by_rows: bool = False,
     shared_by_calls: bool = False,
     replays: bool = True,
+    **steps: Any,
 ) -> dict[str, Expected]:
     """Return output and gradient for the mask that was drawn, and the expected frequencies.
 
@@ -65,19 +97,15 @@ def dropout(
     """
     keep_prob = inputs["keep_prob"]
     x = torch.tensor(inputs["x"], requires_grad=True)
-    if math.isinf(scale(keep_prob)) or (scale(keep_prob) == 0 and rate(keep_prob) > 0):
-        # Python raises where it divides by 0 and NumPy goes on, so nothing can be expected.
+    if is_undetermined(keep_prob, rate, scale):
         return {}
     mask, redrawn = torch.tensor(inputs["mask"]), torch.tensor(inputs["redrawn"])
     if rate(keep_prob) > 0 and not mask[x != 0].any():
         # An output of zeros must not agree with a mask of zeros.
         mask = torch.ones_like(mask)
-    if inputs["training"] or masks_in_evaluation:
-        probability = rate(keep_prob)
-        out = apply(x, mask, redrawn, scale(keep_prob))
-    else:
-        probability = 1.0
-        out = apply_in_evaluation(x, keep_prob)
+    masked = inputs["training"] or masks_in_evaluation
+    out = dropout_of_batch(x, mask, redrawn, keep_prob, masked, scale=scale, **steps)
+    probability = rate(keep_prob) if masked else 1.0
     agreement = probability**2 + (1 - probability) ** 2
     frequencies = {
         KEPT: probability,
@@ -176,7 +204,7 @@ def simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
     """Return the outputs of a program with these steps that draws its masks from `rng`."""
     x, keep_prob = inputs["x"], inputs["keep_prob"]
     masked = inputs["training"] or steps.get("masks_in_evaluation", False)
-    rate = steps.get("rate", _same)(keep_prob) if masked else 1.0
+    rate = steps.get("rate", same)(keep_prob) if masked else 1.0
     drawn = list(x.shape)
     if steps.get("shared_by_rows"):
         drawn[0] = 1
@@ -197,7 +225,7 @@ def simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
 
     first = mask()
     # Where x is 0, only the gradient shows the mask.
-    at_zero = rng.random(x.shape) < steps.get("passed_at_zero", _same)(rate)
+    at_zero = rng.random(x.shape) < steps.get("passed_at_zero", same)(rate)
     expected = output(np.where(x != 0, first, at_zero), np.where(x != 0, mask(), at_zero))
     outputs = {
         name: expected.get(name, np.full(x.shape, np.nan))

@@ -93,6 +93,12 @@ _EXPLANATIONS = {
     "training; evaluation returns its input unchanged.",
     "dropout-divided-in-eval": "In evaluation mode you divide by 1 − p. Nothing was dropped there, "
     "so nothing needs to be made up for.",
+    "dropout-unscaled-in-both": "You drop values in both modes and scale in neither. In evaluation "
+    "the network has to give its one deterministic answer, on the scale that it has in training.",
+    "dropout-ignored": "Nothing is dropped in training: the output is the input. Is the mask "
+    "applied, and is what you return the result of that?",
+    "dropout-returns-mask": "Your output is the scaled mask. The mask multiplies the input, and "
+    "that product is the output.",
     "dropout-normal-noise": "Your mask compares normally distributed numbers with a probability. "
     "The comparison keeps the right share only for numbers that are uniform between 0 and 1.",
     "dropout-shared-mask": "All rows of the batch share one mask. Each element is kept or dropped "

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from autograder.task import Misconception
 from autograder.tasks.gradients import with_gradient_of
 from autograder.tasks.l2 import sections
 from autograder.tasks.l2.penalty import (
+    HALF_AS_STRONG,
     IGNORED,
     MEAN,
     MISSING_HALF,
     NORM,
     SIGN,
     SQUARE_OF_SUM,
+    WITHOUT_LAMBDA,
     Steps,
     penalty_of,
 )
+
+
+def linear(x: Tensor, W: Tensor, b: Tensor) -> Tensor:
+    """Return what a linear layer computes."""
+    return x @ W + b
 
 
 def cross_entropies(scores: Tensor, y: Tensor) -> Tensor:
@@ -31,7 +37,7 @@ def cross_entropies(scores: Tensor, y: Tensor) -> Tensor:
     This is not nn.functional.cross_entropy, whose gradient waits for all threads to work on a few
     numbers: on a busy machine that takes ten times as long.
     """
-    return scores.logsumexp(1) - scores.gather(1, y[:, None])[:, 0]
+    return scores.logsumexp(1) - _of_right_class(scores, y)
 
 
 def half_sum_of_squares(
@@ -61,6 +67,42 @@ def _penalty(*, loss: Steps = _RIGHT, gradient: Steps = _RIGHT) -> Callable[...,
     return penalty
 
 
+def _of_right_class(table: Tensor, y: Tensor) -> Tensor:
+    return table.gather(1, y[:, None])[:, 0]
+
+
+def _gradient_through_logarithm(scores: Tensor, y: Tensor) -> Tensor:
+    probabilities = _of_right_class(scores.softmax(1), y).detach()
+    return with_gradient_of(cross_entropies(scores, y), -_of_right_class(scores, y) / probabilities)
+
+
+def _from_exponentials(exponentials: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """Return the losses and gradients of a program that normalizes these exponentials."""
+
+    def losses(scores: Tensor, y: Tensor) -> Tensor:
+        unscaled = exponentials(scores, y).detach()
+        probabilities = unscaled / unscaled.sum(1, keepdim=True)
+        # The gradient of this is the probabilities minus 1 at the right class.
+        linear = (probabilities * scores).sum(1) - _of_right_class(scores, y)
+        return with_gradient_of(-_of_right_class(probabilities, y).log(), linear)
+
+    return losses
+
+
+def _logarithm_of_sum(scores: Tensor, y: Tensor) -> Tensor:
+    return scores.exp().sum(1).log() - _of_right_class(scores, y)
+
+
+def _with_guard(guard: float) -> Callable[..., Tensor]:
+    """Return the losses of a program that adds a small number before it takes the logarithm."""
+
+    def losses(scores: Tensor, y: Tensor) -> Tensor:
+        guarded = _of_right_class(scores.softmax(1), y) + guard
+        return with_gradient_of(-guarded.log(), cross_entropies(scores, y))
+
+    return losses
+
+
 LOSS_MISCONCEPTIONS = (
     Misconception(
         "l2-missing-half",
@@ -82,6 +124,13 @@ LOSS_MISCONCEPTIONS = (
         "cancels the ½.",
         sections.GRADIENT,
         {"penalty": _penalty(gradient=MISSING_HALF)},
+    ),
+    Misconception(
+        "l2-half-gradient",
+        "Your gradient contains ½λW. The derivative of w² is 2w, and its 2 cancels the ½ of the "
+        "penalty.",
+        sections.GRADIENT,
+        {"penalty": _penalty(gradient=HALF_AS_STRONG)},
     ),
     Misconception(
         "l2-gradient-sum",
@@ -115,6 +164,33 @@ LOSS_MISCONCEPTIONS = (
         "There is no penalty, neither in your loss nor in your gradient.",
         sections.PENALTY,
         {"penalty": _penalty(loss=IGNORED, gradient=IGNORED)},
+    ),
+    Misconception(
+        "l2-loss-without-lambda",
+        "The penalty in your loss is not multiplied by weight_decay, the one in your gradient is. "
+        "Without it nobody can choose how strong the penalty is.",
+        sections.PENALTY,
+        {"penalty": _penalty(loss=WITHOUT_LAMBDA)},
+    ),
+    Misconception(
+        "l2-gradient-without-lambda",
+        "The penalty in your loss is multiplied by weight_decay, the one in your gradient is not: "
+        "you add W itself. A constant factor stays when a derivative is taken.",
+        sections.GRADIENT,
+        {"penalty": _penalty(gradient=WITHOUT_LAMBDA)},
+    ),
+    Misconception(
+        "l2-replaces-loss",
+        "Your loss is the penalty alone. Does an `=` stand where the penalty is to be added?",
+        sections.PENALTY,
+        {"total": lambda losses, penalty: with_gradient_of(penalty, losses.mean() + penalty)},
+    ),
+    Misconception(
+        "l2-replaces-gradient",
+        "Your gradient at the weights is that of the penalty alone, and what comes from the data "
+        "is lost. Does an `=` stand where λW is to be added?",
+        sections.GRADIENT,
+        {"linear": lambda x, W, b: x @ W.detach() + b},
     ),
     Misconception(
         "l2-decays-bias",
@@ -172,27 +248,48 @@ LOSS_MISCONCEPTIONS = (
             )
         },
     ),
+    Misconception(
+        "softmax-gradient-through-logarithm",
+        "Your gradient at the scores is −1/p at the right class. That is the gradient at the "
+        "probabilities; it has to pass through the softmax, where every score changes every "
+        "probability.",
+        sections.SOFTMAX,
+        {"losses": _gradient_through_logarithm},
+    ),
+    Misconception(
+        "softmax-gradient-sign",
+        "Your gradient at the scores has the wrong sign. A larger score of the right class makes "
+        "the loss smaller.",
+        sections.SOFTMAX,
+        {
+            "losses": lambda scores, y: with_gradient_of(
+                cross_entropies(scores, y), -cross_entropies(scores, y)
+            )
+        },
+    ),
+    Misconception(
+        "softmax-loss-sign",
+        "The cross-entropy in your loss has the wrong sign. The logarithm of a probability is "
+        "negative, and a loss is not.",
+        sections.SOFTMAX,
+        {
+            "losses": lambda scores, y: with_gradient_of(
+                -cross_entropies(scores, y), cross_entropies(scores, y)
+            )
+        },
+    ),
+    Misconception(
+        "softmax-no-logarithm",
+        "Your loss averages the probabilities of the right classes. The cross-entropy takes their "
+        "logarithms.",
+        sections.SOFTMAX,
+        {
+            "losses": lambda scores, y: with_gradient_of(
+                -_of_right_class(scores.softmax(1), y), cross_entropies(scores, y)
+            )
+        },
+    ),
 )
-
-
-def _overflowing(scores: Tensor, y: Tensor) -> Tensor:
-    exponentials = scores.exp()
-    probabilities = exponentials / exponentials.sum(1, keepdim=True)
-    return -probabilities[torch.arange(len(y)), y].log()
-
-
-def _log_of_probabilities(scores: Tensor, y: Tensor) -> Tensor:
-    probabilities = scores.softmax(1)[torch.arange(len(y)), y]
-    return with_gradient_of(-probabilities.log(), cross_entropies(scores, y))
-
-
-def _shifted_by_the_batch(scores: Tensor, y: Tensor) -> Tensor:
-    exponentials = (scores - scores.max()).exp().detach()
-    probabilities = exponentials / exponentials.sum(1, keepdim=True)
-    rows = torch.arange(len(y))
-    # The gradient of this is the probabilities minus 1 at the right class.
-    linear = (probabilities * scores).sum(1) - scores[rows, y]
-    return with_gradient_of(-probabilities[rows, y].log(), linear)
 
 
 LARGE_SCORES_MISCONCEPTIONS = (
@@ -202,20 +299,47 @@ LARGE_SCORES_MISCONCEPTIONS = (
         "large. Subtract the largest score of each row first: the probabilities stay the same "
         "and no exponential exceeds 1.",
         sections.OVERFLOW,
-        {"losses": _overflowing},
+        {"losses": _from_exponentials(lambda scores, y: scores.exp())},
     ),
     Misconception(
         "softmax-log-of-zero",
         "Your loss takes the logarithm of a probability that has been rounded to 0 already. "
         "What is the logarithm of the formula, before anything is rounded?",
         sections.OVERFLOW,
-        {"losses": _log_of_probabilities},
+        {"losses": _with_guard(0.0)},
     ),
     Misconception(
         "softmax-batch-max",
         "You subtract the largest score of the whole batch. A row whose scores are all far "
         "below it is left with exponentials of 0, and 0/0 is not a number.",
         sections.OVERFLOW,
-        {"losses": _shifted_by_the_batch},
+        {"losses": _from_exponentials(lambda scores, y: (scores - scores.max()).exp())},
+    ),
+    Misconception(
+        "softmax-sum-overflow",
+        "The sum of exponentials in your loss leaves the range of floating point numbers when the "
+        "scores are large, and its logarithm is infinite. Subtract the largest score of each row "
+        "first, here as in the probabilities.",
+        sections.OVERFLOW,
+        {"losses": _logarithm_of_sum},
+    ),
+    Misconception(
+        "softmax-shifted-by-target",
+        "You subtract the score of the right class. The exponential of a score far above it still "
+        "leaves the range of floating point numbers; subtract the largest of the row.",
+        sections.OVERFLOW,
+        {
+            "losses": _from_exponentials(
+                lambda scores, y: (scores - _of_right_class(scores, y)[:, None]).exp()
+            )
+        },
+    ),
+    Misconception(
+        "softmax-guarded-logarithm",
+        "Your loss never takes the logarithm of less than 1e-12. That hides the infinity, but the "
+        "loss of a row whose probability has been rounded to 0 is not what it says. What is the "
+        "logarithm of the formula, before anything is rounded?",
+        sections.OVERFLOW,
+        {"losses": _with_guard(1e-12)},
     ),
 )

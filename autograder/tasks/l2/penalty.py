@@ -94,6 +94,8 @@ Steps = Mapping[str, Callable[..., Any]]
 """A mistake replaces these steps of `penalty_of`."""
 
 SKIPS_LAST: Steps = {"counted": lambda weights: weights[:-1]}
+HALF_AS_STRONG: Steps = {"strength": lambda weight_decay: weight_decay / 4}
+WITHOUT_LAMBDA: Steps = {"strength": lambda weight_decay: 0.5}
 IGNORED: Steps = {"strength": lambda weight_decay: 0.0}
 MISSING_HALF: Steps = {"strength": lambda weight_decay: weight_decay}
 MEAN: Steps = {"size": lambda w: w.square().mean()}
@@ -184,7 +186,7 @@ _GRADIENT_MISCONCEPTIONS = (
         "l2-half-gradient",
         "Your gradient is ½λw. The derivative of w² is 2w, and its 2 cancels the ½.",
         sections.GRADIENT,
-        {"strength": lambda weight_decay: weight_decay / 4},
+        HALF_AS_STRONG,
     ),
     Misconception(
         "l2-gradient-sum",

@@ -12,12 +12,13 @@ from torch import Tensor
 from autograder.task import Aspect, Case, Expected, Functions, Inputs, Task
 from autograder.tasks.answers import unpack
 from autograder.tasks.l2 import ASSIGNMENT, sections
-from autograder.tasks.l2.cases import draw_weight_decay
+from autograder.tasks.l2.cases import draw_weight_decay, narrowing
 from autograder.tasks.l2.loss import (
     LARGE_SCORES_MISCONCEPTIONS,
     LOSS_MISCONCEPTIONS,
     cross_entropies,
     half_sum_of_squares,
+    linear,
     mean_plus_penalty,
 )
 
@@ -25,6 +26,7 @@ from autograder.tasks.l2.loss import (
 def _softmax_regression(
     inputs: Inputs,
     *,
+    linear: Callable[[Tensor, Tensor, Tensor], Tensor] = linear,
     losses: Callable[..., Tensor] = cross_entropies,
     penalty: Callable[..., Tensor] = half_sum_of_squares,
     total: Callable[..., Tensor] = mean_plus_penalty,
@@ -33,7 +35,7 @@ def _softmax_regression(
     x, y = torch.tensor(inputs["x"]), torch.tensor(inputs["y"])
     W = torch.tensor(inputs["W"], requires_grad=True)
     b = torch.tensor(inputs["b"], requires_grad=True)
-    loss = total(losses(x @ W + b, y), penalty([W], [b], inputs["weight_decay"]))
+    loss = total(losses(linear(x, W, b), y), penalty([W], [b], inputs["weight_decay"]))
     d_W, d_b = torch.autograd.grad(loss, (W, b))
     return {"loss": loss.detach().numpy(), "d_W": d_W.numpy(), "d_b": d_b.numpy()}
 
@@ -42,11 +44,14 @@ def _draw(rng: np.random.Generator) -> list[Case]:
     def inputs(
         n: int, d: int, classes: int, *, weight_decay: float | None = None, present: int = 0
     ) -> dict[str, Any]:
+        x, W = rng.standard_normal((n, d)), rng.standard_normal((d, classes)) + 0.2
+        b = rng.standard_normal(classes)
+        factor = narrowing(x @ W + b)
         return {
-            "x": rng.standard_normal((n, d)),
+            "x": x,
             "y": rng.integers(0, present or classes, n),
-            "W": rng.standard_normal((d, classes)) + 0.2,
-            "b": rng.standard_normal(classes),
+            "W": factor * W,
+            "b": factor * b,
             "weight_decay": draw_weight_decay(rng) if weight_decay is None else weight_decay,
         }
 
