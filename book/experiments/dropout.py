@@ -160,10 +160,10 @@ def units_can_be_missed(networks, missing=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5), draws=
                 for _ in range(draws):
                     # The same units are missing for all images, as if they had been cut out.
                     h = run.data.x_test
-                    for layer in layers[:-1]:
-                        gone = torch.rand(layer.out_features, generator=generator) < share
-                        h = layer(h).relu().masked_fill(gone, 0.0) / (1 - share)
                     with torch.no_grad():
+                        for layer in layers[:-1]:
+                            gone = torch.rand(layer.out_features, generator=generator) < share
+                            h = layer(h).relu().masked_fill(gone, 0.0) / (1 - share)
                         right.append((layers[-1](h).argmax(1) == run.data.y_test).double().mean())
                 values[row, column] = torch.stack(right).mean()
         result[drop] = values
