@@ -5,6 +5,7 @@ The reference is plain arithmetic, so that torch.optim remains an independent wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +24,12 @@ def _corrected(average: Array, beta: float, step: int) -> Array:
     return average / (1 - beta**step)
 
 
-def _adam_update(m: Array, v: Array, betas: tuple[float, float], eps: float, step: int) -> Array:
-    return _corrected(m, betas[0], step) / (np.sqrt(_corrected(v, betas[1], step)) + eps)
+def _quotient(m_hat: Array, v_hat: Array, eps: float) -> Array:
+    return m_hat / (np.sqrt(v_hat) + eps)
 
 
-def _decay_and_step(w: Array, update: Array, lr: float, weight_decay: float) -> Array:
-    return (1 - lr * weight_decay) * w - lr * update
+def _decay_and_step(w: Array, change: Array, lr: float, weight_decay: float) -> Array:
+    return (1 - lr * weight_decay) * w - lr * change
 
 
 def _adam(
@@ -39,91 +40,99 @@ def _adam(
     decay_and_step: Callable[[Array, Array, float, float], Array] = _decay_and_step,
     squared: Callable[[Array], Array] = np.square,
     used_betas: Callable[[Any], tuple[float, float]] = lambda betas: (betas[0], betas[1]),
-    update: Callable[[Array, Array, tuple[float, float], float, int], Array] = _adam_update,
+    corrected: Callable[[Array, float, int], Array] = _corrected,
+    used_eps: Callable[[float, float, int], float] = lambda eps, beta, step: eps,
+    quotient: Callable[[Array, Array, float], Array] = _quotient,
     counted: Callable[[int], int] = lambda step: step + 1,
     kept: Callable[[Array, float, int], Array] = lambda average, beta, step: average,
 ) -> dict[str, Expected]:
-    """Return the parameter and the state after one step for each gradient."""
-    w, lr, weight_decay = inputs["param"], inputs["lr"], inputs["weight_decay"]
+    """Return the parameter and the state after one step."""
+    g, w, lr, weight_decay = (inputs[name] for name in ("grad", "param", "lr", "weight_decay"))
     step, m, v = (inputs["state"][name] for name in ("step", "m", "v"))
     betas = used_betas(inputs["betas"])
     decoupled = is_decoupled(inputs["decoupled"])
-    for g in inputs["grads"]:
-        t = step + 1
-        if not decoupled:
-            g = coupled_gradient(g, w, weight_decay)
-        m = betas[0] * m + (1 - betas[0]) * g
-        v = betas[1] * v + (1 - betas[1]) * squared(g)
-        # Only mistakes take the root of a negative average or divide by zero.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            change = update(m, v, betas, inputs["eps"], t)
-        w = decay_and_step(w, change, lr, weight_decay if decoupled else 0.0)
-        m, v = kept(m, betas[0], t), kept(v, betas[1], t)
-        step = counted(step)
-    return {"param": w, "m": m, "v": v, "step": np.asarray(float(step))}
+    t = step + 1
+    if not decoupled:
+        g = coupled_gradient(g, w, weight_decay)
+    m = betas[0] * m + (1 - betas[0]) * g
+    v = betas[1] * v + (1 - betas[1]) * squared(g)
+    # Only mistakes take the root of a negative average or divide by zero.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        m_hat, v_hat = corrected(m, betas[0], t), corrected(v, betas[1], t)
+        change = quotient(m_hat, v_hat, used_eps(inputs["eps"], betas[1], t))
+    return {
+        "param": decay_and_step(w, change, lr, weight_decay if decoupled else 0.0),
+        "m": kept(m, betas[0], t),
+        "v": kept(v, betas[1], t),
+        "step": np.asarray(float(counted(step))),
+    }
 
 
 def _draw(rng: np.random.Generator) -> list[Case]:
     def inputs(
         *shape: int,
-        steps: int,
         eps: float,
         decoupled: bool,
         weight_decay: float | None = None,
         before: int = 0,
     ) -> dict[str, Any]:
-        earlier = rng.standard_normal((2, *shape)) if before else np.zeros((2, *shape))
+        betas = float(rng.uniform(0.6, 0.85)), float(rng.uniform(0.88, 0.98))
+        # A state is given, and not taken from the student: a wrong step spoils no later one.
+        m, v = np.zeros(shape), np.zeros(shape)
+        for g in rng.standard_normal((before, *shape)):
+            m = betas[0] * m + (1 - betas[0]) * g
+            v = betas[1] * v + (1 - betas[1]) * g**2
         return {
             "param": rng.standard_normal(shape),
-            "grads": [rng.standard_normal(shape) for _ in range(steps)],
-            "state": {"step": before, "m": 0.5 * earlier[0], "v": 0.5 * earlier[1] ** 2},
+            "grad": rng.standard_normal(shape),
+            "state": {"step": before, "m": m, "v": v},
             "lr": float(rng.uniform(0.1, 0.5)),
-            "betas": (float(rng.uniform(0.6, 0.85)), float(rng.uniform(0.88, 0.98))),
+            "betas": betas,
             "eps": eps,
             "weight_decay": draw_weight_decay(rng) if weight_decay is None else weight_decay,
             "decoupled": decoupled,
         }
 
+    tiny = inputs(4, 3, eps=1e-8, decoupled=False, weight_decay=0.0)
+    tiny["grad"][1:] *= 1e-7
     return [
         Case(
-            "four steps without weight decay",
-            inputs(4, 3, steps=4, eps=1e-8, decoupled=False, weight_decay=0.0),
+            "the third step without weight decay",
+            inputs(4, 3, eps=1e-8, decoupled=False, weight_decay=0.0, before=2),
             "no decay",
         ),
+        Case("the first step, with gradients as small as eps", tiny, "no decay"),
         Case(
-            "a large eps, without weight decay",
-            inputs(5, steps=3, eps=0.3, decoupled=True, weight_decay=0.0),
+            "the fourth step with a large eps, without weight decay",
+            inputs(5, eps=0.3, decoupled=True, weight_decay=0.0, before=3),
             "no decay",
         ),
-        Case("Adam, one step", inputs(6, steps=1, eps=0.2, decoupled=False), "Adam"),
-        Case("Adam, four steps", inputs(3, 4, steps=4, eps=0.1, decoupled=False), "Adam"),
-        Case(
-            "Adam, after seven earlier steps",
-            inputs(2, 5, steps=2, eps=1e-3, decoupled=False, before=7),
-            "Adam",
-        ),
-        Case("AdamW, one step", inputs(6, steps=1, eps=0.2, decoupled=True), "AdamW"),
-        Case("AdamW, four steps", inputs(4, 2, steps=4, eps=0.1, decoupled=True), "AdamW"),
-        Case(
-            "AdamW, after five earlier steps",
-            inputs(3, 3, steps=2, eps=1e-3, decoupled=True, before=5),
-            "AdamW",
-        ),
+        Case("Adam, the first step", inputs(6, eps=0.2, decoupled=False), "Adam"),
+        Case("Adam, the fourth step", inputs(3, 4, eps=0.1, decoupled=False, before=3), "Adam"),
+        Case("Adam, the eighth step", inputs(2, 5, eps=1e-3, decoupled=False, before=7), "Adam"),
+        Case("AdamW, the first step", inputs(6, eps=0.2, decoupled=True), "AdamW"),
+        Case("AdamW, the fourth step", inputs(4, 2, eps=0.1, decoupled=True, before=3), "AdamW"),
+        Case("AdamW, the sixth step", inputs(3, 3, eps=1e-3, decoupled=True, before=5), "AdamW"),
     ]
 
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    param, state = inputs["param"], inputs["state"]
-    options = [inputs[name] for name in ("lr", "betas", "eps", "weight_decay", "decoupled")]
-    for grad in inputs["grads"]:
-        returned = student["adam_step"](param, grad, state, *options)
-        param, state = unpack("adam_step", returned, ("param", "state"))
-        parts = unpack_dict("adam_step", "state", state, ("step", "m", "v"))
-    step, m, v = parts.values()
+    names = ("param", "grad", "state", "lr", "betas", "eps", "weight_decay", "decoupled")
+    returned = student["adam_step"](*(inputs[name] for name in names))
+    param, state = unpack("adam_step", returned, ("param", "state"))
+    step, m, v = unpack_dict("adam_step", "state", state, ("step", "m", "v")).values()
     # A count may be any kind of integer.
     if isinstance(step, np.ndarray | np.generic) and step.ndim == 0:
         step = step.item()
     return {"param": param, "m": m, "v": v, "step": step}
+
+
+def _uncorrected(average: Array, beta: float, step: int) -> Array:
+    return average
+
+
+def _root_of_sum(m_hat: Array, v_hat: Array, eps: float) -> Array:
+    return m_hat / np.sqrt(v_hat + eps)
 
 
 _MISCONCEPTIONS = (
@@ -153,19 +162,26 @@ _MISCONCEPTIONS = (
         "Your decoupled decay multiplies by 1 − λ. PyTorch's AdamW multiplies by 1 − ηλ, with "
         "the learning rate in it.",
         sections.ADAM,
-        {"decay_and_step": lambda w, update, lr, decay: (1 - decay) * w - lr * update},
+        {"decay_and_step": lambda w, change, lr, decay: (1 - decay) * w - lr * change},
     ),
     Misconception(
         "adamw-sign",
         "Your decoupled decay multiplies by 1 + ηλ, so the weights grow.",
         sections.ADAM,
-        {"decay_and_step": lambda w, update, lr, decay: (1 + lr * decay) * w - lr * update},
+        {"decay_and_step": lambda w, change, lr, decay: (1 + lr * decay) * w - lr * change},
     ),
     Misconception(
         "adamw-decay-after",
         "You decay the parameter after Adam's step, the step included. AdamW decays it first.",
         sections.ADAM,
-        {"decay_and_step": lambda w, update, lr, decay: (1 - lr * decay) * (w - lr * update)},
+        {"decay_and_step": lambda w, change, lr, decay: (1 - lr * decay) * (w - lr * change)},
+    ),
+    Misconception(
+        "adamw-without-lr-after",
+        "You take λ times the weight away after Adam's step, the step included. PyTorch's AdamW "
+        "decays the weight before the step, with the learning rate in the factor.",
+        sections.ADAM,
+        {"decay_and_step": lambda w, change, lr, decay: (1 - decay) * (w - lr * change)},
     ),
     Misconception(
         "l2-ignored",
@@ -173,7 +189,7 @@ _MISCONCEPTIONS = (
         sections.ADAM,
         {
             "coupled_gradient": lambda g, w, decay: g,
-            "decay_and_step": lambda w, update, lr, decay: w - lr * update,
+            "decay_and_step": lambda w, change, lr, decay: w - lr * change,
         },
     ),
     Misconception(
@@ -187,45 +203,66 @@ _MISCONCEPTIONS = (
         "You use m and v as they are. They start at zero and are too small in the first steps; "
         "divide them by 1 − β₁ᵗ and 1 − β₂ᵗ.",
         sections.ADAM,
-        {"update": lambda m, v, betas, eps, step: m / (np.sqrt(v) + eps)},
+        {"corrected": _uncorrected},
     ),
     Misconception(
         "adam-eps-inside-root",
         "You divide by √(v̂ + ε). In Adam ε is added after the root: √v̂ + ε.",
         sections.ADAM,
-        {
-            "update": lambda m, v, betas, eps, step: (
-                _corrected(m, betas[0], step) / np.sqrt(_corrected(v, betas[1], step) + eps)
-            )
-        },
+        {"quotient": _root_of_sum},
     ),
     Misconception(
         "adam-eps-before-correction",
         "You add ε to √v and correct for the start at zero afterwards, which rescales ε too. "
         "PyTorch adds it to the corrected √v̂.",
         sections.ADAM,
-        {
-            "update": lambda m, v, betas, eps, step: (
-                _corrected(m, betas[0], step) * np.sqrt(1 - betas[1] ** step) / (np.sqrt(v) + eps)
-            )
-        },
+        {"used_eps": lambda eps, beta, step: eps / math.sqrt(1 - beta**step)},
     ),
     Misconception(
         "adam-counts-from-zero",
         "Your bias correction counts the first step as number 0, where 1 − β⁰ is zero. "
         '`state["step"]` counts the steps before this one.',
         sections.ADAM,
-        {"update": lambda m, v, betas, eps, step: _adam_update(m, v, betas, eps, step - 1)},
+        {"corrected": lambda average, beta, step: _corrected(average, beta, step - 1)},
+    ),
+    Misconception(
+        "adam-counts-one-too-many",
+        'Your bias correction counts the first step as number 2. `state["step"]` counts the steps '
+        "before this one, so only this one is to be added.",
+        sections.ADAM,
+        {"corrected": lambda average, beta, step: _corrected(average, beta, step + 1)},
+    ),
+    Misconception(
+        "adam-no-bias-correction-eps-inside-root",
+        "You divide m as it is by √(v + ε). Both averages are to be corrected for their start at "
+        "zero, and ε is added after the root.",
+        sections.ADAM,
+        {"corrected": _uncorrected, "quotient": _root_of_sum},
+    ),
+    Misconception(
+        "adam-eps-always-1e-8",
+        "Your ε is 1e-8, whatever `eps` says. That is a common default, but here ε is given.",
+        sections.ADAM,
+        {"used_eps": lambda eps, beta, step: 1e-8},
+    ),
+    Misconception(
+        "adam-eps-always-1e-7",
+        "Your ε is 1e-7, whatever `eps` says. That is a common default, but here ε is given.",
+        sections.ADAM,
+        {"used_eps": lambda eps, beta, step: 1e-7},
+    ),
+    Misconception(
+        "adam-no-eps",
+        "There is no ε in your division. It is added to √v̂ and keeps the step small where the "
+        "gradients are tiny.",
+        sections.ADAM,
+        {"used_eps": lambda eps, beta, step: 0.0},
     ),
     Misconception(
         "adam-no-root",
         "You divide by v̂ + ε. It is an average of squares; Adam divides by its root.",
         sections.ADAM,
-        {
-            "update": lambda m, v, betas, eps, step: (
-                _corrected(m, betas[0], step) / (_corrected(v, betas[1], step) + eps)
-            )
-        },
+        {"quotient": lambda m_hat, v_hat, eps: m_hat / (v_hat + eps)},
     ),
     Misconception(
         "adam-not-squared",
