@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from autograder.task import (
     Aspect,
@@ -25,7 +26,12 @@ from autograder.tasks.batch_norm.backward import (
 )
 from autograder.tasks.batch_norm.cases import draw_inputs, with_d_out
 from autograder.tasks.batch_norm.forward import FORWARD_MISCONCEPTIONS, run_forward
-from autograder.tasks.batch_norm.reference import batch_mean, batch_norm, biased_variance
+from autograder.tasks.batch_norm.reference import (
+    batch_mean,
+    batch_norm,
+    biased_variance,
+    unbiased_variance,
+)
 
 
 def _not_moved(array: NDArray[Any]) -> NDArray[Any]:
@@ -33,16 +39,32 @@ def _not_moved(array: NDArray[Any]) -> NDArray[Any]:
     return np.moveaxis(array, 1, -1).reshape(array.shape)
 
 
+_OF_PIXELS = {
+    "mean": lambda x, axes: batch_mean(x, (0,)),
+    "variance": lambda x, axes: biased_variance(x, (0,)),
+}
+
+
+def _average_over_pixels(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return batch_mean(unbiased_variance(x, (0,)), (2, 3))
+
+
 def _images(
     inputs: Inputs,
     *,
     unfolded: bool = False,
+    one_channel_at_a_time: bool = False,
     out_not_moved: bool = False,
     d_out_not_moved: bool = False,
     d_x_not_moved: bool = False,
     **steps: Any,
 ) -> dict[str, Expected]:
     """Return what batch norm gives on images, or on wrongly reshaped ones."""
+    if one_channel_at_a_time:
+        if len(inputs["x"][0]) == 1:
+            # The channel of a single image is a single row, which batch norm refuses.
+            return {}
+        steps = {**_OF_PIXELS, "running_variance_of": _average_over_pixels, **steps}
     if not unfolded:
         if d_out_not_moved:
             n, channels, *pixels = inputs["d_out"].shape
@@ -106,10 +128,14 @@ _FORWARD_MISCONCEPTIONS = (
         "You take statistics over the batch axis alone, one for each pixel. All pixels of a "
         "channel share one mean and one variance.",
         sections.CHANNELS,
-        {
-            "mean": lambda x, axes: batch_mean(x, (0,)),
-            "variance": lambda x, axes: biased_variance(x, (0,)),
-        },
+        _OF_PIXELS,
+    ),
+    Misconception(
+        "bn2d-channel-by-channel",
+        "You give each channel to batch norm as an array of N rows and H·W columns. It takes a "
+        "column for a feature, so that every pixel gets a mean and a variance of its own.",
+        sections.CHANNELS,
+        {"one_channel_at_a_time": True},
     ),
     Misconception(
         "bn2d-not-moved-back",

@@ -108,10 +108,11 @@ def _monte_carlo(
     correction: int = 0,
     single_pass: bool = False,
     root: Callable[[NDArray[Any]], NDArray[Any]] = np.sqrt,
-    stochastic: bool = True,
+    is_stochastic: Callable[[bool], bool] = lambda spatial: True,
 ) -> dict[str, Expected]:
     """Return mean and standard deviation, given how often the hidden unit was kept."""
     n_samples, keep_prob = inputs["n_samples"], inputs["keep_prob"]
+    stochastic = is_stochastic(inputs["spatial"])
     kept, dropped = _kept_and_dropped(inputs, batch_norm_trains, network_trains)
     share = _shares(inputs["mean"], kept, dropped, n_samples)
     mean = dropped + share * (kept - dropped)
@@ -247,7 +248,15 @@ _MISCONCEPTIONS = (
         "No value is dropped in your passes. Dropout layers drop only in training mode, and "
         "the model is in evaluation mode.",
         sections.MONTE_CARLO,
-        {"stochastic": False},
+        {"is_stochastic": lambda spatial: False},
+    ),
+    Misconception(
+        "mc-dropout-of-one-kind",
+        "Layers of the class nn.Dropout drop values in your passes, those of other kinds do not. "
+        "nn.Dropout1d, Dropout2d, Dropout3d, AlphaDropout and FeatureAlphaDropout are classes "
+        "beside it.",
+        sections.MONTE_CARLO,
+        {"is_stochastic": lambda spatial: not spatial},
     ),
     Misconception(
         "mc-batch-norm-in-training",

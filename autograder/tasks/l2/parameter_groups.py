@@ -226,6 +226,39 @@ _MISCONCEPTIONS = (
         {"placed": _decays(lambda owner, name, parameter: name != "bias")},
     ),
     Misconception(
+        "groups-by-type",
+        "You decay what is neither a bias nor in a normalization layer. A model may have other "
+        "vectors of its own; look at `parameter.ndim`.",
+        sections.WHAT_NOT,
+        {"placed": _decays_roles("weights", "other vectors")},
+    ),
+    Misconception(
+        "groups-layer-norm-only",
+        "You spare biases and the parameters of layer norm, but decay the γ of batch norm. There "
+        "are many kinds of normalization layers; look at `parameter.ndim`.",
+        sections.WHAT_NOT,
+        {
+            "placed": _decays(
+                lambda owner, name, parameter: (
+                    name != "bias" and not isinstance(owner, nn.LayerNorm)
+                )
+            )
+        },
+    ),
+    Misconception(
+        "groups-batch-norm-only",
+        "You spare biases and the parameters of batch norm, but decay the γ of layer norm. There "
+        "are many kinds of normalization layers; look at `parameter.ndim`.",
+        sections.WHAT_NOT,
+        {
+            "placed": _decays(
+                lambda owner, name, parameter: (
+                    name != "bias" and not isinstance(owner, nn.BatchNorm1d)
+                )
+            )
+        },
+    ),
+    Misconception(
         "groups-swapped",
         "The two groups have changed places: what should be decayed is not, and the other way "
         "round.",
