@@ -325,6 +325,9 @@ def forward_with(
     batch_in_evaluation=False,
     update_in_evaluation=False,
     affine_in_evaluation=True,
+    evaluation_root=None,
+    twice=False,
+    used="batch",
 ):
     """Return a forward pass as a student writes it, with one thing done differently."""
 
@@ -338,11 +341,14 @@ def forward_with(
         if (training or update_in_evaluation) and not frozen:
             share = 1 - momentum if flipped else 1 if assigned else momentum
             wide = store(x.var(axis=axis, ddof=running_ddof, keepdims=keep), eps)
-            running_mean = (1 - share) * running_mean + share * mean
-            running_var = (1 - share) * running_var + share * wide
+            for _ in range(2 if twice else 1):
+                running_mean = (1 - share) * running_mean + share * mean
+                running_var = (1 - share) * running_var + share * wide
         if not training and not batch_in_evaluation:
             mean, var = old_mean, old_var
-        x_hat = (x - mean) / root(var, eps)
+        elif training and used != "batch":
+            mean, var = (old_mean, old_var) if used == "old" else (running_mean, running_var)
+        x_hat = (x - mean) / (root if training else evaluation_root or root)(var, eps)
         out = x_hat if not (training or affine_in_evaluation) else gamma * x_hat + beta
         return out, running_mean, running_var, None
 
@@ -362,6 +368,23 @@ FORWARD_MISTAKES = {
     "bn-eval-batch-stats": {"batch_in_evaluation": True},
     "bn-eval-updates-stats": {"update_in_evaluation": True},
     "bn-eval-no-affine": {"affine_in_evaluation": False},
+    "bn-std-stored-and-used": {
+        "store": lambda var, eps: np.sqrt(var),
+        "evaluation_root": lambda var, eps: var + eps,
+    },
+    "bn-divisor-stored-and-used": {
+        "store": lambda var, eps: np.sqrt(var + eps),
+        "evaluation_root": lambda var, eps: var,
+    },
+    "bn-divisor-in-running-var": {"store": lambda var, eps: np.sqrt(var + eps)},
+    "bn-stats-updated-twice": {"twice": True},
+    "bn-running-stats-in-training": {"used": "new"},
+    "bn-old-stats-in-training": {"used": "old"},
+    "bn-ignores-training": {"batch_in_evaluation": True, "update_in_evaluation": True},
+    "bn-eval-no-eps": {"evaluation_root": lambda var, eps: np.sqrt(var)},
+    "bn-eval-eps-outside-root": {"evaluation_root": lambda var, eps: np.sqrt(var) + eps},
+    "bn-eval-no-root": {"evaluation_root": lambda var, eps: var + eps},
+    "bn-eval-bare-variance": {"evaluation_root": lambda var, eps: var},
     "bn-wrong-axis": {"axis": 1},
     "bn-global-stats": {"axis": None},
 }
@@ -390,6 +413,78 @@ def test_statistics_of_shape_1_d_are_named():
     report = grade("batch_norm_forward", case_by_case, 0)
     named = {finding.misconception for finding in report.findings if not finding.passed}
     assert "bn-shape" in named, str(report)
+
+
+def test_statistics_of_shape_1_d_in_training_only_are_one_mistake():
+    """In evaluation a student returns what came in, and nothing else is said to be wrong."""
+
+    def forward(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+        if not training:
+            x_hat = (x - running_mean) / np.sqrt(running_var + eps)
+            return gamma * x_hat + beta, running_mean, running_var, None
+        if len(x) == 1:
+            raise ValueError("one row")
+        mean, var = x.mean(0, keepdims=True), x.var(0, keepdims=True)
+        wide = x.var(0, ddof=1, keepdims=True)
+        running_mean = (1 - momentum) * running_mean + momentum * mean
+        running_var = (1 - momentum) * running_var + momentum * wide
+        return gamma * (x - mean) / np.sqrt(var + eps) + beta, running_mean, running_var, None
+
+    for seed in range(2):
+        report = grade("batch_norm_forward", {"batch_norm_forward": forward}, seed)
+        named = {finding.misconception for finding in report.findings if not finding.passed}
+        assert named == {"bn-shape"}, str(report)
+        assert report.points == 6.5
+
+
+def test_a_global_sum_over_n_is_named():
+    """A sum without an axis, divided by the number of rows."""
+
+    def forward(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+        if not training:
+            x_hat = (x - running_mean) / np.sqrt(running_var + eps)
+            return gamma * x_hat + beta, running_mean, running_var, None
+        if len(x) == 1:
+            raise ValueError("one row")
+        n = len(x)
+        mean = np.sum(x) / n
+        squares = np.sum((x - mean) ** 2)
+        running_mean = (1 - momentum) * running_mean + momentum * mean
+        running_var = (1 - momentum) * running_var + momentum * squares / (n - 1)
+        x_hat = (x - mean) / np.sqrt(squares / n + eps)
+        return gamma * x_hat + beta, running_mean, running_var, None
+
+    report = grade("batch_norm_forward", {"batch_norm_forward": forward}, 0)
+    named = {finding.misconception for finding in report.findings if not finding.passed}
+    assert named == {"bn-global-sum"}, str(report)
+
+
+def test_a_loop_over_channels_is_named():
+    """Each channel goes to batch norm as (N, H·W), and its statistics are averaged."""
+    forward = solution("batch_norm")["batch_norm_forward"]
+
+    def channel_by_channel(x, gamma, beta, mean, var, training, momentum=0.1, eps=1e-5):
+        n, channels, h, w = x.shape
+        out, mean, var = np.zeros_like(x), mean.copy(), var.copy()
+        for c in range(channels):
+            rows, *statistics, _ = forward(
+                x[:, c].reshape(n, h * w),
+                gamma[c],
+                beta[c],
+                mean[c],
+                var[c],
+                training,
+                momentum,
+                eps,
+            )
+            out[:, c] = rows.reshape(n, h, w)
+            mean[c], var[c] = (np.mean(one) for one in statistics)
+        return out, mean, var, None
+
+    functions = solve(batch_norm_2d_forward=channel_by_channel)
+    report = grade("batch_norm_2d_forward", functions, 0)
+    assert "bn2d-channel-by-channel" in str(report)
+    assert report.points == 1
 
 
 def complete(arguments, options):
@@ -451,12 +546,26 @@ def always_training(d_out, x_hat, gamma, std, training):
     return (d - d.mean(0) - x_hat * (d * x_hat).mean(0)) / std, *sums(d_out, x_hat)
 
 
+def sums_not_averages(d_out, x_hat, gamma, std, training):
+    d = d_out * gamma
+    d_x = (d - training * (d.sum(0) + x_hat * (d * x_hat).sum(0))) / std
+    return d_x, *sums(d_out, x_hat)
+
+
+def one_factor_missing(d_out, x_hat, gamma, std, training):
+    d = d_out * gamma
+    d_x = (d - training * (d.mean(0) + (d * x_hat).mean(0))) / std
+    return d_x, *sums(d_out, x_hat)
+
+
 BACKWARD_MISTAKES = {
     "bn-backward-diagonal": diagonal,
     "bn-backward-no-mean": no_mean,
     "bn-backward-no-var": no_variance,
     "bn-backward-no-gamma": no_gamma,
     "bn-backward-mean-not-sum": averaged,
+    "bn-backward-sum-not-mean": sums_not_averages,
+    "bn-backward-no-x-hat": one_factor_missing,
     "bn-backward-eval-as-train": always_training,
 }
 
@@ -500,6 +609,65 @@ def test_the_right_gradient_of_a_wrong_forward_pass_earns_half():
     assert by_aspect["d_x in training"].points == 2.0
     assert "bn-unbiased-normalization" in by_aspect["d_x in training"].message
     assert by_aspect["d_x after an evaluation forward"].passed
+
+
+def layer_with(kept=lambda gamma, beta: gamma, forward_root=None, backward_root=None, path=None):
+    """Return both passes, step by step, with another γ in d_x or ε in other places."""
+
+    def right(var, eps):
+        return np.sqrt(var + eps)
+
+    forward_root, backward_root = forward_root or right, backward_root or forward_root or right
+
+    def forward(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+        mean, var = (x.mean(0), x.var(0)) if training else (running_mean, running_var)
+        out = gamma * (x - mean) / forward_root(var, eps) + beta
+        if training:
+            running_mean = (1 - momentum) * running_mean + momentum * mean
+            running_var = (1 - momentum) * running_var + momentum * x.var(0, ddof=1)
+        return out, running_mean, running_var, (x - mean, var, gamma, beta, eps, training)
+
+    def backward(d_out, cache):
+        centered, var, gamma, beta, eps, training = cache
+        x_hat, root = centered / forward_root(var, eps), backward_root(var, eps)
+        d = d_out * kept(gamma, beta)
+        d_x = d / root
+        if training and path:
+            d_var = (d * centered).sum(0) * -0.5 * path(var, eps) ** -1.5
+            d_x = d_x - (d / root).mean(0) + d_var * 2 * centered / len(d)
+        elif training:
+            d_x = (d - d.mean(0) - x_hat * (d * x_hat).mean(0)) / root
+        return d_x, (d_out * x_hat).sum(0), d_out.sum(0)
+
+    return {"batch_norm_forward": forward, "batch_norm_backward": backward}
+
+
+def root_plus_eps(var, eps):
+    return np.sqrt(var) + eps
+
+
+@pytest.mark.parametrize(
+    ("mistake", "changes"),
+    [
+        ("bn-backward-beta-for-gamma", {"kept": lambda gamma, beta: beta}),
+        ("bn-backward-eps-outside-root", {"backward_root": root_plus_eps}),
+        (
+            "bn-backward-eps-moved",
+            {
+                "forward_root": root_plus_eps,
+                "backward_root": lambda var, eps: np.sqrt(var + eps),
+            },
+        ),
+        ("bn-backward-no-eps-in-variance", {"path": lambda var, eps: var}),
+    ],
+)
+def test_mistakes_of_both_passes_are_named(mistake, changes):
+    """What the cache and ε do between the passes is told."""
+    for seed in range(2):
+        report = grade("batch_norm_backward", layer_with(**changes), seed)
+        named = {finding.misconception for finding in report.findings if not finding.passed}
+        assert named == {mistake}, f"seed {seed}\n{report}"
+    assert grade("batch_norm_backward", layer_with(path=lambda var, eps: var + eps), 0).passed
 
 
 def test_zeros_that_agree_with_zeros_earn_nothing():

@@ -80,7 +80,7 @@ def closed_form(
     weight: Callable[[Tensor], float] = lambda x: 1.0,
     divisor: Callable[[Tensor, float], Tensor] = lambda variance, eps: torch.sqrt(variance + eps),
     forward: Callable[..., Tensor] = normalize,
-    second: Callable[[Tensor, Tensor], Tensor] = lambda x_hat, average: x_hat * average,
+    factor: Callable[[Tensor], Tensor] = lambda x_hat: x_hat,
 ) -> Callable[..., Tensor]:
     """Return the normalizing step with the gradient of the closed form for batch statistics.
 
@@ -94,17 +94,17 @@ def closed_form(
         What the closed form divides by.
     forward
         The normalizing step of the forward pass.
-    second
-        The second of the two subtracted terms, from x_hat and from the average of x_hat times
-        the upstream gradient.
+    factor
+        What multiplies the second of the two averages, that of the upstream gradient times x_hat.
     """
 
     def normalized(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
         x_hat = forward(x, mean, variance, eps).detach()
         axes = (0, *range(2, x.ndim))
-        # The Jacobian (I - 1/N - x_hat x_hat' / N) / sqrt(variance + eps) is symmetric.
+        # This is the transpose of what the gradient is multiplied by.  Where it is right,
+        # (I - 1/N - x_hat x_hat' / N) / sqrt(variance + eps), it is symmetric.
         change = (x - x.detach()) / divisor(variance.detach(), eps)
-        averages = batch_mean(change, axes) + second(x_hat, batch_mean(change * x_hat, axes))
+        averages = batch_mean(change, axes) + x_hat * batch_mean(change * factor(x_hat), axes)
         return x_hat + change - weight(x) * averages
 
     return normalized
@@ -243,7 +243,7 @@ BACKWARD_MISCONCEPTIONS = (
         "One of the two averages that your gradient takes away lacks its factor x̂. Not all rows "
         "change the variance alike: how much does each?",
         sections.BACKWARD,
-        {"normalize": closed_form(second=lambda x_hat, average: average)},
+        {"normalize": closed_form(factor=torch.ones_like)},
     ),
 )
 
