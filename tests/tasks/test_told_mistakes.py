@@ -43,6 +43,64 @@ def shifted_by_the_batch(scores):
     return e / e.sum(1, keepdims=True)
 
 
+def softmax_written(*, loss=None, scores_gradient=None, penalty=None, d_W=None):
+    """Return softmax regression with another loss, gradient at the scores or penalty."""
+
+    def softmax_regression(x, y, W, b, weight_decay):
+        scores, rows = x @ W + b, np.arange(len(y))
+        p = shifted_by_rows(scores)
+        shifted = scores - scores.max(1, keepdims=True)
+        right = np.log(np.exp(shifted).sum(1)) - shifted[rows, y]
+        value = (loss(scores, p, y, rows) if loss else right).mean()
+        one_hot = np.eye(len(b))[y]
+        d = (scores_gradient(p, one_hot) if scores_gradient else p - one_hot) / len(y)
+        value += (penalty or 0.5 * weight_decay) * np.sum(W**2)
+        gradient = x.T @ d + weight_decay * W
+        return value, d_W(gradient, W, weight_decay) if d_W else gradient, d.sum(0)
+
+    return softmax_regression
+
+
+def softmax_by_plain_sums(x, y, W, b, weight_decay):
+    scores, rows = x @ W + b, np.arange(len(y))
+    e = np.exp(scores)
+    loss = (np.log(e.sum(1)) - scores[rows, y]).mean() + 0.5 * weight_decay * np.sum(W**2)
+    d = e / e.sum(1, keepdims=True)
+    d[rows, y] -= 1
+    d /= len(y)
+    return loss, x.T @ d + weight_decay * W, d.sum(0)
+
+
+def shifted_by_the_target(x, y, W, b, weight_decay):
+    scores, rows = x @ W + b, np.arange(len(y))
+    e = np.exp(scores - scores[rows, y][:, None])
+    p = e / e.sum(1, keepdims=True)
+    loss = -np.log(p[rows, y]).mean() + 0.5 * weight_decay * np.sum(W**2)
+    d = (p - np.eye(len(b))[y]) / len(y)
+    return loss, x.T @ d + weight_decay * W, d.sum(0)
+
+
+def adam_with(eps=lambda eps: eps, extra=0, corrected=True, inside=False, after=False):
+    """Return a step of Adam with another ε, another count or another decay."""
+
+    def adam_step(param, grad, state, lr, betas, own_eps, weight_decay, decoupled):
+        e, t = eps(own_eps), state["step"] + 1 + extra
+        if decoupled and not after:
+            param = (1 - lr * weight_decay) * param
+        elif not decoupled:
+            grad = grad + weight_decay * param
+        m = betas[0] * state["m"] + (1 - betas[0]) * grad
+        v = betas[1] * state["v"] + (1 - betas[1]) * grad * grad
+        m_hat = m / (1 - betas[0] ** t) if corrected else m
+        v_hat = v / (1 - betas[1] ** t) if corrected else v
+        param = param - lr * m_hat / (np.sqrt(v_hat + e) if inside else np.sqrt(v_hat) + e)
+        if decoupled and after:
+            param = param - weight_decay * param
+        return param, {"step": state["step"] + 1, "m": m, "v": v}
+
+    return adam_step
+
+
 def adam_counting_from_zero(param, grad, state, lr, betas, eps, weight_decay, decoupled):
     if decoupled:
         param = (1 - lr * weight_decay) * param
@@ -131,7 +189,69 @@ STUDENTS = [
     ("l2_penalty", penalty_returning_early, "l2-first-only"),
     ("softmax_regression", softmax_with(shifted_by_rows), "softmax-log-of-zero"),
     ("softmax_regression", softmax_with(shifted_by_the_batch), "softmax-batch-max"),
+    ("softmax_regression", softmax_by_plain_sums, "softmax-sum-overflow"),
+    ("softmax_regression", shifted_by_the_target, "softmax-shifted-by-target"),
+    (
+        "softmax_regression",
+        softmax_written(loss=lambda scores, p, y, rows: -np.log(p[rows, y] + 1e-12)),
+        "softmax-guarded-logarithm",
+    ),
+    (
+        "softmax_regression",
+        softmax_written(loss=lambda scores, p, y, rows: -np.log(np.clip(p[rows, y], 1e-12, 1))),
+        "softmax-guarded-logarithm",
+    ),
+    (
+        "softmax_regression",
+        softmax_written(loss=lambda scores, p, y, rows: -p[rows, y]),
+        "softmax-no-logarithm",
+    ),
+    (
+        "softmax_regression",
+        softmax_written(
+            loss=lambda scores, p, y, rows: (
+                scores[rows, y] - scores.max(1) - np.log(np.exp(scores.T - scores.max(1)).sum(0))
+            )
+        ),
+        "softmax-loss-sign",
+    ),
+    (
+        "softmax_regression",
+        softmax_written(scores_gradient=lambda p, one_hot: one_hot - p),
+        "softmax-gradient-sign",
+    ),
+    (
+        "softmax_regression",
+        softmax_written(scores_gradient=lambda p, one_hot: -one_hot / np.where(one_hot, p, 1)),
+        "softmax-gradient-through-logarithm",
+    ),
+    ("softmax_regression", softmax_written(penalty=0.5), "l2-loss-without-lambda"),
+    (
+        "softmax_regression",
+        softmax_written(d_W=lambda gradient, W, decay: gradient + (1 - decay) * W),
+        "l2-gradient-without-lambda",
+    ),
+    (
+        "softmax_regression",
+        softmax_written(d_W=lambda gradient, W, decay: gradient - decay / 2 * W),
+        "l2-half-gradient",
+    ),
+    (
+        "softmax_regression",
+        softmax_written(d_W=lambda gradient, W, decay: decay * W),
+        "l2-replaces-gradient",
+    ),
     ("adam_step", adam_counting_from_zero, "adam-counts-from-zero"),
+    ("adam_step", adam_with(extra=1), "adam-counts-one-too-many"),
+    ("adam_step", adam_with(eps=lambda eps: 1e-8), "adam-eps-always-1e-8"),
+    ("adam_step", adam_with(eps=lambda eps: 1e-7), "adam-eps-always-1e-7"),
+    ("adam_step", adam_with(eps=lambda eps: 0.0), "adam-no-eps"),
+    ("adam_step", adam_with(after=True), "adamw-without-lr-after"),
+    (
+        "adam_step",
+        adam_with(corrected=False, inside=True),
+        "adam-no-bias-correction-eps-inside-root",
+    ),
     ("Dropout", DividesByZero, "dropout-keep-zero"),
     ("Dropout", ScalesTwice, "dropout-scaled-twice"),
     ("monte_carlo_predict", predict_with_variance, "mc-variance"),

@@ -89,10 +89,6 @@ def _from_exponentials(exponentials: Callable[[Tensor, Tensor], Tensor]) -> Call
     return losses
 
 
-def _logarithm_of_sum(scores: Tensor, y: Tensor) -> Tensor:
-    return scores.exp().sum(1).log() - _of_right_class(scores, y)
-
-
 def _with_guard(guard: float) -> Callable[..., Tensor]:
     """Return the losses of a program that adds a small number before it takes the logarithm."""
 
@@ -321,7 +317,7 @@ LARGE_SCORES_MISCONCEPTIONS = (
         "scores are large, and its logarithm is infinite. Subtract the largest score of each row "
         "first, here as in the probabilities.",
         sections.OVERFLOW,
-        {"losses": _logarithm_of_sum},
+        {"losses": lambda scores, y: scores.exp().sum(1).log() - _of_right_class(scores, y)},
     ),
     Misconception(
         "softmax-shifted-by-target",
