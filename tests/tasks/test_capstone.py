@@ -288,17 +288,25 @@ def wrong_network(
     shifts_scores=True,
     log_first=True,
     relu_passes_zero=False,
+    guard=0.0,
+    stored_eps=0.0,
+    drops=True,
+    drops_input=False,
+    normalizes=lambda keep_prob: True,
 ):
     """Return a network in NumPy with one of the usual mistakes in its lines."""
 
     def two_layer_net(x, y, params, running, weight_decay, keep_prob, training, rng):
-        n = len(x)
+        n, given = len(x), running
+        if drops_input and training:
+            x = x * (rng.random(x.shape) < keep_prob) / keep_prob
         z = x @ params["W1"] + params["b1"]
         if training:
             mean, var = z.mean(0), z.var(0)
             running = {
                 "mean": (1 - momentum) * running["mean"] + momentum * mean,
-                "var": (1 - momentum) * running["var"] + momentum * z.var(0, ddof=ddof),
+                "var": (1 - momentum) * running["var"]
+                + momentum * (z.var(0, ddof=ddof) + stored_eps),
             }
         elif batch_statistics_in_evaluation:
             mean, var = z.mean(0), z.var(0)
@@ -307,8 +315,10 @@ def wrong_network(
         std = np.sqrt(var + 1e-5)
         z_hat = (z - mean) / std
         normalized = params["gamma"] * z_hat + params["beta"]
+        if not normalizes(keep_prob):
+            normalized, running = z, given
         mask = np.ones_like(z)
-        if training or drops_in_evaluation:
+        if (training or drops_in_evaluation) and drops and not drops_input:
             mask = (rng.random(z.shape) < keep_prob) / (keep_prob if scaled else 1.0)
         hidden = np.maximum(normalized, 0) * mask
         scores = hidden @ params["W2"] + params["b2"]
@@ -316,7 +326,7 @@ def wrong_network(
         log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
         p = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
         count = n if averaged else 1
-        log_of_right = log_p[range(n), y] if log_first else np.log(p[range(n), y])
+        log_of_right = log_p[range(n), y] if log_first else np.log(p[range(n), y] + guard)
         loss = -log_of_right.sum() / count
         charged = ("W1", "W2", "b1", "b2") if penalizes_biases else ("W1", "W2")
         for name in charged:
@@ -332,6 +342,8 @@ def wrong_network(
         d_z = d_hat / std
         if (training or batch_statistics_in_evaluation) and not constants:
             d_z = (d_hat - d_hat.mean(0) - z_hat * (d_hat * z_hat).mean(0)) / std
+        if not normalizes(keep_prob):
+            d_z, d, z_hat = d, np.zeros_like(d), 0 * d
         grads = {
             "W1": x.T @ d_z,
             "b1": d_z.sum(0),
@@ -362,6 +374,12 @@ WRONG_NETWORKS = [
     ({"batch_statistics_in_evaluation": True}, "bn-eval-batch-stats", 5.75),
     ({"shifts_scores": False, "log_first": False}, "softmax-overflow", 6.5),
     ({"log_first": False}, "softmax-log-of-zero", 6.5),
+    ({"log_first": False, "guard": 1e-12}, "softmax-guarded-logarithm", 6.5),
+    ({"stored_eps": 1e-5}, "bn-eps-in-running-var", 6),
+    ({"drops": False}, "dropout-ignored", 2.25),
+    ({"drops_input": True}, "net-dropout-on-input", 1.25),
+    ({"normalizes": lambda keep_prob: False}, "net-no-batch-norm", 0),
+    ({"normalizes": lambda keep_prob: keep_prob == 1}, "net-batch-norm-without-dropout", 0),
     ({"relu_passes_zero": True}, "relu-passes-at-zero", 6.5),
 ]
 
@@ -401,9 +419,22 @@ def predict_probabilities(x, params, running):
     return p / p.sum(1, keepdims=True)
 
 
+def predict_with(root):
+    def predict(x, params, running):
+        z = x @ params["W1"] + params["b1"]
+        z = (z - running["mean"]) / root(running["var"])
+        return np.maximum(params["gamma"] * z + params["beta"], 0) @ params["W2"] + params["b2"]
+
+    return predict
+
+
 @pytest.mark.parametrize(
     ("function", "misconception"),
     [
+        (predict_with(np.sqrt), "bn-eval-no-eps"),
+        (predict_with(lambda var: np.sqrt(var) + 1e-5), "bn-eval-eps-outside-root"),
+        (predict_with(lambda var: var + 1e-5), "bn-eval-no-root"),
+        (predict_with(lambda var: var), "bn-eval-bare-variance"),
         (predict_with_the_batch, "bn-eval-batch-stats"),
         (predict_labels, "predict-labels"),
         (predict_probabilities, "predict-probabilities"),
