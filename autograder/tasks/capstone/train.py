@@ -90,6 +90,8 @@ def _draw(rng: np.random.Generator) -> list[Case]:
         n: int, d: int, hidden: int, classes: int, sizes: Sequence[int], **options: float
     ) -> dict[str, Any]:
         params = draw_params(rng, d, hidden, classes)
+        # No class becomes improbable on the way, see `narrowing`.
+        params["W2"] *= 0.3
         return {
             "x": rng.standard_normal((n, d)),
             "y": rng.integers(0, classes, n),
