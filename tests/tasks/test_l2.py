@@ -270,6 +270,15 @@ def test_groups_of_the_solution_in_an_optimizer():
         torch.testing.assert_close(new.detach(), factor * old)
 
 
+def test_no_class_is_improbable_in_training():
+    """What a program does about probabilities near 0 shows among the large scores only."""
+    for seed in range(50):
+        for case in draw("softmax_regression", seed):
+            if case.group == "training":
+                scores = torch.tensor(case.inputs["x"] @ case.inputs["W"] + case.inputs["b"])
+                assert scores.softmax(1).min() > 1e-3
+
+
 # Right answers in other styles.
 
 

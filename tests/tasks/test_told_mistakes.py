@@ -141,6 +141,39 @@ def predict_with_variance(model, x, n_samples):
     return mean, std**2
 
 
+def predict_with_one_kind_of_dropout(model, x, n_samples):
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    for module, _ in modes:
+        if isinstance(module, nn.Dropout):
+            module.train()
+    with torch.no_grad():
+        samples = torch.stack([model(x) for _ in range(n_samples)])
+    for module, mode in modes:
+        module.training = mode
+    return samples.mean(0), samples.std(0, correction=0)
+
+
+def groups_sparing(*spared):
+    """Return groups of which one has all parameters but biases and those of some layers."""
+
+    def parameter_groups(model, weight_decay):
+        decayed, rest, seen = [], [], set()
+        for module in model.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                if not parameter.requires_grad or id(parameter) in seen:
+                    continue
+                seen.add(id(parameter))
+                goes_free = name == "bias" or isinstance(module, spared)
+                (rest if goes_free else decayed).append(parameter)
+        return [
+            {"params": decayed, "weight_decay": weight_decay},
+            {"params": rest, "weight_decay": 0.0},
+        ]
+
+    return parameter_groups
+
+
 def norm_by_the_variance(x, gamma, beta, mean, var, training, momentum=0.1, eps=1e-5):
     right = solution("batch_norm")["batch_norm_forward"]
     _, new_mean, new_var, cache = right(x, gamma, beta, mean, var, training, momentum, eps)
@@ -255,6 +288,10 @@ STUDENTS = [
     ("Dropout", DividesByZero, "dropout-keep-zero"),
     ("Dropout", ScalesTwice, "dropout-scaled-twice"),
     ("monte_carlo_predict", predict_with_variance, "mc-variance"),
+    ("monte_carlo_predict", predict_with_one_kind_of_dropout, "mc-dropout-of-one-kind"),
+    ("parameter_groups", groups_sparing(nn.BatchNorm1d, nn.LayerNorm), "groups-by-type"),
+    ("parameter_groups", groups_sparing(nn.LayerNorm), "groups-layer-norm-only"),
+    ("parameter_groups", groups_sparing(nn.BatchNorm1d), "groups-batch-norm-only"),
     ("batch_norm_forward", norm_by_the_variance, "bn-no-root"),
     ("batch_norm_2d_forward", images(False, True, True), "bn2d-not-moved-back"),
     ("batch_norm_2d_backward", images(True, False, False), "bn2d-backward-no-transpose"),
