@@ -149,8 +149,8 @@ def decay_turns_normalized_weights_faster(seeds, strength=0.01, epochs=60, lr=0.
                 ensemble.step(stack, x, y, optimizer)
                 cosine = nn.functional.cosine_similarity(before, weight, dim=1)
                 squares.append(torch.arccos(cosine.clamp(-1, 1)).square().mean(-1))
-            norms[:, epoch] = weight.norm(dim=1).mean(-1)
-            angles[:, epoch] = np.degrees(torch.stack(squares).mean(0).sqrt())
+            norms[:, epoch] = weight.norm(dim=1).mean(-1).numpy()
+            angles[:, epoch] = np.degrees(torch.stack(squares).mean(0).sqrt().numpy())
         result[name] = {"norm": norms, "angle": angles}
     plain, decayed = result["plain"], result["decayed"]
     last = max(1, epochs // 6)
