@@ -60,7 +60,7 @@ def _images(
     **steps: Any,
 ) -> dict[str, Expected]:
     """Return what batch norm gives on images, or on wrongly reshaped ones."""
-    if one_channel_at_a_time:
+    if one_channel_at_a_time and not unfolded:
         if len(inputs["x"][0]) == 1:
             # The channel of a single image is a single row, which batch norm refuses.
             return {}
