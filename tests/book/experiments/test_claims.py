@@ -59,7 +59,7 @@ SIZES = {
     batch_norm_reasons.dropout_with_batch_norm: (10, HALF),
     batch_norm_reasons.smoothness: (16, {**HALF, "steps": (0.0, 0.5, 1.5)}),
     practice.wrong_labels: (
-        10,
+        20,
         {"n_train": 200, "wrong": 0.4, "hidden": 64},
     ),
     practice.early_stopping: (12, {"n_train": 450, "held_out": 150}),
