@@ -18,6 +18,7 @@ import numpy as np
 from nbformat import NotebookNode
 
 from autograder.intake.exercise import is_check, is_demonstration, task_of, texts_that_run
+from autograder.judging.fingerprint import probe_cases
 from autograder.judging.forbidden import forbidden_use
 from autograder.judging.judge import judge
 from autograder.judging.observed import TaskResult
@@ -137,7 +138,9 @@ def observe_task(
 
 def _judged(task: Task, key: bytes, runner: _Runner) -> Report:
     cases, result = _observed(task, key, runner)
-    return _refused(task, result) if isinstance(result, str) else judge(task, cases, result)
+    if isinstance(result, str):
+        return _refused(task, result)
+    return judge(task, cases, result, lambda: _probed(task, runner))
 
 
 def _observed(task: Task, key: bytes, runner: _Runner) -> tuple[list[Case], TaskResult | str]:
@@ -146,6 +149,13 @@ def _observed(task: Task, key: bytes, runner: _Runner) -> tuple[list[Case], Task
         return cases, runner.session().observe(task, cases)
     except EndedError as ended:
         return cases, f"Your code was stopped when it was tried. {ended}"
+
+
+def _probed(task: Task, runner: _Runner) -> TaskResult | None:
+    """Run the student's functions where everybody's are run; a name is all that depends on it."""
+    with contextlib.suppress(EndedError):
+        return runner.session().observe(task, probe_cases(task))
+    return None
 
 
 def _refused(task: Task, reason: str) -> Report:

@@ -25,6 +25,7 @@ import autograder
 from autograder.grading.job import Job
 from autograder.grading.notebook import Outcome
 from autograder.judging.report import Report
+from autograder.tasks import tasks
 
 FOLDER = ".results"
 """The folder of the outcomes, in the root of a course."""
@@ -124,6 +125,9 @@ def _files(assignment: str) -> Iterator[Path]:
     yield from (_PACKAGE / _TASKS).glob("*.py")
     for folder in ("judging", "intake", "sandbox", "grading"):
         yield from (_PACKAGE / folder).rglob("*.py")
+    for task in tasks.values():
+        if task.assignment.name == assignment:
+            yield from (_PACKAGE / "judging" / "fingerprints").glob(f"{task.name}.npz")
     waiting, seen = [assignment], {assignment}
     while waiting:
         for path in (_PACKAGE / _TASKS / waiting.pop()).rglob("*.py"):

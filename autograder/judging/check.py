@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from autograder.judging.fingerprint import PUBLIC_SEED, probe_cases
-from autograder.judging.judge import judge, try_and_judge
+from autograder.judging.judge import judge
 from autograder.judging.observe import observe
+from autograder.judging.observed import TaskResult
 from autograder.judging.report import Report
 from autograder.tasks import tasks
 
@@ -38,12 +39,15 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
         When there is no task of that name.
     """
     task = tasks[name]
-    if seed == PUBLIC_SEED:
-        cases = probe_cases(task)
-        result = observe(task, functions, cases)
-        return judge(task, cases, result, result)
     cases = task.draw(np.random.default_rng(seed))
-    return try_and_judge(task, cases, lambda some: observe(task, functions, some))
+    result = observe(task, functions, cases)
+
+    def probe() -> TaskResult:
+        if seed == PUBLIC_SEED:
+            return result
+        return observe(task, functions, probe_cases(task))
+
+    return judge(task, cases, result, probe)
 
 
 def check(function: Callable[..., Any]) -> Report:

@@ -1,12 +1,12 @@
 """Describe how wrong numbers differ from the right ones if no known mistake explains them.
 
-A clue must hold in every wrong case.  Numbers that are not finite are reported from a single case.
+A clue holds in every wrong case that it speaks of, and names the case where that is only one.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,16 @@ def clues(comparisons: Sequence[Comparison], tolerance: float) -> list[str]:
             ]
             if not differing:
                 continue
-            for look in (_precision, _shape, _not_finite, _factor, _axes):
+            for look in (
+                _precision,
+                _shape,
+                _not_finite,
+                _factor,
+                _same_as_input,
+                _difference_is,
+                _axes,
+                _by_line,
+            ):
                 text = look(differing)
                 if text:
                     found.append(text)
@@ -77,6 +86,7 @@ class _Difference:
         self, comparison: Comparison, expected: NDArray[Any] | Scaled, tolerance: float
     ) -> None:
         self.name = comparison.name
+        self.case = comparison.case.name
         self.inputs = comparison.case.inputs
         self.got = comparison.got
         self._expected = expected
@@ -170,22 +180,32 @@ def _matrices(inputs: Any) -> Iterator[NDArray[Any]]:
 
 
 def _not_finite(wrong: Sequence[_Difference]) -> str | None:
-    for one in wrong:
-        if one.got.dtype.kind != "f" or one.got.shape != one.expected.shape:
-            return None
-        bad = ~np.isfinite(one.got)
-        if not bad.any() or not np.isfinite(one.expected).all():
-            continue
-        zero = "Somewhere 0 is divided by 0, or a logarithm or a power leaves the range of floats."
-        if bad.all():
-            return f"No number there is finite. {zero}"
-        if bad.ndim == 2:
-            for axis, called in ((0, "column"), (1, "row")):
-                lines = bad.all(axis)
-                if lines.sum() == 1 and bad.any(axis).sum() == 1:
-                    return f"Only {called} {int(lines.argmax())} is not finite. {zero}"
-        return zero
-    return None
+    if any(one.got.dtype.kind != "f" or one.got.shape != one.expected.shape for one in wrong):
+        return None
+    bad = [
+        (one, ~np.isfinite(one.got))
+        for one in wrong
+        if np.isfinite(one.expected).all() and not np.isfinite(one.got).all()
+    ]
+    if not bad:
+        return None
+    zero = "Somewhere 0 is divided by 0, or a logarithm or a power leaves the range of floats."
+    one, where = bad[0]
+    case = f"In the case “{one.case}”, " if len(wrong) > 1 else ""
+    if len(bad) == len(wrong) and all(places.all() for _, places in bad):
+        return f"No number there is finite. {zero}"
+    if where.ndim == 2:
+        for axis, called in ((0, "column"), (1, "row")):
+            lines = where.all(axis)
+            if lines.sum() == 1 and where.any(axis).sum() == 1:
+                only = f"only {called} {int(lines.argmax())} is not finite."
+                return f"{case}{only} {zero}" if case else f"{only.capitalize()} {zero}"
+    finite = [one for one in wrong if np.isfinite(one.got).all()]
+    if finite:
+        names = "case" if len(bad) == 1 else "cases"
+        listed = ", ".join(f"“{one.case}”" for one, _ in bad[:2])
+        return f"Numbers that are not finite appear in the {names} {listed}. {zero}"
+    return zero
 
 
 def _factor(wrong: Sequence[_Difference]) -> str | None:
@@ -205,10 +225,11 @@ def _factor(wrong: Sequence[_Difference]) -> str | None:
         return None
     if all(factor == 0 for factor in factors):
         return f"`{name}` is 0 wherever it is wrong."
-    if np.allclose(factors, factors[0], rtol=1e-6, atol=0):
-        if np.isclose(factors[0], -1, rtol=1e-6):
-            return f"Only the sign of `{name}` is wrong."
-        return f"`{name}` is {_number(factors[0])} times what it should be, wherever it is wrong."
+    if any(not 1e-6 < abs(factor) < 1e6 or abs(factor - 1) < 1e-6 for factor in factors):
+        # The right numbers are rounding errors, or no factor is what is wrong.
+        return None
+    if np.allclose(factors, -1, rtol=1e-6, atol=0):
+        return f"Only the sign of `{name}` is wrong."
     sources = [dict(_named_factors(one)) for one in wrong]
     for meaning in sources[0]:
         values = [source.get(meaning, np.nan) for source in sources]
@@ -216,9 +237,88 @@ def _factor(wrong: Sequence[_Difference]) -> str | None:
             if np.allclose(factors, sign * np.asarray(values), rtol=1e-6, atol=0):
                 rows = "; N is the number of rows" if "N" in meaning else ""
                 return f"`{name}` is {minus}{meaning} times what it should be{rows}."
+    if np.allclose(factors, factors[0], rtol=1e-6, atol=0):
+        return f"`{name}` is {_number(factors[0])} times what it should be, wherever it is wrong."
     if max(one.got.size for one in wrong) > 1:
         return f"`{name}` is off by one factor in each case, {_number(factors[0])} in the first."
     return None
+
+
+def _same_as_input(wrong: Sequence[_Difference]) -> str | None:
+    """Say which input came back as the output."""
+    for key in wrong[0].inputs:
+        if all(
+            one.got.size > 1 and any(_equal(one.got, value) for value in _arrays(one.inputs, key))
+            for one in wrong
+        ):
+            return f"`{wrong[0].name}` is `{key}` as it came in, wherever it is wrong."
+    return None
+
+
+def _arrays(inputs: Mapping[str, Any], key: str) -> Iterator[NDArray[Any]]:
+    value = inputs.get(key)
+    values = value if isinstance(value, list) else [value]
+    yield from (one for one in values if isinstance(one, np.ndarray))
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-9, atol=1e-12))
+
+
+def _difference_is(wrong: Sequence[_Difference]) -> str | None:
+    """Say which input, or which multiple of it by another one, is missing or too much."""
+    if any(not one.comparable or not np.isfinite(one.got).all() for one in wrong):
+        return None
+    name = wrong[0].name
+    for key in wrong[0].inputs:
+        for meaning in ("", *dict(_named_factors(wrong[0]))):
+            for sign, verb in ((-1.0, "lacks"), (1.0, "has too much")):
+                if all(_differs_by(one, key, meaning, sign) for one in wrong):
+                    times = f"{meaning} times " if meaning else ""
+                    return f"`{name}` {verb} {times}`{key}`, wherever it is wrong."
+    return None
+
+
+def _differs_by(one: _Difference, key: str, meaning: str, sign: float) -> bool:
+    factor = dict(_named_factors(one)).get(meaning, np.nan) if meaning else 1.0
+    return np.isfinite(factor) and any(
+        array.shape == one.got.shape
+        and array.dtype.kind == "f"
+        and array.any()
+        and one.would_agree(np.asarray(one.got - sign * factor * array))
+        for array in _arrays(one.inputs, key)
+    )
+
+
+def _by_line(wrong: Sequence[_Difference]) -> str | None:
+    """Say whether each column, or each row, is off by one factor or one number of its own."""
+    if any(
+        not one.comparable or one.got.ndim != 2 or not np.isfinite(one.got).all() for one in wrong
+    ):
+        return None
+    several = [one for one in wrong if min(one.got.shape) > 2]
+    if not several or len(several) < len(wrong):
+        return None
+    name = wrong[0].name
+    for axis, called in ((0, "column"), (1, "row")):
+        if all(_shifted_by_line(one, axis) for one in wrong):
+            return f"Each {called} of `{name}` is off by one number of its own."
+        if all(_scaled_by_line(one, axis) for one in wrong):
+            return f"Each {called} of `{name}` is off by one factor of its own."
+    return None
+
+
+def _shifted_by_line(one: _Difference, axis: int) -> bool:
+    shift = (one.got - one.expected).mean(axis, keepdims=True)
+    return one.would_agree(one.got - shift)
+
+
+def _scaled_by_line(one: _Difference, axis: int) -> bool:
+    along = (one.got * one.expected).sum(axis, keepdims=True)
+    square = (one.got * one.got).sum(axis, keepdims=True)
+    if not square.all():
+        return False
+    return one.would_agree(one.got * along / square)
 
 
 def _ratio(got: NDArray[Any], expected: NDArray[Any]) -> float | None:
@@ -232,13 +332,6 @@ def _ratio(got: NDArray[Any], expected: NDArray[Any]) -> float | None:
 
 def _named_factors(one: _Difference) -> Iterator[tuple[str, float]]:
     """Yield numbers of a case by which a program may wrongly have multiplied its result."""
-    rows = next((len(x) for x in _matrices(one.inputs)), None)
-    if rows is not None:
-        yield "N", rows
-        yield "1/N", 1 / rows
-        if rows > 1:
-            yield "N/(N − 1)", rows / (rows - 1)
-            yield "(N − 1)/N", (rows - 1) / rows
     for key, value in one.inputs.items():
         if isinstance(value, float) and value not in (0.0, 1.0):
             yield f"`{key}`", value
@@ -246,6 +339,12 @@ def _named_factors(one: _Difference) -> Iterator[tuple[str, float]]:
             yield f"(1 − `{key}`)", 1 - value
             yield f"1/(1 − `{key}`)", 1 / (1 - value)
             yield f"`{key}`²", value**2
+    rows = next((len(x) for x in _matrices(one.inputs)), None)
+    if rows is not None and rows > 1:
+        yield "N", rows
+        yield "1/N", 1 / rows
+        yield "N/(N − 1)", rows / (rows - 1)
+        yield "(N − 1)/N", (rows - 1) / rows
 
 
 def _number(value: float) -> str:

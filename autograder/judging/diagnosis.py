@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.judging.fingerprint import changes_that_match
-from autograder.judging.observed import CaseResult
+from autograder.judging.fingerprint import changes_that_match, fingerprint, probe_cases
+from autograder.judging.observed import CaseResult, TaskResult
 from autograder.judging.trial import Mistakes, Trial, Trials
 from autograder.task import Aspect, Misconception, Probability, Task
 
@@ -93,6 +93,12 @@ class Probes:
 
     trials: Trials
     numbers: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, task: Task, probed: TaskResult) -> Probes:
+        """Reduce what a program did in `probe_cases`."""
+        trials = Trials(task, probe_cases(task), probed)
+        return cls(trials, fingerprint(trials))
 
 
 def diagnose(trials: Trials, probes: Probes | None) -> Diagnosis:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.judging.diagnosis import CarriedForward, Diagnosis, Probes, diagnose, narrow
-from autograder.judging.fingerprint import fingerprint, probe_cases
 from autograder.judging.observed import LEAVES_ARGUMENTS, TaskResult
 from autograder.judging.report import Finding, Report
 from autograder.judging.trial import Trials
@@ -24,7 +23,10 @@ from autograder.task import Aspect, Case, Expected, Task
 
 
 def judge(
-    task: Task, cases: Sequence[Case], result: TaskResult, probed: TaskResult | None = None
+    task: Task,
+    cases: Sequence[Case],
+    result: TaskResult,
+    probe: Callable[[], TaskResult | None] = lambda: None,
 ) -> Report:
     """Judge what a student's functions returned.
 
@@ -41,48 +43,27 @@ def judge(
         The cases that were tried.
     result
         What the student's functions returned.
-    probed
-        What they returned in the cases of `probe_cases`; only words depend on it, never points.
+    probe
+        Returns what they return in `probe_cases`, or None if that is not known.  It is called only
+        when something is wrong.  Words depend on it, but points never do.
     """
-    with _one_thread(), np.errstate(all="ignore"):
-        return _report(Trials(task, cases, result), result, probed)
-
-
-def try_and_judge(
-    task: Task, cases: Sequence[Case], observe: Callable[[Sequence[Case]], TaskResult]
-) -> Report:
-    """Judge functions that can be run; those that are wrong are run once more, to name why.
-
-    Parameters
-    ----------
-    task, cases
-        As for `judge`.
-    observe
-        Runs the student's functions on some cases of the task.
-    """
-    result = observe(cases)
     with _one_thread(), np.errstate(all="ignore"):
         trials = Trials(task, cases, result)
-        right = all(trials.agree_on(aspect) for aspect in task.aspects)
-        return _report(trials, result, None if right else observe(probe_cases(task)))
-
-
-def _report(trials: Trials, result: TaskResult, probed: TaskResult | None) -> Report:
-    task = trials.task
-    failures = [trials.first_failure(aspect) for aspect in task.aspects]
-    probes = None
-    if any(failures) and probed is not None:
-        on_probes = Trials(task, probe_cases(task), probed)
-        probes = Probes(on_probes, fingerprint(on_probes))
-    diagnosis = diagnose(trials, probes) if any(failures) else None
-    findings = [
-        _right(aspect)
-        if failure is None or diagnosis is None
-        else _wrong(aspect, failure, narrow(diagnosis, trials, probes, aspect), trials)
-        for aspect, failure in zip(task.aspects, failures, strict=True)
-    ]
+        failures = [trials.first_failure(aspect) for aspect in task.aspects]
+        findings = [_right(aspect) for aspect in task.aspects]
+        numbers: tuple[float, ...] = ()
+        if any(failures):
+            probed = probe()
+            probes = None if probed is None else Probes.of(task, probed)
+            diagnosis = diagnose(trials, probes)
+            findings = [
+                finding
+                if failure is None
+                else _wrong(aspect, failure, narrow(diagnosis, trials, probes, aspect), trials)
+                for aspect, finding, failure in zip(task.aspects, findings, failures, strict=True)
+            ]
+            numbers = tuple(probes.numbers.tolist()) if probes else ()
     findings += _deductions(task, result, earned=sum(finding.points for finding in findings))
-    numbers = tuple(probes.numbers.tolist()) if probes else ()
     return Report(task.name, tuple(findings), result.printed, numbers)
 
 

@@ -45,8 +45,13 @@ def told(wrong, name="d_x", right=lambda x: 2 * x, where=(0, 1, 2)):
         (lambda a, inputs: a.astype(np.float32), "makes an array of float32"),
         (lambda a, inputs: np.trunc(a).astype(int), "behind the decimal point is cut off"),
         (lambda a, inputs: a.sum(), "It is a single number. Did you forget an `axis`?"),
-        (lambda a, inputs: np.where(np.arange(a.shape[1]) == 1, np.nan, a), "Only column 1 is not"),
+        (lambda a, inputs: np.where(np.arange(a.shape[1]) == 1, np.nan, a), "only column 1 is not"),
         (lambda a, inputs: a * np.inf, "No number there is finite"),
+        (lambda a, inputs: inputs["x"].copy(), "`d_x` is `x` as it came in"),
+        (lambda a, inputs: a + inputs["x"], "is 1.5 times"),
+        (lambda a, inputs: a + inputs["x"].sum(0), "Each column of `d_x` is off by one number"),
+        (lambda a, inputs: a * inputs["x"][0], "Each column of `d_x` is off by one factor"),
+        (lambda a, inputs: a * inputs["x"][:, :1], "Each row of `d_x` is off by one factor"),
     ],
 )
 def test_the_difference_is_named(wrong, words):
@@ -91,3 +96,30 @@ def test_only_one_wrong_output_is_told():
         Comparison("d_beta", CASES[0], a + a**2, a, False),
     ]
     assert clues(both, 1e-7) == ["Only `d_beta` is wrong here."]
+
+
+def test_a_missing_term_is_told():
+    """An input, or a multiple of one by another, is what the output lacks or has too much."""
+    right = {"right": lambda x: x**2, "name": "d_W"}
+    assert "`d_W` lacks `lr` times `x`" in told(lambda a, i: a - i["lr"] * i["x"], **right)
+    assert "`d_W` has too much `x`" in told(lambda a, i: a + i["x"], **right)
+
+
+def test_what_is_not_finite_is_said_of_its_own_case():
+    """Cases whose numbers are finite are not spoken of."""
+
+    def infinite_in_one(a, inputs):
+        return a * np.inf if len(a) == 3 else a + a**2
+
+    words = told(infinite_in_one)
+    assert "No number there is finite" not in words
+    assert "Numbers that are not finite appear in the case “three”." in words
+
+
+def test_rounding_errors_have_no_factor():
+    """Nothing is said of a factor where the right numbers are almost 0, or the factor is 1."""
+    tiny = told(lambda a, inputs: a + 1.0, right=lambda x: 1e-17 * np.ones_like(x))
+    assert "times" not in tiny
+    assert "factor" not in tiny
+    nearly = told(lambda a, inputs: a * (1 + 3e-7))
+    assert "1 times" not in nearly

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
+from mutants.describe import Describer
 
 from autograder.intake.exercise import BEGIN, END
 
@@ -56,10 +57,11 @@ FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """A changed answer and the lines that changed, as `diff` shows them."""
+    """A changed answer, the lines that changed as `diff` shows them, and the change in words."""
 
     source: str
     change: str
+    words: str = ""
 
 
 def mutants(source: str, alike: Mapping[str, set[str]], every: int = 1) -> list[Mutant]:
@@ -74,23 +76,49 @@ def mutants(source: str, alike: Mapping[str, set[str]], every: int = 1) -> list[
     every
         Make only every so many of them.
     """
-    return _Mutation(source, alike).mutants(every)
+    return _Mutation(source, alike, lines_of_solutions(source)).mutants(every)
+
+
+def described_mutants(
+    source: str,
+    alike: Mapping[str, set[str]],
+    lines: set[int],
+    returns: Mapping[str, tuple[str, ...]],
+) -> list[Mutant]:
+    """Return the mutants of some lines with their changes in words, and a few kinds more.
+
+    Parameters
+    ----------
+    source, alike
+        As for `mutants`; `source` may be a whole module.
+    lines
+        The lines to change.
+    returns
+        For each function the names of what it returns.
+    """
+    mutation = _Mutation(source, alike, lines)
+    return mutation.mutants(1, Describer(mutation.parents, returns))
+
+
+def lines_of_solutions(source: str) -> set[int]:
+    """Return the numbers of the lines in solution regions."""
+    found, inside = set(), False
+    for number, line in enumerate(source.splitlines(), start=1):
+        inside = (inside or BEGIN in line) and END not in line
+        if inside:
+            found.add(number)
+    return found
 
 
 class _Mutation:
-    def __init__(self, source: str, alike: Mapping[str, set[str]]) -> None:
+    def __init__(self, source: str, alike: Mapping[str, set[str]], lines: set[int]) -> None:
         self.source = source
         self.alike = alike
         wrapper = MetadataWrapper(cst.parse_module(source))
         self.module = wrapper.module
         self.positions = wrapper.resolve(PositionProvider)
         self.parents = wrapper.resolve(ParentNodeProvider)
-        self.region: set[int] = set()
-        inside = False
-        for number, line in enumerate(source.splitlines(), start=1):
-            inside = (inside or BEGIN in line) and END not in line
-            if inside:
-                self.region.add(number)
+        self.region = lines
         nodes = [node for node in _walk(self.module) if self._is_answer(node)]
         self.attributes = sorted({n.attr.value for n in nodes if _is_of_self(n)})
         # A name may take another's place only where that other one has been given a value.
@@ -103,13 +131,16 @@ class _Mutation:
                 self.first_line[node.value] = min(line, self.first_line.get(node.value, line))
         self.nodes = nodes
 
-    def mutants(self, every: int) -> list[Mutant]:
+    def mutants(self, every: int, describer: Describer | None = None) -> list[Mutant]:
         places = [(node, new) for node in self.nodes for new in self._replacements(node)]
+        if describer is not None:
+            places += [(node, new) for node in self.nodes for new in _further(node)]
         found: dict[str, Mutant] = {}
         for node, replacement in places[::every]:
             changed = self.module.deep_replace(node, replacement).code
-            if changed != self.source and _compiles(changed):
-                found[changed] = Mutant(changed, _diff(self.source, changed))
+            if changed != self.source and changed not in found and _compiles(changed):
+                words = describer.describe(node, replacement) if describer else ""
+                found[changed] = Mutant(changed, _diff(self.source, changed), words)
         return list(found.values())
 
     def _is_answer(self, node: cst.CSTNode) -> bool:
@@ -312,6 +343,23 @@ class _Mutation:
         cst.IfExp: _conditional,
         cst.CompFor: _comprehension,
     }
+
+
+def _further(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Change the sign or the size of what a line computes, or take a term out of a function."""
+    if isinstance(node, cst.Assign) and not isinstance(node.value, cst.Tuple | cst.Dict):
+        value = _in_parens(node.value)
+        yield node.with_changes(value=cst.UnaryOperation(cst.Minus(), value))
+        for factor in (cst.Integer("2"), cst.Float("0.5")):
+            yield node.with_changes(value=cst.BinaryOperation(factor, cst.Multiply(), value))
+    if isinstance(node, cst.Call) and len(node.args) == 1:
+        inner = node.args[0].value
+        if isinstance(inner, cst.BinaryOperation) and isinstance(inner.operator, cst.Add):
+            outer = node.with_changes(args=[node.args[0].with_changes(value=inner.left)])
+            yield cst.BinaryOperation(outer, cst.Add(), inner.right, lpar=[_LEFT], rpar=[_RIGHT])
+    if isinstance(node, cst.Name) and node.value in ("n", "N"):
+        one_less = cst.BinaryOperation(node, cst.Subtract(), cst.Integer("1"))
+        yield one_less.with_changes(lpar=[_LEFT], rpar=[_RIGHT])
 
 
 def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -114,19 +114,29 @@ def time_limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def names_alike(name: str) -> dict[str, set[str]]:
+def names_alike(
+    name: str, functions: Mapping[str, Any] | None = None, file: str = ""
+) -> dict[str, set[str]]:
     """Return for each local name of an answer those that hold values of the same kind.
 
     What a name holds is seen while the answer runs on the first case of its task; arrays are of
     the same kind when their shapes agree.
+
+    Parameters
+    ----------
+    name
+        The task.
+    functions, file
+        The answers and the file that they were compiled from; by default the exercise's solution.
     """
     task = tasks[name]
-    functions = solution(task.assignment.name)
+    functions = functions or solution(task.assignment.name)
+    file = file or f"<{task.assignment.name}>"
     kinds: dict[str, set[Any]] = {}
 
     def note(frame: Any, event: str, value: object) -> None:
-        if event == "return" and frame.f_code.co_filename == f"<{task.assignment.name}>":
-            if frame.f_code.co_qualname.split(".")[0] != name:
+        if event == "return" and frame.f_code.co_filename == file:
+            if name not in frame.f_code.co_qualname.split("."):
                 return
             for local, held in frame.f_locals.items():
                 kinds.setdefault(local, set()).add(_kind(held))

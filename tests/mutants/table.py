@@ -1,0 +1,193 @@
+"""Make the tables of fingerprints: run every mutant of several right answers to each task.
+
+`make fingerprints` writes them into the package.  They hold numbers and words, and no program.
+"""
+
+import ast
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from helpers.solutions import solution, source_of
+from mutants.mutate import Mutant, described_mutants, lines_of_solutions
+from mutants.trial import names_alike, time_limit
+
+import autograder
+from autograder import tasks
+from autograder.intake.exercise import is_answer, source_notebook
+from autograder.judging.fingerprint import fingerprint, is_same, probe_cases
+from autograder.judging.observe import observe
+from autograder.judging.trial import Trials
+
+ANSWERS = Path(__file__).parent / "answers"
+TABLES = Path(autograder.__file__).parent / "judging" / "fingerprints"
+SECONDS = 20
+MISSING = 1e8
+MOST_WORDS = 3
+RETURNS = {
+    "batch_norm_forward": ("out", "running_mean", "running_var", "cache"),
+    "batch_norm_2d_forward": ("out", "running_mean", "running_var", "cache"),
+    "batch_norm_backward": ("d_x", "d_gamma", "d_beta"),
+    "batch_norm_2d_backward": ("d_x", "d_gamma", "d_beta"),
+    "fold_batch_norm": ("W_folded", "b_folded"),
+    "dropout_forward": ("out", "cache"),
+    "dropout_backward": ("d_x",),
+    "l2_penalty": ("the penalty",),
+    "l2_penalty_backward": ("the gradients",),
+    "softmax_regression": ("loss", "d_W", "d_b"),
+    "sgd_step": ("param",),
+    "adam_step": ("param", "state"),
+    "two_layer_net": ("loss", "grads", "running"),
+    "predict": ("scores",),
+    "train": ("params", "running", "losses"),
+    "monte_carlo_predict": ("mean", "std"),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A right answer to a task.
+
+    Attributes
+    ----------
+    name
+        The task.
+    source
+        The code, which may hold other answers too.
+    lines
+        The lines of this one.
+    before
+        What is defined before the code runs.
+    """
+
+    name: str
+    source: str
+    lines: frozenset[int]
+    before: Mapping[str, Any]
+
+    @property
+    def file(self) -> str:
+        """The name of the file that it is compiled from."""
+        return f"<answer to {self.name}>"
+
+    def functions(self, source: str) -> dict[str, Any]:
+        """Run the code, changed or not, and return what it defines."""
+        module = ModuleType("answer")
+        vars(module).update(self.before)
+        exec(compile(source, self.file, "exec"), vars(module))
+        return vars(module)
+
+    def mutants(self) -> list[Mutant]:
+        """Return its mutants, in words."""
+        alike = names_alike(self.name, self.functions(self.source), self.file)
+        return described_mutants(self.source, alike, set(self.lines), RETURNS)
+
+
+def answers(name: str) -> Iterator[Answer]:
+    """Yield the right answers from which the table of a task is made."""
+    assignment = tasks[name].assignment.name
+    notebook = source_notebook(source_of(assignment))
+    (source,) = (cell.source for cell in notebook.cells if is_answer(cell) and cell.id == name)
+    yield Answer(name, source, frozenset(lines_of_solutions(source)), solution(assignment))
+    for path in sorted(ANSWERS.glob(f"{assignment}_*.py")):
+        source = path.read_text()
+        for node in ast.parse(source).body:
+            if getattr(node, "name", "") == name:
+                lines = frozenset(range(node.lineno, node.end_lineno + 1))
+                yield Answer(name, source, lines, solution(assignment))
+
+
+def numbers_of(name: str, functions: Mapping[str, Any]) -> np.ndarray | None:
+    """Return the fingerprint of some answers to a task; None if an output is missing."""
+    task = tasks[name]
+    cases = probe_cases(task)
+    trials = Trials(task, cases, observe(task, functions, cases))
+    if any(trial.problems for trial in trials):
+        return None
+    return fingerprint(trials)
+
+
+def dependents(name: str) -> list[str]:
+    """Return a task and those whose answers call the answer to it."""
+    return [name, *(one.name for one in tasks.values() if name in one.depends_on)]
+
+
+def wrong_programs(name: str) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Yield task, fingerprint and words of every mutant of the answers to a task."""
+    torch.set_num_threads(1)
+    for answer in answers(name):
+        right = {one: numbers_of(one, answer.functions(answer.source)) for one in dependents(name)}
+        for mutant in answer.mutants():
+            try:
+                with time_limit(SECONDS):
+                    functions = answer.functions(mutant.source)
+                    for one in dependents(name):
+                        numbers = numbers_of(one, functions)
+                        if numbers is None or np.abs(numbers).max() > MISSING:
+                            continue
+                        if is_same(numbers, right[one], tasks[one]).all():
+                            continue
+                        where = "" if one == name else f"in `{name}`, "
+                        yield one, numbers, where + mutant.words
+            except Exception as error:
+                print(f"{name}: {mutant.words}: {error!r}", file=sys.stderr)
+
+
+def grouped(
+    name: str, found: list[tuple[np.ndarray, str]]
+) -> list[tuple[np.ndarray, tuple[str, ...]]]:
+    """Put programs with the same numbers together, with the words that fit most of them."""
+    groups: list[tuple[np.ndarray, Counter[str]]] = []
+    rows = np.empty((0, len(found[0][0]))) if found else np.empty((0, 0))
+    for numbers, words in found:
+        same = np.flatnonzero(is_same(rows, numbers, tasks[name]).all(axis=1))
+        if same.size:
+            groups[same[0]][1][words] += 1
+        else:
+            groups.append((numbers, Counter([words])))
+            rows = np.vstack([rows, numbers])
+    return [
+        (numbers, tuple(sorted(counts, key=lambda one: (-counts[one], len(one), one))[:MOST_WORDS]))
+        for numbers, counts in groups
+    ]
+
+
+def _run(name: str) -> list[tuple[str, np.ndarray, str]]:
+    start = time.perf_counter()
+    found = list(wrong_programs(name))
+    print(f"{name}: {len(found)} in {time.perf_counter() - start:.0f} s", flush=True)
+    return found
+
+
+def main(names: list[str]) -> None:
+    """Write the tables of some tasks, or of all."""
+    found: dict[str, list[tuple[np.ndarray, str]]] = {name: [] for name in tasks}
+    with ProcessPoolExecutor(2) as pool:
+        for programs in pool.map(_run, names or list(tasks)):
+            for name, numbers, words in programs:
+                found[name].append((numbers, words))
+    TABLES.mkdir(exist_ok=True)
+    for name, programs in found.items():
+        if not programs:
+            continue
+        groups = grouped(name, programs)
+        changes = np.array(["\n".join(words) for _, words in groups])
+        path = TABLES / f"{name}.npz"
+        rows = np.array([numbers for numbers, _ in groups])
+        np.savez_compressed(path, rows=rows, changes=changes)
+        print(
+            f"{name:24} {len(programs):5} programs {len(groups):5} fingerprints "
+            f"{path.stat().st_size / 1000:6.0f} kB"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
