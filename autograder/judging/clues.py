@@ -296,11 +296,11 @@ def _by_line(wrong: Sequence[_Difference]) -> str | None:
         not one.comparable or one.got.ndim != 2 or not np.isfinite(one.got).all() for one in wrong
     ):
         return None
-    several = [one for one in wrong if min(one.got.shape) > 2]
-    if not several or len(several) < len(wrong):
-        return None
     name = wrong[0].name
     for axis, called in ((0, "column"), (1, "row")):
+        # Two numbers in a line are always off by some number and some factor each.
+        if any(one.got.shape[axis] < 3 for one in wrong):
+            continue
         if all(_shifted_by_line(one, axis) for one in wrong):
             return f"Each {called} of `{name}` is off by one number of its own."
         if all(_scaled_by_line(one, axis) for one in wrong):
