@@ -34,6 +34,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from autograder.course.course import Course
     from autograder.course.grading import Graded, Summary
+    from autograder.course.groups import Group
     from autograder.course.scores import Score
 
 # Import autograder.course late: it loads nbgrader, which takes seconds and --help does not need.
@@ -51,6 +52,9 @@ app = typer.Typer(
 
 # Otherwise Python looks at a million objects on exit, which the system frees anyway.
 atexit.register(gc.freeze)
+
+SHOWN = 10
+"""How many students of a group to name, and of how many groups to show an answer."""
 
 console = Console(soft_wrap=True)
 errors = Console(soft_wrap=True, stderr=True)
@@ -165,6 +169,44 @@ def explain_command(
         for line in explain(course, assignment, student, task, rerun):
             # It may quote a student, whose text must not steer the terminal.
             console.print(printed(line), markup=False, highlight=False)
+
+
+@app.command("name")
+def name_command(
+    task: Annotated[str | None, typer.Argument(help="The task of a wrong answer.")] = None,
+    student: Annotated[str | None, typer.Argument(help="Somebody who gave it.")] = None,
+    id: Annotated[
+        str | None, typer.Argument(help="A short name, such as bn-sum-over-everything.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Argument(help="What to tell everybody who gave this answer.")
+    ] = None,
+) -> None:
+    """List wrong answers that have no name, by the numbers that they return; or name one.
+
+    Everybody whose functions return the same numbers gets the same name, with the next
+    `autograder grade`; nothing runs again.  Names are kept in the course's names.json, which can
+    be copied to another course.
+    """
+    with _course() as course:
+        from autograder.course import groups
+        from autograder.course.course import CourseError
+        from autograder.course.sanitize import printed
+        from autograder.course.scores import released
+
+        if task and student and id and text:
+            count = groups.give_name(course, task, student, id, text)
+            students = "1 student" if count == 1 else f"{count} students"
+            console.print(f"{id} is the answer of {students}: run `autograder grade` to tell them.")
+            return
+        if task:
+            raise CourseError("Give a task, a student, a short name and a text, or none of them.")
+        found = groups.unnamed(course, released(course))
+        for number, group in enumerate(found):
+            for line in _group(group, groups.answer(course, group) if number < SHOWN else ""):
+                console.print(printed(line), markup=False, highlight=False)
+        if not found:
+            console.print("Every wrong answer has a name.")
 
 
 @app.command("export")
@@ -293,6 +335,19 @@ class _Rate(ProgressColumn):
         return Text(f"{60 * task.speed:.0f} a minute" if task.speed else "")
 
 
+def _group(group: Group, answer: str) -> Iterator[str]:
+    """Yield the lines that show a group of wrong answers and how its first member answered."""
+    count = len(group.students)
+    who = ", ".join(group.students[:SHOWN]) + (", ..." if count > SHOWN else "")
+    students = "1 student returns" if count == 1 else f"{count} students return"
+    yield f"{group.report.task}: {students} exactly these numbers ({who})"
+    yield from (f"  {line}" for line in str(group.report).splitlines()[2:])
+    if answer:
+        yield f"  The answer of {group.students[0]}:"
+        yield from (f"    {line}" for line in answer.splitlines())
+    yield ""
+
+
 def score_text(score: Score | None) -> str:
     """Return a score as people read it: "17 of 25, 4.5 less for lateness"."""
     if score is None:
@@ -312,12 +367,13 @@ def _course() -> Iterator[Course]:
         from sqlalchemy.exc import OperationalError
 
         from autograder.course.course import Course, CourseError
+        from autograder.course.names import NamesError
     except ImportError as error:
         raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
     ignore_third_party_warnings()
     try:
         yield Course.nearest(Path.cwd())
-    except CourseError as error:
+    except (CourseError, NamesError) as error:
         errors.print(f"autograder: {error}", markup=False, style="red")
     except OperationalError as error:
         errors.print(

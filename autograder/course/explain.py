@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from nbgrader.api import MissingEntry, SubmittedAssignment
 
-from autograder.course import records
+from autograder.course import names, records
 from autograder.course.course import Course, CourseError
 from autograder.course.scores import Score, score_of
 from autograder.grading.job import Job, warm_sandbox
@@ -113,7 +113,10 @@ def _kept(course: Course, assignment: str, student: str) -> _Kept:
         return _Kept(
             job=job,
             outcome=outcome,
-            reports={report.task: report for report in outcome.reports.values()},
+            reports={
+                report.task: report
+                for report in names.tell(outcome, names.read(course.root)).reports.values()
+            },
             by_hand=_by_hand(submission),
             score=score_of(submission),
             handed_in=submission.timestamp,

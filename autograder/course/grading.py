@@ -231,7 +231,7 @@ def _due(
         return _Due.GRADE
     if record is None or recorded is None or not graded.exists():
         return _Due.GRADE
-    if (record.result, record.handed_in) != (now.result, now.handed_in):
+    if now != replace(record, raw=None, penalty=None):
         return _Due.GRADE
     if (record.raw, record.penalty) != (recorded.raw, penalty):
         return _Due.SCORE

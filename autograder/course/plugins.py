@@ -22,6 +22,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Float, Integer
 
+from autograder.course import names
 from autograder.grading.job import Job, warm_sandbox
 from autograder.grading.results import Results, result_name
 from autograder.intake import notebook_file
@@ -144,7 +145,8 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
         if outcome is None:
             outcome = job.run()
             self.results.put(name, outcome)
-        outcome.fill(nb, BACKENDS[job.backend].warning)
+        told = names.tell(outcome, names.read(Path(self.course.root)))
+        told.fill(nb, BACKENDS[job.backend].warning)
         notes = nb.metadata.pop(_NOTES)
         if notes:
             nb.cells.insert(0, _notes_cell(notes))

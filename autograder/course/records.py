@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from autograder.course import names
 from autograder.course.course import Course
 from autograder.course.scores import Score
 from autograder.grading.results import result_name
@@ -26,19 +27,22 @@ class Record:
         The name of the outcome it was graded by, see `grading.results`.
     handed_in
         The content of `timestamp.txt`; empty if there is no such file.
+    names
+        A hash of the names that the course gives to wrong answers, see `names`.
     raw, penalty
         The points on the feedback page, and how many of them lateness costs.
     """
 
     result: str
     handed_in: str
+    names: str = ""
     raw: float | None = None
     penalty: float | None = None
 
     def with_score(self, score: Score | None) -> Record:
         """Return this record with another score."""
         found = (score.raw, score.penalty) if score else (None, None)
-        return Record(self.result, self.handed_in, *found)
+        return Record(self.result, self.handed_in, self.names, *found)
 
 
 def current(course: Course, assignment: str, student: str) -> Record:
@@ -53,7 +57,11 @@ def current(course: Course, assignment: str, student: str) -> Record:
     handed_in = (
         notebook_file.read(timestamp).decode("utf-8", "replace") if timestamp.exists() else ""
     )
-    return Record(result_name(course.grader.job(assignment, student)), handed_in)
+    return Record(
+        result_name(course.grader.job(assignment, student)),
+        handed_in,
+        names.state(course.root, assignment),
+    )
 
 
 def read(course: Course, assignment: str, student: str) -> Record | None:

@@ -1,0 +1,216 @@
+"""Try the diagnosis on mutants of right answers from which no table was made."""
+
+import ast
+import importlib
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from mutants.mutate import Mutant, described_mutants
+from mutants.table import RETURNS, SECONDS, answers, dependents
+from mutants.trial import names_alike, time_limit
+
+from autograder import grade, tasks
+from autograder.judging.fingerprint import PUBLIC_SEED
+from autograder.judging.observe import observe
+from autograder.judging.report import Finding, Report
+from autograder.task import Aspect
+
+SEED, FRESH_SEED = 11, 12
+CHANGED = "right but for one thing: "
+SEVERAL = ("They could also mean this: ", "They could also mean one of these: ")
+KINDS = ("wholly named", "named in part", "described", "numbers only")
+
+
+@dataclass
+class Tally:
+    """What was said of the mutants of one function.
+
+    Attributes
+    ----------
+    counts
+        How many mutants of each kind in `KINDS`; “error” where the code raises.
+    silent
+        The changes of which nothing but numbers was said.
+    false
+        Statements that do not hold on other inputs.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    silent: list[str] = field(default_factory=list)
+    false: list[str] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        """Add the results of another function."""
+        self.counts += other.counts
+        self.silent += other.silent
+        self.false += other.false
+
+
+def held_out(assignment: str) -> list[tuple[str, str]]:
+    """Return the styles of an assignment and the functions that each of them writes."""
+    module = importlib.import_module(f"styles.{assignment}")
+    found = []
+    for style in module.STYLES:
+        tree = ast.parse(inspect.getsource(style))
+        written = {node.name for node in ast.walk(tree) if hasattr(node, "name")}
+        found += [(style.__name__, name) for name in tasks if name in written]
+    return found
+
+
+def evaluate(assignment: str, style: str, name: str, every: int = 1) -> Tally:
+    """Grade the mutants of one function of a style, and verify what is said of them."""
+    torch.set_num_threads(1)
+    path = Path(importlib.import_module(f"styles.{assignment}").__file__)
+    source = path.read_text()
+    lines = _lines_of(source, style, name)
+    file = f"<style {style}>"
+    alike = names_alike(name, _functions(source, style, file), file)
+    tally = Tally()
+    for mutant in described_mutants(source, alike, lines, RETURNS)[::every]:
+        try:
+            with time_limit(SECONDS):
+                _judge(name, _functions(mutant.source, style, file), mutant, tally)
+        except (Exception, SystemExit):
+            tally.counts["error"] += 1
+    return tally
+
+
+def _lines_of(source: str, style: str, name: str) -> set[int]:
+    (whole,) = (one for one in ast.parse(source).body if getattr(one, "name", "") == style)
+    node = next(one for one in ast.walk(whole) if getattr(one, "name", "") == name)
+    return set(range(node.lineno + 1, node.end_lineno + 1))
+
+
+def _functions(source: str, style: str, file: str) -> dict[str, Any]:
+    module = ModuleType("held_out")
+    exec(compile(source, file, "exec"), vars(module))
+    return {function.__name__: function for function in vars(module)[style]()}
+
+
+def _judge(name: str, functions: Mapping[str, Any], mutant: Mutant, tally: Tally) -> None:
+    task = tasks[name]
+    cases = task.draw(np.random.default_rng(SEED))
+    if any(case.problems for case in observe(task, functions, cases).cases):
+        tally.counts["error"] += 1
+        return
+    report = grade(name, functions, SEED)
+    if all(finding.passed for finding in report.findings if finding.max_points):
+        tally.counts["right"] += 1
+        return
+    again = grade(name, functions, FRESH_SEED)
+    kind = kind_of(report)
+    tally.counts[kind] += 1
+    if kind == "numbers only":
+        tally.silent.append(f"{name}: {mutant.words}\n{mutant.change}")
+    said = {line for finding in again.findings for line in _statements(finding)}
+    for finding in report.findings:
+        for line in _statements(finding):
+            if CHANGED in line:
+                judged = [
+                    one
+                    for one in task.aspects
+                    if one.name == finding.aspect or not line.startswith("Here")
+                ]
+                false = [one for one in _changes(line) if not _holds(name, functions, one, judged)]
+                tally.false += [f"{name}: {one}\n{mutant.change}" for one in false]
+            elif _general(line) not in {_general(one) for one in said}:
+                tally.false.append(f"{name}: {line}\n{mutant.change}")
+
+
+def kind_of(report: Report) -> str:
+    """Say how much of what is wrong has a name."""
+    wrong = [one for one in report.findings if not one.passed and one.max_points]
+    named = [_is_named(one) for one in wrong]
+    if all(named):
+        return KINDS[0]
+    if any(named):
+        return KINDS[1]
+    return KINDS[2] if any(_statements(one) for one in wrong) else KINDS[3]
+
+
+def _is_named(finding: Finding) -> bool:
+    words = ("right but for one thing", "Several known mistakes", "The numbers are right")
+    return finding.misconception is not None or any(word in finding.message for word in words)
+
+
+def _statements(finding: Finding) -> list[str]:
+    """Return what is said besides the first number that is wrong."""
+    lines = finding.message.splitlines()
+    return [line for line in lines if finding.max_points and not line.startswith("In the case")]
+
+
+def _general(line: str) -> str:
+    """Take out numbers, and names of cases, which are not what a statement is about."""
+    return re.sub(r"“[^”]*”|−?\d[\d.e+−-]*", "…", line)
+
+
+def _changes(line: str) -> list[str]:
+    """Return the changes of which a line says that they give the same numbers."""
+    text = line.split(CHANGED)[1]
+    for word in SEVERAL:
+        text = text.replace(f". {word}", "; ")
+    return text.removesuffix(".").split("; ")
+
+
+@cache
+def _by_words(name: str) -> dict[str, list[tuple[Any, Mutant]]]:
+    """Return the mutants from which the table of a task was made, by their words."""
+    found: dict[str, list[tuple[Any, Mutant]]] = {}
+    for other in tasks:
+        if name in dependents(other):
+            where = "" if other == name else f"in `{other}`, "
+            for answer in answers(other):
+                for mutant in answer.mutants():
+                    found.setdefault(where + mutant.words, []).append((answer, mutant))
+    return found
+
+
+def _holds(name: str, functions: Mapping[str, Any], words: str, judged: list[Aspect]) -> bool:
+    """Return whether a mutant described by these words gives the same numbers on fresh inputs."""
+    for answer, mutant in _by_words(name).get(words, []):
+        try:
+            other = answer.functions(mutant.source)
+            if all(
+                _same(name, functions, other, seed, judged) for seed in (PUBLIC_SEED, FRESH_SEED)
+            ):
+                return True
+        except Exception:
+            continue
+    return False
+
+
+def _same(
+    name: str, one: Mapping[str, Any], other: Mapping[str, Any], seed: int, judged: list[Aspect]
+) -> bool:
+    task = tasks[name]
+    cases = task.draw(np.random.default_rng(seed))
+    both = zip(observe(task, one, cases).cases, observe(task, other, cases).cases, strict=True)
+    for case, (mine, theirs) in zip(cases, both, strict=True):
+        for output in {o for aspect in judged if aspect.covers(case) for o in aspect.outputs}:
+            pair = mine.outputs.get(output), theirs.outputs.get(output)
+            if (pair[0] is None) != (pair[1] is None):
+                return False
+            # Random draws differ, and only what they have in common could be compared.
+            if task.read_draws is None and pair[0] is not None:
+                if pair[0].shape != pair[1].shape:
+                    return False
+                if not np.allclose(*pair, rtol=1e-5, atol=1e-7, equal_nan=True):
+                    return False
+    return True
+
+
+def total(tallies: Iterator[Tally]) -> Tally:
+    """Return the sum of all results."""
+    found = Tally()
+    for tally in tallies:
+        found.add(tally)
+    return found
