@@ -42,6 +42,10 @@ class Explanation:
     mistake: str | None = None
     links: tuple[Section, ...] = ()
 
+    def after(self, line: str) -> Explanation:
+        """Return this explanation after another line."""
+        return Explanation((line, *self.lines), self.mistake, self.links)
+
     def before(self, line: str) -> Explanation:
         """Return this explanation before another line."""
         return Explanation((*self.lines, line), self.mistake, self.links)
@@ -68,8 +72,8 @@ def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation
         case Ambiguous(mistakes):
             return _candidates(task, mistakes)
         case CarriedForward(forward_task, causes):
-            return _causes(forward_task, causes).before(
-                f"These are the right numbers for such a `{forward_task.name}`, so they earn "
+            return _causes(forward_task, causes).after(
+                f"These are the right numbers for a wrong `{forward_task.name}`, so they earn "
                 f"half. Fix `{forward_task.name}`, and they will be right too."
             )
         case Reordered(places):
