@@ -69,19 +69,34 @@ def held_out(assignment: str) -> list[tuple[str, str]]:
 def evaluate(assignment: str, style: str, name: str, every: int = 1) -> Tally:
     """Grade the mutants of one function of a style, and verify what is said of them."""
     torch.set_num_threads(1)
-    path = Path(importlib.import_module(f"styles.{assignment}").__file__)
-    source = path.read_text()
+    source = _source_of(assignment, style)
     lines = _lines_of(source, style, name)
     file = f"<style {style}>"
     alike = names_alike(name, _functions(source, style, file), file)
     tally = Tally()
-    for mutant in described_mutants(source, alike, lines, RETURNS)[::every]:
+    for mutant in described_mutants(source, alike, lines, RETURNS, every):
         try:
             with time_limit(SECONDS):
                 _judge(name, _functions(mutant.source, style, file), mutant, tally)
         except (Exception, SystemExit):
             tally.counts["error"] += 1
     return tally
+
+
+def _source_of(assignment: str, style: str) -> str:
+    """Return one style with the imports and helpers that it stands on."""
+    module = importlib.import_module(f"styles.{assignment}")
+    unwanted = {"STYLES", *(one.__name__ for one in module.STYLES)} - {style}
+    nodes = [
+        node
+        for node in ast.parse(Path(module.__file__).read_text()).body
+        if not unwanted & {getattr(node, "name", ""), *_assigned(node)}
+    ]
+    return "\n\n".join(map(ast.unparse, nodes))
+
+
+def _assigned(node: ast.stmt) -> list[str]:
+    return [one.id for one in getattr(node, "targets", []) if isinstance(one, ast.Name)]
 
 
 def _lines_of(source: str, style: str, name: str) -> set[int]:

@@ -84,12 +84,13 @@ def described_mutants(
     alike: Mapping[str, set[str]],
     lines: set[int],
     returns: Mapping[str, tuple[str, ...]],
+    every: int = 1,
 ) -> list[Mutant]:
     """Return the mutants of some lines with their changes in words, and a few kinds more.
 
     Parameters
     ----------
-    source, alike
+    source, alike, every
         As for `mutants`; `source` may be a whole module.
     lines
         The lines to change.
@@ -97,7 +98,7 @@ def described_mutants(
         For each function the names of what it returns.
     """
     mutation = _Mutation(source, alike, lines)
-    return mutation.mutants(1, Describer(mutation.parents, returns))
+    return mutation.mutants(every, Describer(mutation.parents, returns))
 
 
 def lines_of_solutions(source: str) -> set[int]:
