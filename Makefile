@@ -11,10 +11,10 @@ BOOK_SOURCES = $(shell find book exercises -type f -not -path '*/__pycache__/*' 
 	$(shell find autograder/task.py autograder/tasks -name '*.py') _config.yml _toc.yml pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test evidence bench book serve notebooks lint clean
+.PHONY: help setup demo test evidence bench book serve notebooks fingerprints lint clean
 
 help: ## print this list
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(SETUP) ## make .venv with everything the course needs
 
@@ -47,6 +47,9 @@ serve: $(BOOK) ## show the site on http://localhost:8000 (PORT=... for another p
 
 notebooks: $(SETUP) ## make the students' notebooks from exercises/*/*.py again
 	@$(RUN) .venv/bin/python -m autograder.intake.exercise
+
+fingerprints: $(SETUP) ## make the tables of wrong programs again, after a change of a task's cases
+	@$(RUN) PYTHONPATH=tests:. OMP_NUM_THREADS=1 .venv/bin/python -m mutants.table
 
 lint: $(SETUP) ## look for faults without running anything
 	@.venv/bin/ruff check .

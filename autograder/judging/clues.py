@@ -385,8 +385,8 @@ def _extent(comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield f"Right only in the case “{good[0]}”."
     elif good:
         yield f"Right in {len(good)} of {len(right)} cases."
-    names = dict.fromkeys(one.name for one in comparisons)
-    wrong_names = {one.name for one in comparisons if not one.right}
     # The name of a counted frequency is a phrase, and its own message is clear enough.
-    if len(wrong_names) == 1 < len(names) and " " not in (name := wrong_names.pop()):
-        yield f"Only `{name}` is wrong here."
+    names = {one.name for one in comparisons if " " not in one.name}
+    wrong_names = {one.name for one in comparisons if not one.right}
+    if len(wrong_names) == 1 < len(names) and wrong_names <= names:
+        yield f"Only `{wrong_names.pop()}` is wrong here."

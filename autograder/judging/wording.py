@@ -104,22 +104,26 @@ def _candidates(task: Task, mistakes: Mistakes) -> Explanation:
     """Name the mistakes that give the same numbers, each by its first sentence."""
     lines = ["Several known mistakes give exactly these numbers:"]
     for mistake in mistakes[:MAX_NAMED]:
-        lines.append(f"  {mistake.explanation.split('. ')[0].rstrip('.')}. ({mistake.id})")
+        lines.append(f"  {_first_sentence(mistake)}")
     if len(mistakes) > MAX_NAMED:
         lines.append(f"  and {len(mistakes) - MAX_NAMED} more.")
     links = tuple(task.place_of(mistake.id) for mistake in mistakes[:MAX_NAMED])
     return Explanation(tuple(lines), links=links)
 
 
+def _first_sentence(mistake: Misconception) -> str:
+    return f"{mistake.explanation.split('. ')[0].rstrip('.')}. ({mistake.id})"
+
+
 def _causes(task: Task, causes: tuple[Mistakes, ...]) -> Explanation:
     """Name the mistakes of the only cause, or the mistakes that are causes by themselves."""
     if len(causes) > 1:
         return _candidates(task, tuple(mistake for cause in causes for mistake in cause))
-    named = [_named(task, mistake) for mistake in causes[0]]
+    # The report on the forward pass says more of each.
     return Explanation(
-        tuple(line for one in named for line in one.lines),
-        named[0].mistake,
-        tuple(link for one in named for link in one.links),
+        tuple(_first_sentence(mistake) for mistake in causes[0]),
+        causes[0][0].id,
+        tuple(task.place_of(mistake.id) for mistake in causes[0]),
     )
 
 

@@ -87,10 +87,10 @@ class Answer:
         exec(compile(source, self.file, "exec"), vars(module))
         return vars(module)
 
-    def mutants(self) -> list[Mutant]:
-        """Return its mutants, in words."""
+    def mutants(self, every: int = 1) -> list[Mutant]:
+        """Return its mutants, or every so many of them, in words."""
         alike = names_alike(self.name, self.functions(self.source), self.file)
-        return described_mutants(self.source, alike, set(self.lines), RETURNS)
+        return described_mutants(self.source, alike, set(self.lines), RETURNS, every)
 
 
 def answers(name: str) -> Iterator[Answer]:
