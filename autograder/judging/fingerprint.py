@@ -42,17 +42,21 @@ def fingerprint(probes: Trials) -> NDArray[np.float64]:
     nothing matches them) where the draws are not as likely as they should be.
     """
     with np.errstate(all="ignore"):
-        return np.array([number for trial, name in _cells(probes) for number in _of(trial, name)])
+        return np.array(
+            [number for trial, name in cells(probes) for number in numbers_of(trial, name)]
+        )
 
 
-def _cells(probes: Trials) -> Iterator[tuple[Trial, str]]:
+def cells(probes: Trials) -> Iterator[tuple[Trial, str]]:
+    """Yield the outputs of all cases in the order of their numbers in a fingerprint."""
     names = dict.fromkeys(name for aspect in probes.task.aspects for name in aspect.outputs)
     for trial in probes:
         for name in names:
             yield trial, name
 
 
-def _of(trial: Trial, name: str) -> tuple[float, float]:
+def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
+    """Return the part of a fingerprint that one output of one case gives."""
     got, expected = trial.got(name), trial.expected().get(name)
     if expected is None:
         return 0.0, 0.0
@@ -155,7 +159,7 @@ def changes_that_match(
     here = np.ones(len(numbers), dtype=bool)
     if aspect is not None:
         judged = {(id(trial), name) for trial, name in probes.looked_at(aspect)}
-        looked_at = [(id(trial), name) in judged for trial, name in _cells(probes)]
+        looked_at = [(id(trial), name) in judged for trial, name in cells(probes)]
         here = np.repeat(looked_at, len(PROJECTIONS))
     same = is_same(table.rows[:, here], numbers[here], probes.task).all(axis=1)
     found = dict.fromkeys(change for i in np.flatnonzero(same) for change in table.changes[i])

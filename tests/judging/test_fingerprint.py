@@ -1,0 +1,206 @@
+"""Wrong programs are recognized by the numbers that they return on inputs that all share."""
+
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.solutions import solution
+from mutants.table import TABLES, answers, numbers_of
+from mutants.trial import time_limit
+
+from autograder import grade, tasks
+from autograder.judging.check import PUBLIC_SEED
+from autograder.judging.diagnosis import Probes
+from autograder.judging.fingerprint import Table, cells, changes_that_match, is_same, probe_cases
+from autograder.judging.fingerprint import numbers_of as numbers_of_output
+from autograder.judging.judge import judge
+from autograder.judging.observe import observe
+from autograder.judging.observed import CaseResult, TaskResult
+from autograder.judging.trial import Trial
+
+WITH_TABLE = [path.stem for path in sorted(TABLES.glob("*.npz"))]
+EVERY = 60
+
+
+def backward(d_out, cache):
+    """A closed form in nobody's table, with β where γ should stand."""
+    inverse, x_hat, _, beta, training = cache
+    g = d_out * beta
+    if training:
+        g = g - np.average(g, axis=0) - x_hat * np.average(g * x_hat, axis=0)
+    return g * inverse, np.einsum("ij,ij->j", d_out, x_hat), np.einsum("ij->j", d_out)
+
+
+def forward(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+    right = solution("batch_norm")["batch_norm_forward"]
+    returned = right(x, gamma, beta, running_mean, running_var, training, momentum, eps)
+    x_hat, _, std, _ = returned[-1]
+    return *returned[:-1], (1 / std, x_hat, gamma, beta, training)
+
+
+WRONG = {"batch_norm_forward": forward, "batch_norm_backward": backward}
+
+
+def observed(name, functions):
+    return observe(tasks[name], functions, probe_cases(tasks[name]))
+
+
+@pytest.mark.parametrize("seed", [PUBLIC_SEED, 1, 2])
+def test_a_mistake_that_nobody_listed_is_named(seed):
+    """The report says what stands where something else should, whatever the inputs are."""
+    report = grade("batch_norm_backward", WRONG, seed)
+    words = " ".join(report.findings[0].message.split())
+    assert "β stands where γ should" in words
+    assert report.findings[0].points == 0
+
+
+def test_points_do_not_depend_on_the_probes():
+    """A name is all that they give."""
+    task = tasks["batch_norm_backward"]
+    cases = task.draw(np.random.default_rng(3))
+    result = observe(task, WRONG, cases)
+    without = judge(task, cases, result)
+    probed = judge(task, cases, result, lambda: observed(task.name, WRONG))
+    assert [one.points for one in without.findings] == [one.points for one in probed.findings]
+    assert without.fingerprint == ()
+    assert probed.fingerprint
+
+
+def test_the_probes_run_only_when_something_is_wrong():
+    """A right answer is tried once."""
+    task = tasks["l2_penalty"]
+    cases = task.draw(np.random.default_rng(3))
+
+    def probe():
+        raise AssertionError("it was probed")
+
+    assert judge(task, cases, observe(task, solution("l2"), cases), probe).passed
+
+
+def test_rounding_does_not_matter_and_anything_else_does():
+    """Numbers that differ by rounding have the same name, numbers that differ by more have none."""
+    task = tasks["batch_norm_backward"]
+
+    def found(change):
+        result = observed(task.name, WRONG)
+        cases = [
+            CaseResult({name: change(array) for name, array in case.outputs.items()})
+            for case in result.cases
+        ]
+        probes = Probes.of(task, TaskResult(tuple(cases)))
+        return changes_that_match(probes.trials, probes.numbers)
+
+    assert found(lambda array: array)
+    assert found(lambda array: array * (1 + 1e-14))
+    assert not found(lambda array: array * (1 + 1e-6))
+
+
+@pytest.mark.parametrize("name", WITH_TABLE)
+def test_a_table_is_up_to_date(name):
+    """Some of the mutants that it was made from are found in it, with their words."""
+    table = Table.of(name)
+    assert table is not None
+    looked_for = 0
+    for answer in answers(name):
+        for mutant in answer.mutants(EVERY):
+            with time_limit(60):
+                numbers = numbers_of(name, answer.functions(mutant.source))
+            if numbers is None or not np.isfinite(numbers).all():
+                continue
+            right = numbers_of(name, answer.functions(answer.source))
+            if np.abs(numbers).max() > 1e8 or is_same(numbers, right, tasks[name]).all():
+                continue
+            looked_for += 1
+            rows = is_same(table.rows, numbers, tasks[name]).all(axis=1)
+            assert rows.any(), f"Run `make fingerprints`: {mutant.words} is not in the table."
+    assert looked_for or len(table.rows) < EVERY
+
+
+@pytest.mark.parametrize("name", WITH_TABLE)
+def test_a_table_gives_no_solution_away(name):
+    """Its words say what is wrong with something; there is no code in them."""
+    table = Table.of(name)
+    assert table is not None
+    for words in {change for changes in table.changes for change in changes}:
+        assert not re.search(r"np\.|def |\w\(|\[|==| = |\*\*", words), words
+        assert len(words) < 250, words
+
+
+@pytest.mark.parametrize("name", WITH_TABLE)
+def test_right_answers_are_in_no_table(name):
+    """The numbers of the solution have no name."""
+    task = tasks[name]
+    probes = Probes.of(task, observed(name, solution(task.assignment.name)))
+    for aspect in (None, *task.aspects):
+        assert not changes_that_match(probes.trials, probes.numbers, aspect)
+
+
+def test_a_missing_table_is_no_error(monkeypatch):
+    """A task without a table gets the words of its catalogue and the clues."""
+    task = replace(tasks["batch_norm_backward"], name="not a task")
+    assert Table.of(task.name) is None
+    cases = probe_cases(task)
+    result = observe(task, WRONG, cases)
+    report = judge(task, cases, result, lambda: result)
+    assert not report.passed
+    assert report.fingerprint
+    assert Path(TABLES).is_dir()
+
+
+def noise(rng, array, kind):
+    """Return a wrong array in the place of a right one."""
+    if kind == 0:
+        return rng.standard_normal(array.shape)
+    if kind == 1:
+        return array + rng.standard_normal(array.shape) * rng.choice([1e-6, 1e-3, 1.0])
+    if kind == 2:
+        return array * rng.uniform(-3, 3)
+    flat = array.ravel().copy()
+    rng.shuffle(flat)
+    return flat.reshape(array.shape) * rng.choice([1.0, -1.0, 2.0]) + rng.standard_normal() * 1e-3
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("name", WITH_TABLE)
+def test_random_arrays_have_no_name(name):
+    """A million wrong arrays in all: none of them looks like a program in the table."""
+    task, table = tasks[name], Table.of(name)
+    # Where random numbers are drawn, an array has to be read again, which takes longer.
+    count = 1_000_000 // len(WITH_TABLE) // (1 if task.read_draws is None else 50)
+    matched, rng = 0, np.random.default_rng(0)
+    for _ in range(-(-count // 500)):
+        some = np.array([random_numbers(task, rng) for _ in range(500)])
+        matched += sum(int(is_same(some, row, task).all(axis=1).sum()) for row in table.rows)
+    print(f"\n{name}: {count} random arrays, {matched} matches", end="")
+    assert matched == 0
+
+
+@cache
+def right_probes(task):
+    return Probes.of(task, observed(task.name, solution(task.assignment.name)))
+
+
+def random_numbers(task, rng):
+    """Return the fingerprint of the right outputs with noise in the place of one to three."""
+    probes = right_probes(task)
+    places = [
+        (place, trial, name)
+        for place, (trial, name) in enumerate(cells(probes.trials))
+        if name in trial.observed and name in trial.expected()
+    ]
+    numbers = probes.numbers.copy()
+    for index in rng.choice(len(places), rng.integers(1, 4)):
+        place, trial, name = places[index]
+        right = trial.observed[name]
+        wrong = {**trial.observed, name: noise(rng, right, rng.integers(4))}
+        if task.read_draws is None:
+            trial.observed[name] = wrong[name]
+            numbers[2 * place : 2 * place + 2] = numbers_of_output(trial, name)
+            trial.observed[name] = right
+        else:
+            read_again = Trial(task, trial.case, CaseResult(wrong))
+            numbers[2 * place : 2 * place + 2] = numbers_of_output(read_again, name)
+    return numbers
