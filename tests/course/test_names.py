@@ -1,12 +1,14 @@
 """`autograder name`: wrong answers without a name, and how they get one."""
 
 import shutil
+import time
 
 import pytest
 from helpers.courses import answered, autograder, graded_file, hand_in, released_course
 
 from autograder.course import names
 from autograder.course.grading import grade
+from autograder.course.groups import give_name, unnamed
 from autograder.grading.job import Job
 
 pytestmark = pytest.mark.sandbox
@@ -95,3 +97,32 @@ def test_what_cannot_be_named_is_refused(course, monkeypatch):
     status, said = autograder(course, monkeypatch, "name")
     assert status == 2
     assert "names.json is not a list of names" in said
+
+
+@pytest.mark.evidence
+def test_ten_unlisted_mistakes_of_a_class_of_sixty(tmp_path, monkeypatch, runs):
+    """Each is one group; one of them is named, and the second grading runs nothing."""
+    course = released_course(tmp_path)
+    odd = [
+        f"return {k} * weight_decay * sum((w**3 + {k}).sum() for w in weights)" for k in range(10)
+    ]
+    for number in range(60):
+        answer = {} if number >= 50 else {"l2_penalty": odd[number % 10]}
+        hand_in(course, f"student{number:02}", answered(course, **answer))
+    start = time.perf_counter()
+    grade(course)
+    graded = time.perf_counter()
+    groups = unnamed(course, ["l2"])
+    grouped = time.perf_counter()
+    assert [len(group.students) for group in groups] == [5] * 10
+    ran = sum(runs.values())
+    give_name(course, "l2_penalty", groups[0].students[0], "odd", TEXT)
+    assert not grade(course).failed
+    print(
+        f"\n60 graded in {graded - start:.1f} s, grouped in {grouped - graded:.2f} s, one of ten "
+        f"named and all graded again in {time.perf_counter() - grouped:.1f} s; "
+        f"{sum(runs.values()) - ran} run again"
+    )
+    assert sum(runs.values()) == ran
+    told = [s for s in course.submitted("l2") if TEXT in graded_file(course, s).read_text()]
+    assert told == list(groups[0].students)
