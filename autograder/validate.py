@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from autograder.judging.compare import agrees
+from autograder.judging.fingerprint import probe_cases
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.judging.observed import CaseResult, TaskResult
@@ -90,7 +91,12 @@ def validate(task: Task, seeds: Sequence[int]) -> Validation:
         if untouched.points:
             found.failures.append(f"seed {seed}: the exercise as it is earns {untouched.points:g}.")
         for mistake in task.misconceptions:
-            report = judge(task, cases, as_observed(task, cases, mistake.replaces, seed))
+            report = judge(
+                task,
+                cases,
+                as_observed(task, cases, mistake.replaces, seed),
+                partial(as_observed, task, probe_cases(task), mistake.replaces, seed),
+            )
             names = named(report)
             found.named.update((mistake.id, name) for name in names)
             if names != {mistake.id}:

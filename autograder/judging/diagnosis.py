@@ -6,19 +6,18 @@ A diagnosis is one of the types below; `wording` puts it into words.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from autograder.judging.fingerprint import changes_that_match, fingerprint, probe_cases
-from autograder.judging.observed import CaseResult, TaskResult
+from autograder.judging.fingerprint import FORWARD, Probes
+from autograder.judging.observed import CaseResult
 from autograder.judging.trial import Mistakes, Trial, Trials
 from autograder.task import Aspect, Misconception, Probability, Task
 
 MAX_PAIRS = 100
-"""How many pairs of known mistakes to try, the most promising first, so that checks stay quick."""
+"""How many pairs of known mistakes to try without a table, so that checks stay quick."""
+
+MistakePair = tuple[Misconception, Misconception]
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Reordered:
 class Pair:
     """These two mistakes together account for all numbers."""
 
-    mistakes: tuple[Misconception, Misconception]
+    mistakes: MistakePair
 
 
 @dataclass(frozen=True)
@@ -87,33 +86,22 @@ class Unknown:
 Diagnosis = Identified | Ambiguous | CarriedForward | Reordered | Pair | Changed | Partial | Unknown
 
 
-@dataclass(frozen=True)
-class Probes:
-    """What a program did in the cases that are the same for everybody, and its fingerprint."""
-
-    trials: Trials
-    numbers: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, task: Task, probed: TaskResult) -> Probes:
-        """Reduce what a program did in `probe_cases`."""
-        trials = Trials(task, probe_cases(task), probed)
-        return cls(trials, fingerprint(trials))
-
-
 def diagnose(trials: Trials, probes: Probes | None) -> Diagnosis:
-    """Return what accounts for all numbers at once, given that some of them are wrong."""
+    """Return what accounts for all numbers at once, given that some of them are wrong.
+
+    What the probes make likely is verified on the trials.  Without probes everything is tried.
+    """
     task = trials.task
-    alone = _accounting(task.misconceptions, trials)
+    alone = _accounting(_likely(task.misconceptions, probes), trials)
     if alone:
         return Identified(alone[0]) if len(alone) == 1 else Ambiguous(alone)
-    found = _carried_forward(trials) or _reordered(trials)
+    found = _carried_forward(trials, probes) or _reordered(trials)
     if found:
         return found
-    pair = _pair(task.misconceptions, trials)
+    pair = _pair(task.misconceptions, trials, probes)
     if pair:
         return Pair(pair)
-    changes = changes_that_match(probes.trials, probes.numbers) if probes else ()
+    changes = probes.changes() if probes else ()
     return Changed(changes, whole=True) if changes else Unknown()
 
 
@@ -143,13 +131,31 @@ def narrow(
         diagnosis = Unknown()
     if isinstance(diagnosis, Unknown):
         for cause in given:
-            if partial := _accounting_for_one_aspect(trials, aspect, cause):
+            # The table knows nothing of two mistakes in one aspect.
+            likely = _likely(trials.task.misconceptions, None if cause else probes, (aspect,))
+            if partial := _accounting_for_one_aspect(likely, trials, aspect, cause):
                 return partial
-        if probes is not None:
-            changes = changes_that_match(probes.trials, probes.numbers, aspect)
-            if changes:
-                return Changed(changes, whole=False)
+        if probes is not None and (changes := probes.changes(aspect)):
+            return Changed(changes, whole=False)
     return diagnosis
+
+
+def _likely(
+    misconceptions: Sequence[Misconception],
+    probes: Probes | None,
+    aspects: Sequence[Aspect | None] = (None,),
+    prefix: str = "",
+) -> Sequence[Misconception]:
+    """Return the mistakes that the probes do not rule out."""
+    if probes is None:
+        return misconceptions
+    likely: set[str] = set()
+    for aspect in aspects:
+        found = probes.mistakes(aspect)
+        if found is None:
+            return misconceptions
+        likely |= found
+    return [mistake for mistake in misconceptions if prefix + mistake.id in likely]
 
 
 def _accounting(misconceptions: Sequence[Misconception], trials: Trials) -> Mistakes:
@@ -166,7 +172,7 @@ def _accounting(misconceptions: Sequence[Misconception], trials: Trials) -> Mist
     )
 
 
-def _carried_forward(trials: Trials) -> CarriedForward | None:
+def _carried_forward(trials: Trials, probes: Probes | None) -> CarriedForward | None:
     """Return the mistakes of the forward pass for which a wrong aspect is right."""
     task = trials.task
     if task.forward_task is None:
@@ -181,31 +187,31 @@ def _carried_forward(trials: Trials) -> CarriedForward | None:
     # Where the forward pass shows itself, it tells; elsewhere all numbers have to.
     cells = shown or [(trial, name) for trial in trials for name in trial.expected()]
     mistakes = task.forward_task.misconceptions
+    wrong = [aspect for aspect in task.aspects if not trials.agree_on(aspect)]
     causes: tuple[Mistakes, ...] = tuple(
         (mistake,)
-        for mistake in mistakes
+        for mistake in _likely(mistakes, probes, wrong, FORWARD)
         if all(trial.allows(name, (mistake,)) for trial, name in cells)
         and any(trial.agrees(name, (mistake,)) and not trial.agrees(name) for trial, name in cells)
     )
     if not causes:
-        pair = _pair(mistakes, trials)
+        pair = _pair(mistakes, trials, probes, FORWARD)
         causes = (pair,) if pair else ()
     causes = tuple(
-        cause
-        for cause in causes
-        if any(
-            trials.agree_on(aspect, cause) and not trials.agree_on(aspect)
-            for aspect in task.aspects
-        )
+        cause for cause in causes if any(trials.agree_on(aspect, cause) for aspect in wrong)
     )
     return CarriedForward(task.forward_task, causes) if causes else None
 
 
-def _accounting_for_one_aspect(trials: Trials, aspect: Aspect, given: Mistakes) -> Partial | None:
+def _accounting_for_one_aspect(
+    misconceptions: Sequence[Misconception], trials: Trials, aspect: Aspect, given: Mistakes
+) -> Partial | None:
     """Return, of the mistakes that account for this aspect, those that explain the most aspects.
 
     Parameters
     ----------
+    misconceptions
+        The mistakes to try.
     trials, aspect
         As for `narrow`.
     given
@@ -214,7 +220,7 @@ def _accounting_for_one_aspect(trials: Trials, aspect: Aspect, given: Mistakes) 
     steps = {step for mistake in given for step in mistake.replaces}
     here = [
         mistake
-        for mistake in trials.task.misconceptions
+        for mistake in misconceptions
         if not steps & mistake.replaces.keys() and trials.agree_on(aspect, (*given, mistake))
     ]
     if not here:
@@ -232,15 +238,45 @@ def _accounting_for_one_aspect(trials: Trials, aspect: Aspect, given: Mistakes) 
 
 
 def _pair(
-    misconceptions: Sequence[Misconception], trials: Trials
-) -> tuple[Misconception, Misconception] | None:
+    misconceptions: Sequence[Misconception],
+    trials: Trials,
+    probes: Probes | None,
+    prefix: str = "",
+) -> MistakePair | None:
     """Return the pair of known mistakes that accounts for all numbers.
 
     If several do, it is the one that replaces the fewest steps.
     """
-    cells = [(trial, name) for trial in trials for name in trial.expected()]
-    wrong = [cell for cell in cells if not cell[0].agrees(cell[1])]
-    right = [cell for cell in cells if cell[0].agrees(cell[1])]
+    wrong = [(trial, name) for trial in trials for name in trial.expected()]
+    wrong = [(trial, name) for trial, name in wrong if not trial.agrees(name)]
+    likely = None if probes is None else probes.pairs()
+    if likely is None:
+        pairs = _promising(misconceptions, trials, wrong)
+    else:
+        pairs = [pair for pair in compatible(misconceptions) if joined(pair, prefix) in likely]
+    # Most pairs fail in the case with the most wrong outputs, so check it first.
+    order = sorted(trials, key=lambda trial: -sum(cell[0] is trial for cell in wrong))
+    matching = [pair for pair in pairs if all(trial.agrees_everywhere(pair) for trial in order)]
+    matching.sort(key=lambda pair: len(pair[0].replaces) + len(pair[1].replaces))
+    return matching[0] if matching else None
+
+
+def compatible(misconceptions: Sequence[Misconception]) -> Iterator[MistakePair]:
+    """Yield the pairs of mistakes that can be made at once."""
+    for first, second in itertools.combinations(misconceptions, 2):
+        if not first.replaces.keys() & second.replaces.keys():
+            yield first, second
+
+
+def joined(pair: MistakePair, prefix: str = "") -> str:
+    """Return the name of a pair in a table."""
+    return f"{prefix}{pair[0].id} {prefix}{pair[1].id}"
+
+
+def _promising(
+    misconceptions: Sequence[Misconception], trials: Trials, wrong: Sequence[tuple[Trial, str]]
+) -> list[MistakePair]:
+    """Return the pairs of which one shows on its own somewhere, the most promising first."""
     # Sample one case from each of at most two groups, because all of them would take too long.
     by_group = {trial.case.group: trial for trial, _ in reversed(wrong)}
     sample = list(by_group.values())[-2:]
@@ -249,28 +285,17 @@ def _pair(
         for mistake in misconceptions
     }
     if not any(explained.values()):
-        # If two mistakes are made at once, at least one of them shows on its own somewhere.
-        return None
+        return []
+    right = [(trial, name) for trial in trials for name in trial.expected() if trial.agrees(name)]
     possible = [
         mistake
         for mistake in misconceptions
         if all(trial.allows(name, (mistake,)) for trial, name in right)
     ]
-    pairs = [
-        (first, second)
-        for first, second in itertools.combinations(possible, 2)
-        if explained[first] + explained[second]
-        and not first.replaces.keys() & second.replaces.keys()
-    ]
-    # Try first the mistakes that explain the most on their own; the sort is stable.
+    pairs = [pair for pair in compatible(possible) if explained[pair[0]] + explained[pair[1]]]
+    # The sort is stable.
     pairs.sort(key=lambda pair: -explained[pair[0]] - explained[pair[1]])
-    # Most pairs fail in the case with the most wrong outputs, so check it first.
-    order = sorted(trials, key=lambda trial: -sum(cell[0] is trial for cell in wrong))
-    matching = [
-        pair for pair in pairs[:MAX_PAIRS] if all(trial.agrees_everywhere(pair) for trial in order)
-    ]
-    matching.sort(key=lambda pair: len(pair[0].replaces) + len(pair[1].replaces))
-    return matching[0] if matching else None
+    return pairs[:MAX_PAIRS]
 
 
 def _reordered(trials: Trials) -> Reordered | None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autograder.judging.observed import TaskResult
 from autograder.judging.trial import Trial, Trials
 from autograder.task import Aspect, Case, Expected, Probability, Scaled, Task, array_of
 
@@ -104,28 +105,55 @@ def _scale(expected: Expected) -> float:
 
 
 def is_same(one: NDArray[np.float64], other: NDArray[np.float64], task: Task) -> NDArray[np.bool_]:
-    """Return for each number of two fingerprints, or of a table of them, whether they agree."""
-    # Correct programs differ by far less than the tolerance of the task.
-    tolerance = task.tolerance / 100
+    """Return for each number of two fingerprints, or of a table of them, whether they agree.
+
+    Whatever is not a number in `other` agrees with everything.
+    """
     with np.errstate(all="ignore"):
-        return np.asarray(np.abs(one - other) <= tolerance * np.maximum(1.0, np.abs(other)))
+        close = np.abs(one - other) <= _tolerance(task) * np.maximum(1.0, np.abs(other))
+    return np.asarray(close | np.isnan(other))
+
+
+def _tolerance(task: Task) -> float:
+    # Correct programs differ by far less than the tolerance of the task.
+    return task.tolerance / 100
+
+
+def digest(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Reduce fingerprints to two numbers each, so that a table of many thousands stays small."""
+    places = np.arange(1, numbers.shape[-1] + 1)
+    # Sums of large numbers would lose the small ones.
+    bounded = numbers / (1.0 + np.abs(numbers))
+    return np.stack([bounded @ np.cos(f * places) for f in PROJECTIONS], axis=-1)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Fingerprints of programs that are right but for one small change.
+    """What is known of wrong programs of a task by their fingerprints.
 
     Attributes
     ----------
     rows
-        One fingerprint in each row.
+        One fingerprint in each row, of programs that are right but for one small change.
     changes
         For each row, what is changed, as clauses that follow “in which”.  All of them give the
         same numbers.
+    mistakes
+        Known mistakes, those of the forward pass behind `FORWARD`.
+    mistake_rows
+        Their fingerprints; not a number where a mistake leaves an output open.
+    pairs
+        Pairs of them, joined by a space.
+    pair_digests
+        The digest of the fingerprint of each pair.
     """
 
     rows: NDArray[np.float64]
     changes: tuple[tuple[str, ...], ...]
+    mistakes: tuple[str, ...]
+    mistake_rows: NDArray[np.float64]
+    pairs: tuple[str, ...]
+    pair_digests: NDArray[np.float64]
 
     @classmethod
     @cache
@@ -135,32 +163,74 @@ class Table:
         if not path.is_file():
             return None
         with path.open("rb") as file, np.load(file) as stored:
-            changes = tuple(tuple(str(text).split("\n")) for text in stored["changes"])
-            return cls(stored["rows"], changes)
+            return cls(
+                rows=stored["rows"],
+                changes=tuple(tuple(str(text).split("\n")) for text in stored["changes"]),
+                mistakes=tuple(map(str, stored["mistakes"])),
+                mistake_rows=stored["mistake_rows"],
+                pairs=tuple(map(str, stored["pairs"])),
+                pair_digests=stored["pair_digests"],
+            )
 
 
-def changes_that_match(
-    probes: Trials, numbers: NDArray[np.float64], aspect: Aspect | None = None
-) -> tuple[str, ...]:
-    """Return what may be wrong in a program with this fingerprint.
+FORWARD = "forward/"
+"""What stands before the id of a mistake of the forward pass."""
 
-    Parameters
-    ----------
-    probes
-        The trials of the program on `probe_cases`.
-    numbers
-        Their fingerprint.
-    aspect
-        If given, only what it judges has to agree.
-    """
-    table = Table.of(probes.task.name)
-    if table is None or table.rows.shape[1] != len(numbers):
-        return ()
-    here = np.ones(len(numbers), dtype=bool)
-    if aspect is not None:
-        judged = {(id(trial), name) for trial, name in probes.looked_at(aspect)}
-        looked_at = [(id(trial), name) in judged for trial, name in cells(probes)]
-        here = np.repeat(looked_at, len(PROJECTIONS))
-    same = is_same(table.rows[:, here], numbers[here], probes.task).all(axis=1)
-    found = dict.fromkeys(change for i in np.flatnonzero(same) for change in table.changes[i])
-    return tuple(found)
+
+@dataclass(frozen=True)
+class Probes:
+    """What a program did in the cases that are the same for everybody, and its fingerprint."""
+
+    trials: Trials
+    numbers: NDArray[np.float64]
+    table: Table | None
+
+    @classmethod
+    def of(cls, task: Task, probed: TaskResult) -> Probes:
+        """Reduce what a program did in `probe_cases`."""
+        trials = Trials(task, probe_cases(task), probed)
+        numbers = fingerprint(trials)
+        table = Table.of(task.name)
+        if table is not None and table.rows.shape[1] != len(numbers):
+            table = None
+        return cls(trials, numbers, table)
+
+    def changes(self, aspect: Aspect | None = None) -> tuple[str, ...]:
+        """Return what may be changed in a right program to make it this one.
+
+        Parameters
+        ----------
+        aspect
+            If given, only what it judges has to agree.
+        """
+        if self.table is None:
+            return ()
+        same = self._matching(self.table.rows, aspect)
+        return tuple(dict.fromkeys(one for i in same for one in self.table.changes[i]))
+
+    def mistakes(self, aspect: Aspect | None = None) -> set[str] | None:
+        """Return the known mistakes that may account for the numbers; None if any may.
+
+        Where a task draws random numbers, that cannot be read off a table.
+        """
+        if self.table is None or not len(self.table.mistake_rows):
+            return None
+        same = self._matching(self.table.mistake_rows, aspect)
+        return {self.table.mistakes[i] for i in same}
+
+    def pairs(self) -> set[str] | None:
+        """Return the pairs of known mistakes that may account for all numbers; None if any may."""
+        if self.table is None or not len(self.table.mistake_rows):
+            return None
+        digests, tolerance = self.table.pair_digests, _tolerance(self.trials.task)
+        close = np.abs(digests - digest(self.numbers)) <= tolerance * len(self.numbers)
+        return {self.table.pairs[i] for i in np.flatnonzero(close.all(axis=1))}
+
+    def _matching(self, rows: NDArray[np.float64], aspect: Aspect | None) -> NDArray[np.intp]:
+        here = np.ones(len(self.numbers), dtype=bool)
+        if aspect is not None:
+            judged = {(id(trial), name) for trial, name in self.trials.looked_at(aspect)}
+            looked_at = [(id(trial), name) in judged for trial, name in cells(self.trials)]
+            here = np.repeat(looked_at, len(PROJECTIONS))
+        same = is_same(self.numbers[here], rows[:, here], self.trials.task)
+        return np.flatnonzero(same.all(axis=1))

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.judging.diagnosis import CarriedForward, Diagnosis, Probes, diagnose, narrow
+from autograder.judging.diagnosis import CarriedForward, Diagnosis, diagnose, narrow
+from autograder.judging.fingerprint import Probes
 from autograder.judging.observed import LEAVES_ARGUMENTS, TaskResult
 from autograder.judging.report import Finding, Report
 from autograder.judging.trial import Trials

@@ -104,7 +104,8 @@ def test_ten_unlisted_mistakes_of_a_class_of_sixty(tmp_path, monkeypatch, runs):
     """Each is one group; one of them is named, and the second grading runs nothing."""
     course = released_course(tmp_path)
     odd = [
-        f"return {k} * weight_decay * sum((w**3 + {k}).sum() for w in weights)" for k in range(10)
+        f"return {k} * weight_decay * sum((w**3 + {k}).sum() for w in weights)"
+        for k in range(1, 11)
     ]
     for number in range(60):
         answer = {} if number >= 50 else {"l2_penalty": odd[number % 10]}

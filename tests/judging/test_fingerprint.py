@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.solutions import solution
-from mutants.table import TABLES, answers, numbers_of
+from mutants.table import TABLES, answers, known, numbers_of
 from mutants.trial import time_limit
 
 from autograder import grade, tasks
 from autograder.judging.check import PUBLIC_SEED
-from autograder.judging.diagnosis import Probes
-from autograder.judging.fingerprint import Table, cells, changes_that_match, is_same, probe_cases
+from autograder.judging.fingerprint import Probes, Table, cells, is_same, probe_cases
 from autograder.judging.fingerprint import numbers_of as numbers_of_output
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
@@ -90,8 +89,7 @@ def test_rounding_does_not_matter_and_anything_else_does():
             CaseResult({name: change(array) for name, array in case.outputs.items()})
             for case in result.cases
         ]
-        probes = Probes.of(task, TaskResult(tuple(cases)))
-        return changes_that_match(probes.trials, probes.numbers)
+        return Probes.of(task, TaskResult(tuple(cases))).changes()
 
     assert found(lambda array: array)
     assert found(lambda array: array * (1 + 1e-14))
@@ -120,6 +118,22 @@ def test_a_table_is_up_to_date(name):
 
 
 @pytest.mark.parametrize("name", WITH_TABLE)
+def test_a_table_knows_every_mistake(name):
+    """All that the catalogue lists is in it, with the numbers that it gives now."""
+    table, task = Table.of(name), tasks[name]
+    assert table is not None
+    if task.read_draws is not None:
+        assert not table.mistakes
+        return
+    labels, rows = known(name)
+    assert list(table.mistakes) == labels, "Run `make fingerprints`."
+    same = is_same(table.mistake_rows, rows, task).all(axis=1)
+    assert same.all(), f"Run `make fingerprints`: {np.array(labels)[~same]} have changed."
+    listed = {one for pair in table.pairs for one in pair.split()}
+    assert listed <= set(labels)
+
+
+@pytest.mark.parametrize("name", WITH_TABLE)
 def test_a_table_gives_no_solution_away(name):
     """Its words say what is wrong with something; there is no code in them."""
     table = Table.of(name)
@@ -135,7 +149,8 @@ def test_right_answers_are_in_no_table(name):
     task = tasks[name]
     probes = Probes.of(task, observed(name, solution(task.assignment.name)))
     for aspect in (None, *task.aspects):
-        assert not changes_that_match(probes.trials, probes.numbers, aspect)
+        assert not probes.changes(aspect)
+        assert not probes.mistakes(aspect)
 
 
 def test_a_missing_table_is_no_error(monkeypatch):

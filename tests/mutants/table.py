@@ -24,10 +24,20 @@ from mutants.trial import names_alike, time_limit
 import autograder
 from autograder import tasks
 from autograder.intake.exercise import is_answer, source_notebook
-from autograder.judging.fingerprint import fingerprint, is_same, probe_cases
+from autograder.judging.diagnosis import compatible, joined
+from autograder.judging.fingerprint import (
+    FORWARD,
+    cells,
+    digest,
+    fingerprint,
+    is_same,
+    probe_cases,
+)
+from autograder.judging.fingerprint import numbers_of as numbers_of_output
 from autograder.judging.observe import observe
+from autograder.judging.observed import CaseResult, TaskResult
 from autograder.judging.trial import Trials
-from autograder.task import Case, Expected
+from autograder.task import Case, Expected, Misconception, Task, array_of
 
 ANSWERS = Path(__file__).parent / "answers"
 TABLES = Path(autograder.__file__).parent / "judging" / "fingerprints"
@@ -182,26 +192,95 @@ def _run(name: str) -> list[tuple[str, np.ndarray, str]]:
     return found
 
 
+def known(name: str) -> tuple[list[str], np.ndarray]:
+    """Return the known mistakes of a task and of its forward pass, with their fingerprints."""
+    task = tasks[name]
+    numbers = [_known_numbers(name, mistake.replaces) for _, mistake in _catalogue(task)]
+    return [label for label, _ in _catalogue(task)], np.array(numbers)
+
+
+def known_pairs(name: str) -> tuple[list[str], np.ndarray]:
+    """Return the pairs of known mistakes that leave no output open, with their digests."""
+    task, labels, rows = tasks[name], [], []
+    forward = task.forward_task.misconceptions if task.forward_task else ()
+    for mistakes, prefix in ((task.misconceptions, ""), (forward, FORWARD)):
+        for pair in compatible(mistakes):
+            numbers = _known_numbers(name, {**pair[0].replaces, **pair[1].replaces})
+            if np.isfinite(numbers).all():
+                labels.append(joined(pair, prefix))
+                rows.append(digest(numbers))
+    return labels, np.array(rows).reshape(-1, 2)
+
+
+def _catalogue(task: Task) -> list[tuple[str, Misconception]]:
+    forward = task.forward_task.misconceptions if task.forward_task else ()
+    return [(one.id, one) for one in task.misconceptions] + [
+        (FORWARD + one.id, one) for one in forward
+    ]
+
+
+def _known_numbers(name: str, replaces: Mapping[str, Any]) -> np.ndarray:
+    """Return the fingerprint of the reference with some steps replaced."""
+    task, cases, numbers = tasks[name], _cases(name), []
+    with np.errstate(all="ignore"):
+        results = [
+            CaseResult(
+                {
+                    key: array_of(value)
+                    for key, value in task.reference(case.inputs, **replaces).items()
+                }
+            )
+            for case in cases
+        ]
+        trials = Trials(task, cases, TaskResult(tuple(results)))
+        for trial, expected in zip(trials, _expected(name), strict=True):
+            trial._expected[()] = expected
+        for trial, output in cells(trials):
+            left_open = output in trial.expected() and output not in trial.observed
+            numbers.append((np.nan, np.nan) if left_open else numbers_of_output(trial, output))
+    return np.array(numbers).ravel()
+
+
+def write(name: str, programs: list[tuple[np.ndarray, str]]) -> str:
+    """Write the table of a task, and return a line about it."""
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    groups = grouped(name, programs)
+    labels, rows, pairs, digests = [], np.empty((0, 0)), [], np.empty((0, 2))
+    if tasks[name].read_draws is None:
+        labels, rows = known(name)
+        pairs, digests = known_pairs(name)
+    path = TABLES / f"{name}.npz"
+    np.savez_compressed(
+        path,
+        rows=np.array([numbers for numbers, _ in groups]),
+        changes=np.array(["\n".join(words) for _, words in groups], dtype=np.str_),
+        mistakes=np.array(labels, dtype=np.str_),
+        mistake_rows=rows,
+        pairs=np.array(pairs, dtype=np.str_),
+        pair_digests=digests,
+    )
+    return (
+        f"{name:24} {len(programs):5} programs {len(groups):5} fingerprints {len(labels):4} known "
+        f"mistakes {len(pairs):5} pairs {path.stat().st_size / 1000:6.0f} kB "
+        f"{time.perf_counter() - start:4.0f} s"
+    )
+
+
 def main(names: list[str]) -> None:
     """Write the tables of some tasks, or of all."""
+    names = names or list(tasks)
     found: dict[str, list[tuple[np.ndarray, str]]] = {name: [] for name in tasks}
+    made_from = {other for name in names for other in tasks if name in dependents(other)}
+    TABLES.mkdir(exist_ok=True)
     with ProcessPoolExecutor(2) as pool:
-        for programs in pool.map(_run, reversed(names or list(tasks))):
+        for programs in pool.map(
+            _run, [name for name in reversed(list(tasks)) if name in made_from]
+        ):
             for name, numbers, words in programs:
                 found[name].append((numbers, words))
-    TABLES.mkdir(exist_ok=True)
-    for name, programs in found.items():
-        if not programs:
-            continue
-        groups = grouped(name, programs)
-        changes = np.array(["\n".join(words) for _, words in groups])
-        path = TABLES / f"{name}.npz"
-        rows = np.array([numbers for numbers, _ in groups])
-        np.savez_compressed(path, rows=rows, changes=changes)
-        print(
-            f"{name:24} {len(programs):5} programs {len(groups):5} fingerprints "
-            f"{path.stat().st_size / 1000:6.0f} kB"
-        )
+        for line in pool.map(write, names, [found[name] for name in names]):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
