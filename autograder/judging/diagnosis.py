@@ -254,8 +254,10 @@ def _pair(
         pairs = _promising(misconceptions, trials, wrong)
     else:
         pairs = [pair for pair in compatible(misconceptions) if joined(pair, prefix) in likely]
-    # Most pairs fail in the case with the most wrong outputs, so check it first.
-    order = sorted(trials, key=lambda trial: -sum(cell[0] is trial for cell in wrong))
+    # Most pairs fail where something is wrong; the smallest of these cases takes the least time.
+    order = sorted(
+        trials, key=lambda trial: (all(cell[0] is not trial for cell in wrong), trial.size)
+    )
     matching = [pair for pair in pairs if all(trial.agrees_everywhere(pair) for trial in order)]
     matching.sort(key=lambda pair: len(pair[0].replaces) + len(pair[1].replaces))
     return matching[0] if matching else None

@@ -47,6 +47,11 @@ class Trial:
         self._expected: dict[Mistakes, dict[str, Expected]] = {}
         self._agrees: dict[tuple[Mistakes, str], bool] = {}
 
+    @property
+    def size(self) -> int:
+        """How many numbers came back."""
+        return sum(array.size for array in self.observed.values())
+
     def expected(self, mistakes: Mistakes = ()) -> dict[str, Expected]:
         """Return the outputs of the reference, or of a program that makes known mistakes."""
         if mistakes not in self._expected:
