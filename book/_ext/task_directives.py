@@ -5,7 +5,6 @@ tasks on the pages of the exercises, where `mark_tasks` makes the targets.
 """
 
 import re
-from collections import Counter
 from pathlib import Path
 
 from docutils import nodes
@@ -70,7 +69,8 @@ class CommonMistakes(FromTasks):
     """A box with the known mistakes of some tasks, folded for each task.
 
     A mistake has the target `mistake-TASK-ID`, and the list of a task `mistakes-TASK`.  A mistake
-    that a task shares with an earlier one in the box is explained there.
+    that a task shares with an earlier one in the box, or with one of another chapter, is explained
+    there.
     """
 
     required_arguments = 1
@@ -87,8 +87,8 @@ class CommonMistakes(FromTasks):
             for name in names
         }
         made_in = {}
-        for name in names:
-            for one in known[name]:
+        for name in (*self.of_other_chapters(names), *names):
+            for one in known.get(name, autograder.tasks[name].misconceptions):
                 made_in.setdefault((one.id, one.explanation), []).append(name)
         title = nodes.title("", "Common mistakes")
         intro = nodes.paragraph(
@@ -106,17 +106,22 @@ class CommonMistakes(FromTasks):
                 for one in known[name]
                 if made_in[one.id, one.explanation][0] == name
             ]
-            shared = Counter(
-                made_in[one.id, one.explanation][0]
-                for one in known[name]
-                if made_in[one.id, one.explanation][0] != name
-            )
-            box += self.folded(name, own, shared)
+            shared = {}
+            for one in known[name]:
+                first = made_in[one.id, one.explanation][0]
+                if first != name:
+                    shared.setdefault(first, []).append(one)
+            box += self.folded(name, own, shared, above=names)
         return box
 
-    def folded(self, name, own, shared):
-        """Return the mistakes of one task: its own, and links to those explained above."""
-        count = len(own) + shared.total()
+    def of_other_chapters(self, names):
+        """Return the tasks of assignments that come before those of the box."""
+        first = min(autograder.tasks[name].assignment.number for name in names)
+        return [name for name, task in autograder.tasks.items() if task.assignment.number < first]
+
+    def folded(self, name, own, shared, above):
+        """Return the mistakes of one task: its own, and links to those explained elsewhere."""
+        count = len(own) + sum(map(len, shared.values()))
         title = nodes.rubric(
             "",
             "",
@@ -142,12 +147,15 @@ class CommonMistakes(FromTasks):
             title_classes=[],
             body_classes=[],
         )
-        for first, number in shared.items():
-            rest = nodes.paragraph(
-                "", f"And {number} that {'is' if number == 1 else 'are'} explained above, in "
-            )
+        for first, some in shared.items():
+            verb = "is" if len(some) == 1 else "are"
+            where = "above, in" if first in above else "with"
+            rest = nodes.paragraph("", f"And {len(some)} that {verb} explained {where} ")
             rest += link(self.env, f"mistakes-{first}", nodes.literal("", first))
             rest += nodes.Text(".")
+            if first not in above:
+                for one in some:
+                    target(self.env, rest, f"mistake-{name}-{one.id}")
             dropdown += rest
         return dropdown
 
