@@ -129,15 +129,29 @@ def narrow(
             return CarriedForward(diagnosis.forward_task, causes)
         given = ((), *diagnosis.causes)
         diagnosis = Unknown()
-    if isinstance(diagnosis, Unknown):
-        for cause in given:
-            # The table knows nothing of two mistakes in one aspect.
-            likely = _likely(trials.task.misconceptions, None if cause else probes, (aspect,))
-            if partial := _accounting_for_one_aspect(likely, trials, aspect, cause):
-                return partial
-        if probes is not None and (changes := probes.changes(aspect)):
+    if not isinstance(diagnosis, Changed | Unknown):
+        return diagnosis
+    partial = _partial(trials, probes, aspect, given)
+    if partial is not None and (isinstance(diagnosis, Unknown) or not partial.others):
+        # Its words were written for students; those of a changed program were not.
+        return partial
+    if isinstance(diagnosis, Unknown) and probes is not None:
+        changes = probes.changes(aspect)
+        if changes:
             return Changed(changes, whole=False)
     return diagnosis
+
+
+def _partial(
+    trials: Trials, probes: Probes | None, aspect: Aspect, given: Sequence[Mistakes]
+) -> Partial | None:
+    """Return the known mistakes that account for one aspect, beside one of the given ones."""
+    for cause in given:
+        # The table knows nothing of two mistakes in one aspect.
+        likely = _likely(trials.task.misconceptions, None if cause else probes, (aspect,))
+        if partial := _accounting_for_one_aspect(likely, trials, aspect, cause):
+            return partial
+    return None
 
 
 def _likely(
@@ -225,16 +239,19 @@ def _accounting_for_one_aspect(
     ]
     if not here:
         return None
-    unexplained = [
-        sum(
-            not trials.agree_on(other) and not trials.agree_on(other, (*given, mistake))
-            for other in trials.task.aspects
-        )
+    explained = [
+        sum(trials.agree_on(other, (*given, mistake)) for other in trials.task.aspects)
         for mistake in here
     ]
-    least = min(unexplained)
-    best = tuple(mistake for mistake, n in zip(here, unexplained, strict=True) if n == least)
-    return Partial(best, others=least > 0)
+    best = tuple(
+        mistake for mistake, count in zip(here, explained, strict=True) if count == max(explained)
+    )
+    others = any(
+        not trials.agree_on(other) and not trials.agree_on(other, (*given, mistake))
+        for other in trials.task.aspects
+        for mistake in best
+    )
+    return Partial(best, others)
 
 
 def _pair(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autograder.judging.compare import ABSOLUTE_TOLERANCE
 from autograder.judging.observed import TaskResult
 from autograder.judging.trial import Trial, Trials
 from autograder.task import Aspect, Case, Expected, Probability, Scaled, Task, array_of
@@ -49,10 +50,10 @@ def fingerprint(probes: Trials) -> NDArray[np.float64]:
 
 
 def cells(probes: Trials) -> Iterator[tuple[Trial, str]]:
-    """Yield the outputs of all cases in the order of their numbers in a fingerprint."""
-    names = dict.fromkeys(name for aspect in probes.task.aspects for name in aspect.outputs)
+    """Yield the outputs that are judged, in the order of their numbers in a fingerprint."""
     for trial in probes:
-        for name in names:
+        covering = [aspect for aspect in probes.task.aspects if aspect.covers(trial.case)]
+        for name in dict.fromkeys(name for aspect in covering for name in aspect.outputs):
             yield trial, name
 
 
@@ -68,8 +69,9 @@ def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
         return _MISSING, _MISSING
     if trial.task.read_draws is not None:
         return _relative(got, array_of(expected))
-    # A bound on the projections of what is expected.
-    size = _scale(expected) * max(1, array_of(expected).size) ** 0.5
+    # What is expected may be 0 but for rounding.
+    scale = _scale(expected) + ABSOLUTE_TOLERANCE / _tolerance(trial.task)
+    size = scale * max(1, array_of(expected).size) ** 0.5
     numbers = np.nan_to_num(
         got.astype(np.float64).ravel() / size,
         nan=_NOT_A_NUMBER,
@@ -101,7 +103,7 @@ def _relative(got: NDArray[Any], expected: NDArray[Any]) -> tuple[float, float]:
 def _scale(expected: Expected) -> float:
     numbers = expected.scale if isinstance(expected, Scaled) else array_of(expected)
     numbers = np.abs(np.asarray(numbers, dtype=np.float64))
-    return float(numbers[np.isfinite(numbers)].max(initial=0.0)) or 1.0
+    return float(numbers[np.isfinite(numbers)].max(initial=0.0))
 
 
 def is_same(one: NDArray[np.float64], other: NDArray[np.float64], task: Task) -> NDArray[np.bool_]:

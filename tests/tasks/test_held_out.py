@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from mutants.held_out import KINDS, Tally, evaluate, held_out
 
-from autograder import assignments
+from autograder.tasks import assignments
 
 
 def test_styles_are_held_out():
