@@ -161,14 +161,12 @@ def _likely(
     prefix: str = "",
 ) -> Sequence[Misconception]:
     """Return the mistakes that the probes do not rule out."""
-    if probes is None:
+    if probes is None or probes.table is None:
         return misconceptions
-    likely: set[str] = set()
+    # A mistake that the table does not know is not ruled out.
+    likely = {prefix + one.id for one in misconceptions}.difference(probes.table.mistakes)
     for aspect in aspects:
-        found = probes.mistakes(aspect)
-        if found is None:
-            return misconceptions
-        likely |= found
+        likely |= probes.mistakes(aspect)
     return [mistake for mistake in misconceptions if prefix + mistake.id in likely]
 
 
@@ -266,11 +264,11 @@ def _pair(
     """
     wrong = [(trial, name) for trial in trials for name in trial.expected()]
     wrong = [(trial, name) for trial, name in wrong if not trial.agrees(name)]
-    likely = None if probes is None else probes.pairs()
-    if likely is None:
-        pairs = _promising(misconceptions, trials, wrong)
-    else:
+    if probes is not None and probes.table is not None and probes.table.mistakes:
+        likely = probes.pairs()
         pairs = [pair for pair in compatible(misconceptions) if joined(pair, prefix) in likely]
+    else:
+        pairs = _promising(misconceptions, trials, wrong)
     # Most pairs fail where something is wrong; the smallest of these cases takes the least time.
     order = sorted(
         trials, key=lambda trial: (all(cell[0] is not trial for cell in wrong), trial.size)

@@ -141,7 +141,8 @@ class Table:
         For each row, what is changed, as clauses that follow “in which”.  All of them give the
         same numbers.
     mistakes
-        Known mistakes, those of the forward pass behind `FORWARD`.
+        Known mistakes, those of the forward pass behind `FORWARD`.  There are none where a task
+        draws random numbers: their fingerprints cannot be computed.
     mistake_rows
         Their fingerprints; not a number where a mistake leaves an output open.
     pairs
@@ -210,20 +211,17 @@ class Probes:
         same = self._matching(self.table.rows, aspect)
         return tuple(dict.fromkeys(one for i in same for one in self.table.changes[i]))
 
-    def mistakes(self, aspect: Aspect | None = None) -> set[str] | None:
-        """Return the known mistakes that may account for the numbers; None if any may.
-
-        Where a task draws random numbers, that cannot be read off a table.
-        """
-        if self.table is None or not len(self.table.mistake_rows):
-            return None
+    def mistakes(self, aspect: Aspect | None = None) -> set[str]:
+        """Return the known mistakes that may account for the numbers, of those in the table."""
+        if self.table is None or not self.table.mistakes:
+            return set()
         same = self._matching(self.table.mistake_rows, aspect)
         return {self.table.mistakes[i] for i in same}
 
-    def pairs(self) -> set[str] | None:
-        """Return the pairs of known mistakes that may account for all numbers; None if any may."""
-        if self.table is None or not len(self.table.mistake_rows):
-            return None
+    def pairs(self) -> set[str]:
+        """Return the pairs of known mistakes that may account for all numbers."""
+        if self.table is None:
+            return set()
         digests, tolerance = self.table.pair_digests, _tolerance(self.trials.task)
         close = np.abs(digests - digest(self.numbers)) <= tolerance * len(self.numbers)
         return {self.table.pairs[i] for i in np.flatnonzero(close.all(axis=1))}

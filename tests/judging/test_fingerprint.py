@@ -150,7 +150,7 @@ def test_right_answers_are_in_no_table(name):
     probes = Probes.of(task, observed(name, solution(task.assignment.name)))
     assert not probes.changes()
     own = {mistake.id for mistake in task.misconceptions}
-    assert not own & (probes.mistakes() or set())
+    assert not own & probes.mistakes()
 
 
 def test_a_missing_table_is_no_error(monkeypatch):

@@ -74,6 +74,8 @@ def evaluate(assignment: str, style: str, name: str, every: int = 1) -> Tally:
     file = f"<style {style}>"
     alike = names_alike(name, _functions(source, style, file), file)
     tally = Tally()
+    # This takes longer than any mutant may.
+    _by_words(name)
     for mutant in described_mutants(source, alike, lines, RETURNS, every):
         try:
             with time_limit(SECONDS):
