@@ -6,7 +6,7 @@ and say what the change is.  `tests/mutants` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -50,11 +50,25 @@ def fingerprint(probes: Trials) -> NDArray[np.float64]:
 
 
 def cells(probes: Trials) -> Iterator[tuple[Trial, str]]:
-    """Yield the outputs that are judged, in the order of their numbers in a fingerprint."""
+    """Yield the outputs of a program in the order of their numbers in a fingerprint.
+
+    They are those that an aspect judges in their case, and what no aspect judges: what the forward
+    pass returned when a backward pass is tried.
+    """
     for trial in probes:
         covering = [aspect for aspect in probes.task.aspects if aspect.covers(trial.case)]
-        for name in dict.fromkeys(name for aspect in covering for name in aspect.outputs):
+        judged = [name for aspect in covering for name in aspect.outputs]
+        for name in dict.fromkeys([*judged, *_not_judged(trial)]):
             yield trial, name
+
+
+def _not_judged(trial: Trial) -> list[str]:
+    judged = {name for aspect in trial.task.aspects for name in aspect.outputs}
+    return [
+        name
+        for name, expected in trial.expected().items()
+        if name not in judged and not isinstance(expected, Probability)
+    ]
 
 
 def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
@@ -204,11 +218,11 @@ class Probes:
         Parameters
         ----------
         aspect
-            If given, only what it judges has to agree.
+            If given, only what it judges has to agree, and what no aspect judges.
         """
         if self.table is None:
             return ()
-        same = self._matching(self.table.rows, aspect)
+        same = self._matching(self.table.rows, aspect, _not_judged)
         return tuple(dict.fromkeys(one for i in same for one in self.table.changes[i]))
 
     def mistakes(self, aspect: Aspect | None = None) -> set[str]:
@@ -226,11 +240,20 @@ class Probes:
         close = np.abs(digests - digest(self.numbers)) <= tolerance * len(self.numbers)
         return {self.table.pairs[i] for i in np.flatnonzero(close.all(axis=1))}
 
-    def _matching(self, rows: NDArray[np.float64], aspect: Aspect | None) -> NDArray[np.intp]:
+    def _matching(
+        self,
+        rows: NDArray[np.float64],
+        aspect: Aspect | None,
+        besides: Callable[[Trial], list[str]] = lambda trial: [],
+    ) -> NDArray[np.intp]:
+        """Return the rows that agree on what an aspect judges, and on other outputs besides."""
         here = np.ones(len(self.numbers), dtype=bool)
         if aspect is not None:
             judged = {(id(trial), name) for trial, name in self.trials.looked_at(aspect)}
-            looked_at = [(id(trial), name) in judged for trial, name in cells(self.trials)]
+            looked_at = [
+                (id(trial), name) in judged or name in besides(trial)
+                for trial, name in cells(self.trials)
+            ]
             here = np.repeat(looked_at, len(PROJECTIONS))
         same = is_same(self.numbers[here], rows[:, here], self.trials.task)
         return np.flatnonzero(same.all(axis=1))

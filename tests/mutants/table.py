@@ -180,7 +180,14 @@ def grouped(
             groups.append((numbers, Counter([words])))
             rows = np.vstack([rows, numbers])
     return [
-        (numbers, tuple(sorted(counts, key=lambda one: (-counts[one], len(one), one))[:MOST_WORDS]))
+        (
+            numbers,
+            tuple(
+                sorted(
+                    counts, key=lambda one: (one.startswith("in `"), -counts[one], len(one), one)
+                )[:MOST_WORDS]
+            ),
+        )
         for numbers, counts in groups
     ]
 
