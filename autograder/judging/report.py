@@ -163,10 +163,13 @@ class Report:
         return f"{self.task}: {self.points:g} of {self.max_points:g} points"
 
     def _message(self, finding: Finding) -> str:
-        """Return the message of a finding, without lines that an earlier finding has shown."""
+        """Return the message of a finding; what an earlier finding has said is not said again."""
         position = next(i for i, other in enumerate(self.findings) if other is finding)
         said = {line for other in self.findings[:position] for line in other.message.splitlines()}
-        new = [line for line in finding.message.splitlines() if line not in said]
+        lines = finding.message.splitlines()
+        new = [line for line in lines if line not in said]
+        if new and len(new) < len(lines) and finding.misconception is not None:
+            new = ["The same mistake.", *new]
         return "\n".join(new) if new or not finding.message else "As above."
 
 

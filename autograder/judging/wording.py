@@ -67,23 +67,23 @@ def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation
     match diagnosis:
         case Identified(mistake):
             return _named(task, mistake).before(
-                "All your numbers are exactly those of one known mistake."
+                "This one mistake explains everything that is wrong here."
             )
         case Ambiguous(mistakes):
             return _candidates(task, mistakes)
         case CarriedForward(forward_task, causes):
             return _causes(forward_task, causes).after(
-                f"These are the right numbers for a wrong `{forward_task.name}`, so they earn "
-                f"half. Fix `{forward_task.name}`, and they will be right too."
+                f"These numbers are right for your `{forward_task.name}`, which is wrong, so they "
+                f"earn half. Check them again when you have fixed `{forward_task.name}`."
             )
         case Reordered(places):
             return Explanation((_reordered(dict(places)),))
         case Pair():
             return _both(diagnosis, trials, aspect).before(
-                "All your numbers are exactly those of two known mistakes together."
+                "Two mistakes together explain everything that is wrong here."
             )
         case Changed(changes, whole):
-            return Explanation((_changed(changes, whole),))
+            return Explanation((_changed(changes, whole), *_clues(trials, aspect)[:1]))
         case Partial((mistake,), others):
             besides = ", but something else is wrong as well" if others else ""
             line = f"Your numbers here are those of this mistake{besides}."
@@ -128,7 +128,7 @@ def _causes(task: Task, causes: tuple[Mistakes, ...]) -> Explanation:
 
 
 def _changed(changes: tuple[str, ...], whole: bool) -> str:
-    numbers = "Your numbers" if whole else "Here your numbers"
+    numbers = "Your numbers" if whole else "Your numbers here"
     first, *others = changes
     text = f"{numbers} are exactly those of a program that is right but for one thing: {first}."
     if len(others) == 1:

@@ -50,7 +50,7 @@ def test_it_names_the_mistake_that_was_identified(explain):
     """With the words of the report, and the seed that its inputs were drawn with."""
     said = explain("doubled", "l2")
     assert "(l2-missing-half)" in said
-    assert "exactly those of one known mistake" in said
+    assert "one mistake explains everything" in said
     assert len(set(re.findall(r"seed of its inputs: (0x[0-9a-f]+)", said))) == 2
 
 
@@ -85,7 +85,7 @@ def test_it_tells_what_was_carried_forward(explain, graded, tmp_path):
     assert not grade(course, ["dropout"], feedback=False).failed
     said = explain("ann", "dropout", "dropout_backward", course=course)
     assert re.search(r"carried forward: .*, (\d\.?\d*) of \d", said)
-    assert "right numbers for a wrong `dropout_forward`" in " ".join(said.split())
+    assert "right for your `dropout_forward`, which is wrong" in " ".join(said.split())
 
 
 def test_it_tells_what_was_given_by_hand(explain, copied):

@@ -336,11 +336,11 @@ def words_of(report):
 def test_what_is_known_is_told_apart_from_what_fits():
     """Only what accounts for every number of every case is called exact."""
     known = verdict({"out": 3 * X, "total": np.asarray(3 * X.sum())})
-    assert "All your numbers are exactly those of one known mistake." in words_of(known)
+    assert "This one mistake explains everything that is wrong here." in words_of(known)
     partly = verdict({"out": 3 * X, "total": np.asarray(7.7)})
     assert partly.findings[0].misconception == "tripled"
     assert "but something else is wrong as well" in words_of(partly)
-    assert "exactly" not in words_of(partly)
+    assert "explains everything" not in words_of(partly)
 
 
 def with_mistakes(*misconceptions):
@@ -365,7 +365,7 @@ def test_two_mistakes_at_once_are_recognized():
     """Two steps replaced at once account for what neither does alone."""
     report = verdict({"out": 3 * X + 1, "total": np.asarray(3 * X.sum())})
     assert {finding.misconception for finding in report.findings} == {"shifted", "tripled"}
-    assert "exactly those of two known mistakes together" in words_of(report)
+    assert "Two mistakes together explain everything" in words_of(report)
     assert "You triple." in words_of(report)
     assert "You add one." in words_of(report)
 
@@ -387,7 +387,7 @@ def test_flipped_momentum_and_a_biased_running_variance_are_told_together():
         report = judge(task, cases, observe(task, {task.name: forward}, cases))
         named = {finding.misconception for finding in report.findings if not finding.passed}
         assert named == {"bn-momentum-flipped", "bn-biased-running-var"}, str(report)
-        assert "two known mistakes together" in words_of(report)
+        assert "Two mistakes together explain everything" in words_of(report)
 
 
 def test_findings_point_into_the_book():

@@ -135,7 +135,7 @@ def _judge(name: str, functions: Mapping[str, Any], mutant: Mutant, tally: Tally
                 judged = [
                     one
                     for one in task.aspects
-                    if one.name == finding.aspect or not line.startswith("Here")
+                    if one.name == finding.aspect or not line.startswith("Your numbers here")
                 ]
                 false = [one for one in _changes(line) if not _holds(name, functions, one, judged)]
                 tally.false += [f"{name}: {one}\n{mutant.change}" for one in false]

@@ -211,13 +211,13 @@ class _Mutation:
         yield node.expression
 
     def _in_place(self, node: cst.AugAssign) -> Iterator[cst.CSTNode]:
-        for operator in IN_PLACE[type(node.operator)]:
+        for operator in IN_PLACE.get(type(node.operator), ()):
             yield node.with_changes(operator=operator())
         yield cst.Assign([cst.AssignTarget(node.target)], node.value)
 
     def _comparison(self, node: cst.Comparison) -> Iterator[cst.CSTNode]:
         for i, target in enumerate(node.comparisons):
-            for operator in COMPARISON[type(target.operator)]:
+            for operator in COMPARISON.get(type(target.operator), ()):
                 changed = target.with_changes(operator=operator())
                 others = [*node.comparisons[:i], changed, *node.comparisons[i + 1 :]]
                 yield node.with_changes(comparisons=others)
@@ -300,7 +300,8 @@ class _Mutation:
 
     def _tuple(self, node: cst.Tuple | cst.List) -> Iterator[cst.CSTNode]:
         for i in range(len(node.elements)):
-            yield node.with_changes(elements=_without(node.elements, i))
+            if len(node.elements) > 1 or node.lpar:
+                yield node.with_changes(elements=_without(node.elements, i))
             if i:
                 yield node.with_changes(elements=_swapped(node.elements, i - 1))
 

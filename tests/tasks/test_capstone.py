@@ -526,7 +526,7 @@ def test_a_right_loop_around_a_wrong_network_earns_half(mistake, misconception, 
 
     report = grade("train", {**solved, "train": train}, 0)
     assert report.points == points
-    assert "wrong `two_layer_net`" in " ".join(str(report).split())
+    assert "right for your `two_layer_net`" in " ".join(str(report).split())
     assert misconception in str(report)
 
 

@@ -320,7 +320,7 @@ def test_a_student_who_makes_it_is_told_so(name, answer, mistake):
         report = grade(name, solved(name, **functions), seed)
         named = {finding.misconception for finding in report.findings if not finding.passed}
         assert named == {mistake}, f"seed {seed}\n{report}"
-        assert "exactly those of one known mistake" in " ".join(str(report).split())
+        assert "one mistake explains everything" in " ".join(str(report).split())
         assert report.points < report.max_points
 
 

@@ -222,7 +222,7 @@ BACKWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "bn-backward-beta-for-gamma",
-        "Your gradient of the input contains β in the place of γ. Do you take things out of the "
+        "Your gradient of the input contains β in place of γ. Do you take things out of the "
         "cache in the order in which you put them in?",
         sections.BACKWARD,
         {

@@ -275,7 +275,7 @@ FORWARD_MISCONCEPTIONS = (
     Misconception(
         "bn-eval-no-eps",
         "In evaluation mode there is no ε in your division. The layer computes one function, "
-        "whatever the mean and the variance come from.",
+        "wherever the mean and the variance come from.",
         sections.EVALUATION,
         {"normalize_in_evaluation": _no_eps},
     ),
@@ -335,7 +335,7 @@ FORWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "bn-shape",
-        "Your running statistics have an axis too many, (1, D) for (D,). The numbers are right, "
+        "Your running statistics have one axis too many, (1, D) for (D,). The numbers are right, "
         "but such shapes broadcast silently into wrong results later; drop `keepdims`.",
         sections.RUNNING,
         {

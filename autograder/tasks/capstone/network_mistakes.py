@@ -104,8 +104,8 @@ MISCONCEPTIONS = (
     *IN_EITHER_MODE,
     Misconception(
         "net-batch-norm-without-dropout",
-        "Your network has batch norm only when keep_prob is 1. The two layers do not exclude each "
-        "other: units are normalized first, and dropped after ReLU.",
+        "In training your network has batch norm only when keep_prob is 1. The two layers do not "
+        "exclude each other: units are normalized first, and dropped after ReLU.",
         sections.EXERCISE,
         {
             "order": lambda keep_prob: (

@@ -166,8 +166,8 @@ FORWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "dropout-keep-is-drop",
-        "You take keep_prob for the probability to drop, in the mask and in the scale. The two "
-        "belong together, but a value should be kept with probability keep_prob.",
+        "You take keep_prob for the drop probability, both in the mask and in the scale. A value "
+        "should be kept with probability keep_prob.",
         sections.MASK,
         {"rate": swapped, "scale": inverse_of_dropped},
     ),
