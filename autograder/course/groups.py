@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
-
 from autograder.course import names, records
 from autograder.course.course import Course, CourseError
 from autograder.grading.notebook import Outcome
 from autograder.intake.notebook_file import UnreadableError
-from autograder.judging.fingerprint import is_same
+from autograder.judging.fingerprint import is_same_program
 from autograder.judging.report import Report
 from autograder.tasks import tasks
 
@@ -94,7 +92,6 @@ def _reports(course: Course, assignment: str) -> Iterator[tuple[str, Report]]:
 
 
 def _are_same(one: Report, other: Report) -> bool:
-    if one.task != other.task or len(one.fingerprint) != len(other.fingerprint):
-        return False
-    numbers = np.array(one.fingerprint), np.array(other.fingerprint)
-    return bool(is_same(*numbers, tasks[one.task]).all())
+    return one.task == other.task and is_same_program(
+        tasks[one.task], one.fingerprint, other.fingerprint
+    )

@@ -13,10 +13,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from autograder.grading.notebook import Outcome
-from autograder.judging.fingerprint import is_same
+from autograder.judging.fingerprint import is_same_program
 from autograder.judging.report import Finding, Report
 from autograder.tasks import tasks
 
@@ -114,9 +112,7 @@ def _told(report: Report, names: Sequence[Name]) -> Report:
 
 
 def _are_same(name: Name, task: str, numbers: Sequence[float]) -> bool:
-    if name.task != task or len(name.numbers) != len(numbers):
-        return False
-    return bool(is_same(np.array(name.numbers), np.array(numbers), tasks[task]).all())
+    return name.task == task and is_same_program(tasks[task], name.numbers, numbers)
 
 
 def _belongs(name: Name, assignment: str) -> bool:

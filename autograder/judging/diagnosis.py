@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from autograder.judging.fingerprint import FORWARD, Probes
 from autograder.judging.observed import CaseResult
 from autograder.judging.trial import Mistakes, Trial, Trials
-from autograder.task import Aspect, Misconception, Probability, Task
+from autograder.task import Aspect, Misconception, Task
 
 MAX_PAIRS = 100
 """How many pairs of known mistakes to try without a table, so that checks stay quick."""
@@ -189,13 +189,7 @@ def _carried_forward(trials: Trials, probes: Probes | None) -> CarriedForward | 
     task = trials.task
     if task.forward_task is None:
         return None
-    judged = {name for aspect in task.aspects for name in aspect.outputs}
-    shown = [
-        (trial, name)
-        for trial in trials
-        for name in trial.expected()
-        if name not in judged and not isinstance(trial.expected()[name], Probability)
-    ]
+    shown = [(trial, name) for trial in trials for name in trial.not_judged]
     # Where the forward pass shows itself, it tells; elsewhere all numbers have to.
     cells = shown or [(trial, name) for trial in trials for name in trial.expected()]
     mistakes = task.forward_task.misconceptions
@@ -264,7 +258,7 @@ def _pair(
     """
     wrong = [(trial, name) for trial in trials for name in trial.expected()]
     wrong = [(trial, name) for trial, name in wrong if not trial.agrees(name)]
-    if probes is not None and probes.table is not None and probes.table.mistakes:
+    if probes is not None and probes.knows_mistakes:
         likely = probes.pairs()
         pairs = [pair for pair in compatible(misconceptions) if joined(pair, prefix) in likely]
     else:

@@ -6,7 +6,7 @@ and say what the change is.  `tests/mutants` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -58,17 +58,8 @@ def cells(probes: Trials) -> Iterator[tuple[Trial, str]]:
     for trial in probes:
         covering = [aspect for aspect in probes.task.aspects if aspect.covers(trial.case)]
         judged = [name for aspect in covering for name in aspect.outputs]
-        for name in dict.fromkeys([*judged, *_not_judged(trial)]):
+        for name in dict.fromkeys([*judged, *trial.not_judged]):
             yield trial, name
-
-
-def _not_judged(trial: Trial) -> list[str]:
-    judged = {name for aspect in trial.task.aspects for name in aspect.outputs}
-    return [
-        name
-        for name, expected in trial.expected().items()
-        if name not in judged and not isinstance(expected, Probability)
-    ]
 
 
 def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
@@ -128,6 +119,11 @@ def is_same(one: NDArray[np.float64], other: NDArray[np.float64], task: Task) ->
     with np.errstate(all="ignore"):
         close = np.abs(one - other) <= _tolerance(task) * np.maximum(1.0, np.abs(other))
     return np.asarray(close | np.isnan(other))
+
+
+def is_same_program(task: Task, one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether two fingerprints of a task are those of programs that return the same."""
+    return len(one) == len(other) and bool(is_same(np.array(one), np.array(other), task).all())
 
 
 def _tolerance(task: Task) -> float:
@@ -212,6 +208,11 @@ class Probes:
             table = None
         return cls(trials, numbers, table)
 
+    @property
+    def knows_mistakes(self) -> bool:
+        """Whether known mistakes and their pairs can be looked up."""
+        return self.table is not None and bool(self.table.mistakes)
+
     def changes(self, aspect: Aspect | None = None) -> tuple[str, ...]:
         """Return what may be changed in a right program to make it this one.
 
@@ -222,12 +223,12 @@ class Probes:
         """
         if self.table is None:
             return ()
-        same = self._matching(self.table.rows, aspect, _not_judged)
+        same = self._matching(self.table.rows, aspect, with_not_judged=True)
         return tuple(dict.fromkeys(one for i in same for one in self.table.changes[i]))
 
     def mistakes(self, aspect: Aspect | None = None) -> set[str]:
         """Return the known mistakes that may account for the numbers, of those in the table."""
-        if self.table is None or not self.table.mistakes:
+        if self.table is None or not self.knows_mistakes:
             return set()
         same = self._matching(self.table.mistake_rows, aspect)
         return {self.table.mistakes[i] for i in same}
@@ -244,14 +245,14 @@ class Probes:
         self,
         rows: NDArray[np.float64],
         aspect: Aspect | None,
-        besides: Callable[[Trial], list[str]] = lambda trial: [],
+        with_not_judged: bool = False,
     ) -> NDArray[np.intp]:
-        """Return the rows that agree on what an aspect judges, and on other outputs besides."""
+        """Return the rows that agree on what an aspect judges, or on everything."""
         here = np.ones(len(self.numbers), dtype=bool)
         if aspect is not None:
             judged = {(id(trial), name) for trial, name in self.trials.looked_at(aspect)}
             looked_at = [
-                (id(trial), name) in judged or name in besides(trial)
+                (id(trial), name) in judged or (with_not_judged and name in trial.not_judged)
                 for trial, name in cells(self.trials)
             ]
             here = np.repeat(looked_at, len(PROJECTIONS))

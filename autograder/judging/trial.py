@@ -52,6 +52,16 @@ class Trial:
         """How many numbers came back."""
         return sum(array.size for array in self.observed.values())
 
+    @property
+    def not_judged(self) -> list[str]:
+        """The outputs that no aspect judges: what the forward pass of a backward pass returned."""
+        judged = {name for aspect in self.task.aspects for name in aspect.outputs}
+        return [
+            name
+            for name, expected in self.expected().items()
+            if name not in judged and not isinstance(expected, Probability)
+        ]
+
     def expected(self, mistakes: Mistakes = ()) -> dict[str, Expected]:
         """Return the outputs of the reference, or of a program that makes known mistakes."""
         if mistakes not in self._expected:

@@ -425,9 +425,7 @@ class Describer:
         condition = self.condition(node.test)
         if not isinstance(new, cst.If):
             return f"what should happen only when {condition} never happens"
-        if isinstance(new.test, cst.Name) and new.test.value == "True":
-            return f"it makes no difference whether {condition}"
-        if isinstance(new.test, cst.Name) and new.test.value == "False":
+        if isinstance(new.test, cst.Name) and new.test.value in ("True", "False"):
             return f"it makes no difference whether {condition}"
         return f"the two cases of whether {condition} are exchanged"
 

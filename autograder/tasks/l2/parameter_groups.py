@@ -166,6 +166,11 @@ def _decays_roles(*roles: str) -> Placement:
     return _decays(lambda owner, name, parameter: role_of(owner, name, parameter) in roles)
 
 
+def _spares(kind: type[nn.Module]) -> Placement:
+    """Return the placement that spares biases and what layers of one kind own."""
+    return _decays(lambda owner, name, parameter: name != "bias" and not isinstance(owner, kind))
+
+
 def _loses_own(owner: nn.Module, name: str, parameter: Tensor) -> tuple[int, ...]:
     if isinstance(owner, Scale | Projection):
         return ()
@@ -237,26 +242,14 @@ _MISCONCEPTIONS = (
         "You spare biases and the parameters of layer norm, but decay the γ of batch norm. There "
         "are many kinds of normalization layers; look at `parameter.ndim`.",
         sections.WHAT_NOT,
-        {
-            "placed": _decays(
-                lambda owner, name, parameter: (
-                    name != "bias" and not isinstance(owner, nn.LayerNorm)
-                )
-            )
-        },
+        {"placed": _spares(nn.LayerNorm)},
     ),
     Misconception(
         "groups-batch-norm-only",
         "You spare biases and the parameters of batch norm, but decay the γ of layer norm. There "
         "are many kinds of normalization layers; look at `parameter.ndim`.",
         sections.WHAT_NOT,
-        {
-            "placed": _decays(
-                lambda owner, name, parameter: (
-                    name != "bias" and not isinstance(owner, nn.BatchNorm1d)
-                )
-            )
-        },
+        {"placed": _spares(nn.BatchNorm1d)},
     ),
     Misconception(
         "groups-swapped",
