@@ -63,7 +63,9 @@ def judge(
                 else _wrong(aspect, failure, narrow(diagnosis, trials, probes, aspect), trials)
                 for aspect, finding, failure in zip(task.aspects, findings, failures, strict=True)
             ]
-            numbers = tuple(probes.numbers.tolist()) if probes else ()
+            # Answers that return nothing have nothing in common.
+            if probes is not None and any(trial.observed for trial in probes.trials):
+                numbers = tuple(probes.numbers.tolist())
     findings += _deductions(task, result, earned=sum(finding.points for finding in findings))
     return Report(task.name, tuple(findings), result.printed, numbers)
 

@@ -4,7 +4,7 @@ import shutil
 import time
 
 import pytest
-from helpers.courses import answered, autograder, graded_file, hand_in, released_course
+from helpers.courses import STUB, answered, autograder, graded_file, hand_in, released_course
 
 from autograder.course import names
 from autograder.course.grading import grade
@@ -29,6 +29,8 @@ def course(tmp_path):
     for student, answer in {"ada": ODD, "bob": SAME, "cleo": ODD, "dan": OTHER}.items():
         hand_in(course, student, answered(course, l2_penalty=answer))
     hand_in(course, "ottilie", answered(course))
+    for student in ("una", "ugo"):
+        hand_in(course, student, answered(course, l2_penalty=STUB))
     grade(course)
     return course
 
@@ -42,6 +44,11 @@ def test_students_with_the_same_numbers_are_listed_together(course, monkeypatch)
     assert said.index("3 students") < said.index("1 student ")
     assert ODD in said
     assert "ottilie" not in said
+
+
+def test_answers_that_return_nothing_are_no_group(course, monkeypatch):
+    """What is not written yet, or raises, has no numbers that could be the same."""
+    assert "una" not in autograder(course, monkeypatch, "name")[1]
 
 
 def test_a_name_is_told_to_everybody_and_nothing_runs_again(course, monkeypatch):
@@ -68,8 +75,10 @@ def test_a_name_is_told_to_everybody_and_nothing_runs_again(course, monkeypatch)
         "cleo": 3,
         "dan": 3,
         "ottilie": 6,
+        "ugo": 3,
+        "una": 3,
     }
-    assert grade(course).unchanged == 5
+    assert grade(course).unchanged == 7
     _, said = autograder(course, monkeypatch, "name")
     assert "ada" not in said
     assert "(dan)" in said
