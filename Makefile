@@ -30,10 +30,10 @@ test: $(SETUP) ## run the tests; installs Chromium and bubblewrap where that nee
 	@for browser in chromium chromium-browser google-chrome google-chrome-stable; do \
 		command -v $$browser >/dev/null && exit 0; done; scripts/system_packages.sh chromium
 	@command -v bwrap >/dev/null || scripts/system_packages.sh bubblewrap libseccomp2
-	@$(RUN) .venv/bin/python -m pytest -m "not evidence" -n $(JOBS)
+	@$(RUN) .venv/bin/python -m pytest -m "not evidence" -n $(JOBS) --max-worker-restart 0
 
 evidence: $(SETUP) ## run the long measurements
-	@$(RUN) .venv/bin/python -m pytest -m evidence -s
+	@$(RUN) .venv/bin/python -m pytest -m evidence -s -o faulthandler_timeout=0
 
 bench: $(SETUP) ## measure grading beside stock nbgrader; under 10 minutes
 	@$(RUN) .venv/bin/python -m benchmarks.bench

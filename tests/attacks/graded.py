@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -35,6 +36,9 @@ LONGEST = 60
 MOST_MEMORY = 1000 * 2**20
 """Bytes that a grading process may take; nbgrader and torch alone are a third of it."""
 
+SILENCE = 300
+"""Seconds without a line of output after which grading hangs."""
+
 HONEST_POINTS = {HONEST: 6.0, "honest-half": 3.0, "honest-none": 0.0, "zz-honest": 6.0}
 """Who hands in honest work for l2, and what it is worth."""
 
@@ -65,6 +69,11 @@ class Graded:
                 self.memory = max(self.memory, *(one.memory_info().rss for one in graders))
             except psutil.NoSuchProcess:
                 pass
+            if time.time() > log.stat().st_mtime + SILENCE:
+                # Each process then says where it is.
+                os.killpg(process.pid, signal.SIGABRT)
+                process.wait()
+                raise AssertionError(f"Grading hangs:\n{log.read_text()}")
             time.sleep(0.2)
         self.output = log.read_text()
         assert re.search(r"\d+ graded, \d+ unchanged", self.output), self.output[-5000:]
@@ -127,7 +136,7 @@ def start_grading(course: Course, log: Path, jobs: int) -> subprocess.Popen[byte
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
             start_new_session=True,
         )
 
