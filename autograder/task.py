@@ -251,9 +251,8 @@ class Task:
     framework
         "numpy" tasks return float64 arrays and numbers, "torch" tasks tensors.
     forbidden
-        What an answer must not use.  Names are compared in lower case and without underscores,
-        and one that contains an entry counts: "batchnorm" stands for nn.BatchNorm2d and
-        F.batch_norm.  This package is never allowed.
+        What is not there when an answer is tried: "torch" altogether, or a layer of PyTorch, one
+        of `wall.LAYERS`.
     requirements
         What can cost points but not earn them.
     read_draws

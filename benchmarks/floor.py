@@ -24,7 +24,6 @@ from autograder.course.scores import released
 from autograder.grading.job import Job
 from autograder.grading.notebook import seed_of
 from autograder.intake import exercise
-from autograder.judging.forbidden import forbidden_use
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.sandbox.inside import PRELOAD
@@ -66,7 +65,6 @@ def _judged(job: Job, notebook: NotebookNode) -> Iterator[float]:
     module = ModuleType("submission")
     sys.modules[module.__name__] = module
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    setup, student = exercise.texts_that_run(notebook)
     for cell in codes:
         if exercise.is_demonstration(cell):
             continue
@@ -75,9 +73,6 @@ def _judged(job: Job, notebook: NotebookNode) -> Iterator[float]:
                 exec(compile(cell.source, cell.id, "exec"), vars(module))
             continue
         task = tasks[exercise.task_of(cell.metadata.nbgrader.grade_id)]
-        if forbidden_use(task, student, setup):
-            yield 0.0
-            continue
         cases = task.draw(np.random.default_rng(seed_of(job.key, task.name)))
         yield judge(task, cases, observe(task, vars(module), cases)).points
 

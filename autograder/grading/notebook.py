@@ -11,15 +11,15 @@ import hmac
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from autograder.intake.exercise import is_check, is_demonstration, task_of, texts_that_run
+from autograder.intake.exercise import is_check, is_demonstration, task_of
 from autograder.judging.fingerprint import probe_cases
-from autograder.judging.forbidden import forbidden_use
 from autograder.judging.judge import judge
 from autograder.judging.observed import TaskResult
 from autograder.judging.report import Finding, Report
@@ -84,22 +84,57 @@ def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Outc
     sandbox
         Where the student's code runs.
     """
-    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    setup, student = texts_that_run(notebook)
     outcome = Outcome({}, {})
-    with contextlib.closing(_Runner(sandbox, seed_of(key, "session"))) as runner:
-        for cell in codes:
+    with contextlib.closing(_Sessions(sandbox, key)) as sessions:
+        for cell in notebook.cells:
+            if cell.cell_type != "code":
+                continue
             if is_demonstration(cell):
                 skipped = _stream("Skipped: grading does not run demonstrations.\n")
                 outcome.cells[cell.id] = [skipped]
             elif is_check(cell):
                 task = tasks[task_of(cell.metadata.nbgrader.grade_id)]
-                reason = forbidden_use(task, student, setup)
-                report = _refused(task, reason) if reason else _judged(task, key, runner)
-                outcome.reports[cell.id] = report
+                outcome.reports[cell.id] = _judged(task, key, sessions.of(task))
             else:
-                outcome.cells[cell.id] = list(_run(cell.source, runner))
+                outcome.cells[cell.id] = list(_run(cell.source, sessions))
     return outcome
+
+
+class _Sessions:
+    """Runs the same cells wherever a task of the notebook is tried.
+
+    What the graded notebook shows comes from where nothing is missing.
+    """
+
+    def __init__(self, sandbox: Sandbox, key: bytes) -> None:
+        self._start = partial(_Runner, sandbox, seed_of(key, "session"))
+        self._shown = self._start(())
+        self._others: dict[tuple[str, ...], _Runner] = {}
+        self._ran: list[str] = []
+        self.has_room_for = self._shown.has_room_for
+
+    def run(self, source: str) -> tuple[Output, ...]:
+        """Run a cell and return what it shows; raises EndedError."""
+        outputs = self._shown.run(source)
+        self._ran.append(source)
+        return outputs
+
+    def of(self, task: Task) -> _Runner:
+        """Return where a task is tried, after all cells so far that came to an end."""
+        if not task.forbidden:
+            return self._shown
+        if task.forbidden not in self._others:
+            self._others[task.forbidden] = self._start(task.forbidden)
+        runner = self._others[task.forbidden]
+        for source in self._ran[runner.tried :]:
+            with contextlib.suppress(EndedError):
+                runner.run(source)
+        return runner
+
+    def close(self) -> None:
+        """End all sessions."""
+        for runner in (self._shown, *self._others.values()):
+            runner.close()
 
 
 def observe_task(
@@ -124,7 +159,8 @@ def observe_task(
         What the student's functions returned, or why nothing came back.
     """
     printed = []
-    with contextlib.closing(_Runner(sandbox, seed_of(key, "session"))) as runner:
+    start = _Runner(sandbox, seed_of(key, "session"), task.forbidden)
+    with contextlib.closing(start) as runner:
         for cell in notebook.cells:
             if cell.cell_type != "code" or is_demonstration(cell):
                 continue
@@ -164,7 +200,7 @@ def _refused(task: Task, reason: str) -> Report:
     )
 
 
-def _run(source: str, runner: _Runner) -> Iterator[NotebookNode]:
+def _run(source: str, runner: _Runner | _Sessions) -> Iterator[NotebookNode]:
     try:
         outputs = runner.run(source)
     except EndedError as ended:
@@ -182,13 +218,15 @@ def _run(source: str, runner: _Runner) -> Iterator[NotebookNode]:
 class _Runner:
     """Runs cells in a session; after a cell ends it, starts another one without that cell."""
 
-    def __init__(self, sandbox: Sandbox, seed: int) -> None:
+    def __init__(self, sandbox: Sandbox, seed: int, forbidden: tuple[str, ...]) -> None:
         # Start the sandbox first, so that its startup does not count against the deadline.
         sandbox.check()
         self._sandbox = sandbox
         self._seed = seed
+        self._forbidden = forbidden
         self._deadline = time.monotonic() + sandbox.limits.notebook_seconds
         self._session: Session | None = None
+        self.tried = 0
         self._ran: list[str] = []
         self._room = MAX_SHOWN
 
@@ -199,6 +237,7 @@ class _Runner:
 
     def run(self, source: str) -> tuple[Output, ...]:
         """Run a cell; raises EndedError."""
+        self.tried += 1
         outputs = self.session().run_cell(source)
         self._ran.append(source)
         return outputs
@@ -209,7 +248,7 @@ class _Runner:
             if time.monotonic() > self._deadline:
                 seconds = self._sandbox.limits.notebook_seconds
                 raise EndedError(f"The notebook took more than {seconds:g} seconds in all.")
-            self._session = self._sandbox.session(self._seed, self._deadline)
+            self._session = self._sandbox.session(self._seed, self._deadline, self._forbidden)
             for source in list(self._ran):
                 try:
                     self._session.run_cell(source)

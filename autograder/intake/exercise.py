@@ -122,20 +122,6 @@ def task_of(grade_id: str) -> str:
     return grade_id.removeprefix(_CHECK_PREFIX)
 
 
-def texts_that_run(notebook: NotebookNode) -> tuple[list[str], list[str]]:
-    """Return the code that grading runs, in order: the course's set-up and the student's cells.
-
-    Demonstrations are never run, so they are in neither list.
-    """
-    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    setup = [
-        cell.source
-        for cell in codes
-        if is_locked(cell) and not is_check(cell) and not is_demonstration(cell)
-    ]
-    return setup, [cell.source for cell in codes if not is_locked(cell)]
-
-
 def is_locked(cell: NotebookNode) -> bool:
     """Return whether this cell is the course's own."""
     return bool(cell.metadata.get("nbgrader", {}).get("locked"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -15,6 +15,8 @@ from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.judging.observed import TaskResult
 from autograder.judging.report import Report
+from autograder.judging.wall import kept_out
+from autograder.task import Case
 from autograder.tasks import tasks
 
 GRADING_SEED = 20140614
@@ -40,12 +42,15 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
     """
     task = tasks[name]
     cases = task.draw(np.random.default_rng(seed))
-    result = observe(task, functions, cases)
+
+    def observed(some: Sequence[Case]) -> TaskResult:
+        with kept_out(task.forbidden):
+            return observe(task, functions, some)
+
+    result = observed(cases)
 
     def probe() -> TaskResult:
-        if seed == PUBLIC_SEED:
-            return result
-        return observe(task, functions, probe_cases(task))
+        return result if seed == PUBLIC_SEED else observed(probe_cases(task))
 
     return judge(task, cases, result, probe)
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.judging.observed import CaseResult, TaskResult
+from autograder.judging.wall import NotAllowedError
 from autograder.task import Case, Functions, Outputs, Task
 from autograder.tasks.answers import NotObservedError
 
@@ -90,8 +91,10 @@ def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> Cas
         return CaseResult({}, {"": str(problem)})
     except NotImplementedError as error:
         return CaseResult({}, {"": str(error) or _not_written(task, error)})
+    except NotAllowedError as error:
+        return CaseResult({}, {"": _with_the_students_lines(str(error), error)})
     except (Exception, SystemExit) as error:
-        return CaseResult({}, {"": _in_the_students_lines(error)})
+        return CaseResult({}, {"": _raised(error)})
     outputs: Outputs = {}
     problems = {}
     for name, value in raw.items():
@@ -152,21 +155,26 @@ def _not_written(task: Task, error: NotImplementedError) -> str:
     return f"`{task.name}` is not written yet."
 
 
-def _in_the_students_lines(error: BaseException) -> str:
-    """Describe an exception by the lines of the student's code it came through."""
+def _raised(error: BaseException) -> str:
+    """Describe an exception of the student's code."""
     with contextlib.suppress(Exception):
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        lines = [
-            f"  {frame.name}, line {frame.lineno}: {frame.line}"
-            for frame in traceback.extract_tb(error.__traceback__)
-            if not os.path.abspath(frame.filename).startswith(_PACKAGE)
-            and "site-packages" not in frame.filename
-        ]
-        if len(lines) > 6:
-            lines = [*lines[:3], "  ...", *lines[-2:]]
-        return "\n".join([f"Your code raised {what[:500]}", *lines])
+        return _with_the_students_lines(f"Your code raised {what[:500]}", error)
     # The exception's own __str__ may raise.
     return f"Your code raised {type(error).__name__}."
+
+
+def _with_the_students_lines(text: str, error: BaseException) -> str:
+    """Append the lines of the student's code that an exception came through."""
+    lines = [
+        f"  {frame.name}, line {frame.lineno}: {frame.line}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not os.path.abspath(frame.filename).startswith(_PACKAGE)
+        and "site-packages" not in frame.filename
+    ]
+    if len(lines) > 6:
+        lines = [*lines[:3], "  ...", *lines[-2:]]
+    return "\n".join([text, *lines])
 
 
 class _Capped(io.StringIO):

@@ -24,6 +24,8 @@ import struct
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from autograder.judging.wall import LAYERS
+from autograder.sandbox import torch_gone
 from autograder.sandbox.seccomp import NAMESPACES
 
 if TYPE_CHECKING:
@@ -65,11 +67,19 @@ def main() -> None:
     parser.add_argument("--seccomp", type=bytes.fromhex, default=b"", help="filter, in hex")
     parser.add_argument("--tmpfs", type=int, default=64 * 2**20, help="bytes in /tmp")
     parser.add_argument("--keep", nargs="*", default=[], help="what to show in /tmp")
+    parser.add_argument("--without-torch", action="store_true", help="have a stand-in instead")
     options = parser.parse_args()
+    options.hidden = [_PACKAGE]
     if os.getuid() == 0 and options.namespaces:
         _drop_root()
+    if options.without_torch:
+        options.hidden += torch_gone.folders()
+        torch_gone.install()
     for name in PRELOAD:
         import_module(name)
+    if not options.without_torch:
+        layers_gone = import_module("autograder.sandbox.layers_gone")
+        options.kernels = {layer: layers_gone.kernels(layer) for layer in LAYERS}
     import_module("autograder.sandbox.strip_references").strip_references()
     shell = import_module("autograder.sandbox.shell").Shell.instance()
     # A new user namespace has no users until its owner's ids are mapped.
@@ -113,7 +123,7 @@ def _serve_one_submission(
         with open("/proc/self/statm") as file:
             address_space = int(file.read().split()[0]) * resource.getpagesize()
         if options.namespaces:
-            _arrange_namespaces(owner, options.tmpfs, options.keep)
+            _arrange_namespaces(owner, options.tmpfs, options.keep, options.hidden)
         os.setsid()
         _keep_only(descriptor)
         connection = socket.socket(fileno=descriptor)
@@ -122,7 +132,10 @@ def _serve_one_submission(
         if options.namespaces:
             _give_up_capabilities()
             _filter_system_calls(options.seccomp)
-        _seed(limits["seed"])
+        if options.without_torch:
+            _seed(limits["seed"])
+        else:
+            _prepare_torch(limits["seed"], limits["without"], options.kernels)
         _serve(connection, shell)
         status = 0
     except BaseException as error:
@@ -152,8 +165,10 @@ def _fork_into_namespaces() -> int:
     return pid
 
 
-def _arrange_namespaces(owner: tuple[int, int], tmpfs: int, kept: list[str]) -> None:
-    """Map the user's ids, empty /tmp and /dev/shm, and hide /proc and our sources."""
+def _arrange_namespaces(
+    owner: tuple[int, int], tmpfs: int, kept: list[str], hidden: list[str]
+) -> None:
+    """Map the user's ids, empty /tmp and /dev/shm, and hide /proc and some folders."""
     user, group = owner
     for name, content in (
         ("setgroups", "deny"),
@@ -170,8 +185,8 @@ def _arrange_namespaces(owner: tuple[int, int], tmpfs: int, kept: list[str]) -> 
     for path, descriptor in folders:
         os.makedirs(path, exist_ok=True)
         _mount(b"/proc/self/fd/%d" % descriptor, os.fsencode(path), None, _BIND | _RECURSIVE, None)
-    # Everything needed from the package is in memory, and student code must not read the rest.
-    for folder in (b"/proc", os.fsencode(_PACKAGE)):
+    # Everything needed from our package is in memory, and student code must not read the rest.
+    for folder in (b"/proc", *map(os.fsencode, hidden)):
         _mount(b"tmpfs", folder, b"tmpfs", _NOSUID | _NODEV | _READ_ONLY, b"size=4k")
     os.chdir("/tmp")
 
@@ -239,11 +254,21 @@ def _seed(seed: int) -> None:
     import random
 
     import numpy as np
-    import torch
 
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  # students' code may use it
+
+
+def _prepare_torch(seed: int, without: list[str], kernels: dict[str, Any]) -> None:
+    """Seed PyTorch's generator as well, and take away the layers that are written here."""
+    import torch
+
+    from autograder.sandbox.layers_gone import remove
+
+    _seed(seed)
     torch.manual_seed(seed)
+    for layer in without:
+        remove(layer, kernels[layer])
 
 
 def _serve(connection: socket.socket, shell: Shell) -> None:

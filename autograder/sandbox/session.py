@@ -18,8 +18,9 @@ from typing import Any, Self, TypeVar
 import psutil
 
 from autograder.judging.observed import TaskResult
+from autograder.judging.wall import TORCH
 from autograder.sandbox import pipe
-from autograder.sandbox.backend import SandboxUnavailableError
+from autograder.sandbox.backend import Backend, SandboxUnavailableError
 from autograder.sandbox.backends import BACKENDS, DEFAULT
 from autograder.task import Case, Task
 
@@ -60,7 +61,9 @@ class EndedError(Exception):
 
 
 class Sandbox:
-    """A warm process that starts a session for each submission.
+    """Starts a session for each submission, from one of two warm processes.
+
+    One has imported PyTorch; in the other it is not to be had.  Both start at the first use.
 
     Parameters
     ----------
@@ -73,7 +76,8 @@ class Sandbox:
     def __init__(self, limits: Limits = Limits(), backend: str = DEFAULT) -> None:
         self.limits = limits
         self.backend = BACKENDS[backend]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._with_torch = _WarmProcess(limits, self.backend, [])
+        self._without_torch = _WarmProcess(limits, self.backend, ["--without-torch"])
         self._works = False
 
     def __enter__(self) -> Self:
@@ -99,25 +103,11 @@ class Sandbox:
             self.session(0, math.inf).close()
 
     def start(self) -> None:
-        """Start the warm process without waiting for it; `session` does both."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        self.close()
-        command = self.backend.command(self.limits.files)
-        self._control, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        with theirs:
-            self._process = subprocess.Popen(
-                command,
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                env=self.backend.environment(),
-                cwd="/",
-            )
-        self._ready = False
+        """Start the warm processes without waiting for them; `session` does both."""
+        self._with_torch.start()
+        self._without_torch.start()
 
-    def session(self, seed: int, deadline: float) -> Session:
+    def session(self, seed: int, deadline: float, forbidden: Sequence[str] = ()) -> Session:
         """Return a fresh process for one submission; it has run nothing yet.
 
         Parameters
@@ -126,6 +116,8 @@ class Sandbox:
             Seeds the global random number generators of the process.
         deadline
             The latest time for the whole notebook, as measured by `time.monotonic`.
+        forbidden
+            What is not there, as in `Task.forbidden`.
 
         Raises
         ------
@@ -133,30 +125,74 @@ class Sandbox:
             When this machine cannot provide one.
         """
         self.start()
+        warm = self._without_torch if TORCH in forbidden else self._with_torch
         try:
-            if not self._ready:
-                self._control.settimeout(_START_SECONDS)
-                if self._control.recv(5) != b"ready":
-                    raise self._unavailable()
-                self._ready = True
-            ours, theirs = socket.socketpair()
-            with theirs, contextlib.ExitStack() as on_failure:
-                on_failure.callback(ours.close)
-                socket.send_fds(self._control, [b"s"], [theirs.fileno()])
-                [process] = socket.recv_fds(self._control, 1, 1)[1]
-                on_failure.pop_all()
-        except (OSError, ValueError):
-            raise self._unavailable() from None
-        session = Session(pipe.Pipe(ours), process, self.limits, deadline)
-        try:
-            session.begin(seed)
-        except EndedError:
-            raise self._unavailable() from None
+            session = Session(*warm.fork(), self.limits, deadline)
+            session.begin(seed, [one for one in forbidden if one != TORCH])
+        except (EndedError, OSError, ValueError):
+            problem = warm.problem()
+            self.close()
+            raise problem from None
         self._works = True
         return session
 
     def close(self) -> None:
-        """End the warm process and every session."""
+        """End the warm processes and every session."""
+        self._with_torch.close()
+        self._without_torch.close()
+
+
+class _WarmProcess:
+    """A process that has imported what notebooks need, and forks for each session."""
+
+    def __init__(self, limits: Limits, backend: Backend, options: Sequence[str]) -> None:
+        self._limits = limits
+        self._backend = backend
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it without waiting for it."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        command = [*self._backend.command(self._limits.files), *self._options]
+        self._control, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                env=self._backend.environment(),
+                cwd="/",
+            )
+        self._ready = False
+
+    def fork(self) -> tuple[pipe.Pipe, int]:
+        """Return the connection to a new fork and a descriptor of its process.
+
+        Raises
+        ------
+        OSError, ValueError
+            When it has ended or does not answer; `problem` says why.
+        """
+        if not self._ready:
+            self._control.settimeout(_START_SECONDS)
+            if self._control.recv(5) != b"ready":
+                raise OSError("The warm process has ended.")
+            self._ready = True
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as on_failure:
+            on_failure.callback(ours.close)
+            socket.send_fds(self._control, [b"s"], [theirs.fileno()])
+            [process] = socket.recv_fds(self._control, 1, 1)[1]
+            on_failure.pop_all()
+        return pipe.Pipe(ours), process
+
+    def close(self) -> None:
+        """End it and every session."""
         if self._process is None:
             return
         self._control.close()
@@ -165,13 +201,13 @@ class Sandbox:
         self._errors.close()
         self._process = None
 
-    def _unavailable(self) -> SandboxUnavailableError:
+    def problem(self) -> SandboxUnavailableError:
+        """Return an exception that says why it does not work and what to do."""
         self._errors.seek(0)
         lines = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
-        self.close()
         reason = lines[-1] if lines else "it ended without saying why"
         return SandboxUnavailableError(
-            f"The sandbox ({self.backend.name}) did not start: {reason}. {self.backend.install}"
+            f"The sandbox ({self._backend.name}) did not start: {reason}. {self._backend.install}"
         )
 
 
@@ -198,14 +234,15 @@ class Session:
     ) -> None:
         self.close()
 
-    def begin(self, seed: int) -> None:
-        """Send the limits and wait until the process is isolated."""
+    def begin(self, seed: int, without: Sequence[str]) -> None:
+        """Send the limits and what to remove, and wait until the process is isolated."""
         limits = {
             "memory": self._limits.memory,
             "cpu": int(self._limits.notebook_seconds) + 1,
             "file_size": self._limits.files,
             "processes": self._limits.processes,
             "seed": seed % 2**32,
+            "without": list(without),
         }
         self._ask(limits, lambda header, blobs: None, time.monotonic() + _START_SECONDS)
 

@@ -1,5 +1,6 @@
 """Say in words what a small change of a program is: which quantity, and on the way to which."""
 
+import re
 from collections.abc import Mapping
 
 import libcst as cst
@@ -43,6 +44,16 @@ QUANTITIES = {
     "log_probabilities": "the log-probabilities",
     "one_hot": "the one-hot labels",
     "d_scores": "the gradient of the scores",
+    "d_score": "the gradient of the scores",
+    "products": "the product of x and W",
+    "largest": "the largest scores",
+    "logarithms": "the logarithms of the sums",
+    "position": "the places of the right classes",
+    "right": "the scores of the right classes",
+    "costs": "the cross-entropies",
+    "W_squared": "W²",
+    "flat": "the gradient of the scores",
+    "d_penalty": "the gradient of the penalty",
     "d_hidden": "the gradient of the hidden units",
     "d_dropped": "the gradient of the dropped-out units",
     "d_activated": "the gradient of ReLU's output",
@@ -110,6 +121,20 @@ SIGNS = {
     cst.NotEqual: "≠",
 }
 
+VERBS = {
+    "stands": "stand",
+    "is": "are",
+    "has": "have",
+    "multiplies": "multiply",
+    "never reaches": "never reach",
+}
+PLURAL = re.compile(
+    r"^(the (?:(?!of )[\w-]+ )*?(?:[\w-]*probabilities|exponentials|scores|sums|units|labels|"
+    r"places|rows|columns|images|parameters|losses|cross-entropies|logarithms)(?: of [\w ]+?)?)"
+    rf" ({'|'.join(VERBS)})\b"
+)
+"""Clauses whose subject takes a verb in the plural."""
+
 
 class Describer:
     """Describes changes of one answer.
@@ -132,6 +157,7 @@ class Describer:
         """Return a clause that follows “in which”."""
         text = self._change(node, new) or "a line is different"
         place = self._place(node)
+        text = PLURAL.sub(lambda found: f"{found[1]} {VERBS[found[2]]}", text)
         return f"{text}, {place}" if place else text
 
     def _change(self, node: cst.CSTNode, new: cst.CSTNode) -> str | None:

@@ -22,11 +22,13 @@ from autograder import grade, tasks
 from autograder.judging.fingerprint import PUBLIC_SEED
 from autograder.judging.observe import observe
 from autograder.judging.report import Finding, Report
-from autograder.task import Aspect
+from autograder.task import Aspect, array_of
 
 SEED, FRESH_SEED = 11, 12
 CHANGED = "right but for one thing: "
 SEVERAL = ("They could also mean this: ", "They could also mean one of these: ")
+OF_THESE_INPUTS = ("In the other ", "Right only in the case ", "Numbers that are not finite ")
+"""Beginnings of statements about the cases of one grading, which name them."""
 KINDS = ("wholly named", "named in part", "described", "numbers only")
 
 
@@ -139,6 +141,9 @@ def _judge(name: str, functions: Mapping[str, Any], mutant: Mutant, tally: Tally
                 ]
                 false = [one for one in _changes(line) if not _holds(name, functions, one, judged)]
                 tally.false += [f"{name}: {one}\n{mutant.change}" for one in false]
+            elif line.startswith(OF_THESE_INPUTS) and task.read_draws is None:
+                if not _true_here(name, functions, line, finding):
+                    tally.false.append(f"{name}: {line}\n{mutant.change}")
             elif _general(line) not in {_general(one) for one in said}:
                 tally.false.append(f"{name}: {line}\n{mutant.change}")
 
@@ -163,6 +168,29 @@ def _statements(finding: Finding) -> list[str]:
     """Return what is said besides the first number that is wrong."""
     lines = finding.message.splitlines()
     return [line for line in lines if finding.max_points and not line.startswith("In the case")]
+
+
+def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Finding) -> bool:
+    """Return whether a statement holds of the cases that it was made about."""
+    task = tasks[name]
+    (aspect,) = (one for one in task.aspects if one.name == finding.aspect)
+    cases = [one for one in task.draw(np.random.default_rng(SEED)) if aspect.covers(one)]
+    right, finite = {}, {}
+    for case, observed in zip(cases, observe(task, functions, cases).cases, strict=True):
+        wanted = task.reference(case.inputs)
+        outputs = [one for one in aspect.outputs if one in wanted]
+        right[case.name] = all(
+            observed.outputs[one].shape == array_of(wanted[one]).shape
+            and np.allclose(observed.outputs[one], array_of(wanted[one]), rtol=1e-5, atol=1e-9)
+            for one in outputs
+        )
+        finite[case.name] = all(np.isfinite(observed.outputs[one]).all() for one in outputs)
+    named = re.findall("“([^”]*)”", line)
+    if line.startswith("Numbers"):
+        return not any(finite[one] for one in named)
+    if line.startswith("Right only"):
+        return [one for one in right if right[one]] == named
+    return list(right.values()).count(False) == 1
 
 
 def _general(line: str) -> str:

@@ -135,6 +135,8 @@ class _Mutation:
     def mutants(self, every: int, describer: Describer | None = None) -> list[Mutant]:
         places = [(node, new) for node in self.nodes for new in self._replacements(node)]
         if describer is not None:
+            # Nobody writes the divisor alone, and a quotient that is rounded may look like it.
+            places = [pair for pair in places if not _is_divisor_alone(*pair)]
             places += [(node, new) for node in self.nodes for new in _further(node)]
         found: dict[str, Mutant] = {}
         for node, replacement in places[::every]:
@@ -345,6 +347,11 @@ class _Mutation:
         cst.IfExp: _conditional,
         cst.CompFor: _comprehension,
     }
+
+
+def _is_divisor_alone(node: cst.CSTNode, new: cst.CSTNode) -> bool:
+    is_quotient = isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Divide)
+    return is_quotient and new is node.right
 
 
 def _further(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

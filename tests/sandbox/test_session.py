@@ -257,8 +257,8 @@ def test_nothing_is_left_for_the_next(sandbox):
 def test_a_sandbox_that_died_is_started_again(sandbox):
     """Whatever ended it, the next submission is graded."""
     sandbox.session(0, math.inf).close()
-    sandbox._process.kill()
-    sandbox._process.wait()
+    sandbox._with_torch._process.kill()
+    sandbox._with_torch._process.wait()
     with sandbox.session(0, math.inf) as session:
         assert text(session, "1") == "1"
 

@@ -166,7 +166,7 @@ MODULE = Task(
     reference=_module,
     misconceptions=_MISCONCEPTIONS,
     framework="torch",
-    forbidden=("batchnorm", "instancenorm", "layernorm", "groupnorm", "rmsnorm", "normbase"),
+    forbidden=("batch_norm",),
     requirements=(
         Requirement(
             "bn-accepts-one-row",
