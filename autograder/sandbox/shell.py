@@ -104,6 +104,7 @@ class Shell(InteractiveShell):
         config.HistoryManager.enabled = False
         config.InteractiveShell.colors = "nocolor"
         config.InteractiveShell.xmode = "Context"
+        self._lacks = False
         super().__init__(config=config, display_pub_class=_Publisher, displayhook_class=_Hook)
 
     def enable_gui(self, gui: str | None = None) -> None:
@@ -118,11 +119,16 @@ class Shell(InteractiveShell):
         return outputs
 
     async def run_code(self, code_obj: Any, result: Any = None, *, async_: bool = False) -> bool:
-        """Run one statement of a cell, and go on after one that needs what is not here."""
+        """Run one statement of a cell, and go on after one that needs what is not here.
+
+        From then on others may fail for that reason.
+        """
         failed: bool = await super().run_code(code_obj, result, async_=async_)
-        if failed and result is not None and isinstance(result.error_in_exec, NotAllowedError):
-            result.error_in_exec = None
-            return False
+        if failed and result is not None:
+            self._lacks |= isinstance(result.error_in_exec, NotAllowedError)
+            if self._lacks:
+                result.error_in_exec = None
+                return False
         return failed
 
     def _showtraceback(self, etype: type[BaseException], evalue: Any, stb: Any) -> None:

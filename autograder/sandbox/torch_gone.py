@@ -45,13 +45,17 @@ class _Finder:
         return ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _Module(spec.name)
+        module = _Module(spec.name)
+        module.__version__ = "0.0"
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
         pass
 
 
 class _Module(ModuleType):
+    __version__: str
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
