@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.judging.compare import agrees
+from autograder.judging.compare import agrees, wrong_places
 from autograder.task import Case, Expected, Probability, Scaled, array_of
 
 
@@ -69,6 +69,7 @@ def clues(comparisons: Sequence[Comparison], tolerance: float) -> list[str]:
                 _difference_is,
                 _axes,
                 _by_line,
+                _direction,
             ):
                 text = look(differing)
                 if text:
@@ -101,6 +102,12 @@ class _Difference:
     def comparable(self) -> bool:
         """Whether shape and dtype agree, so that only the numbers can differ."""
         return self.got.shape == self.expected.shape and self.got.dtype == self.expected.dtype
+
+    @property
+    def numbers(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The wrong numbers, and what they should be; the output has to be comparable."""
+        where = wrong_places(self.got, self._expected, self._tolerance)
+        return self.got[where], self.expected[where]
 
     def would_agree(self, array: NDArray[Any], tolerance: float | None = None) -> bool:
         """Return whether `array` would be right in place of the output."""
@@ -189,7 +196,10 @@ def _not_finite(wrong: Sequence[_Difference]) -> str | None:
     ]
     if not bad:
         return None
-    zero = "Somewhere 0 is divided by 0, or a logarithm or a power leaves the range of floats."
+    zero = (
+        "Somewhere 0 is divided by 0, a root or logarithm of a negative number is taken, or a "
+        "power leaves the range of floats."
+    )
     one, where = bad[0]
     case = f"In the case “{one.case}”, " if len(wrong) > 1 else ""
     if len(bad) == len(wrong) and all(places.all() for _, places in bad):
@@ -363,6 +373,26 @@ def _axes(wrong: Sequence[_Difference]) -> str | None:
     if wrong[0].got.ndim == 2:
         return f"`{wrong[0].name}` is transposed: rows and columns are swapped."
     return f"`{wrong[0].name}` has the right numbers, but its axes are in another order."
+
+
+def _direction(wrong: Sequence[_Difference]) -> str | None:
+    """Say in which direction all wrong numbers are off, when nothing better can be said."""
+    if not all(one.comparable and np.isfinite(one.got).all() for one in wrong):
+        return None
+    pairs = [one.numbers for one in wrong]
+    got, right = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
+    name = wrong[0].name
+    if (got > right).all():
+        return f"`{name}` is too large wherever it is wrong."
+    if (got < right).all():
+        return f"`{name}` is too small wherever it is wrong."
+    if (np.sign(got) == np.sign(right)).all():
+        if (np.abs(got) > np.abs(right)).all():
+            return f"`{name}` has the right signs, but is too far from 0 wherever it is wrong."
+        if (np.abs(got) < np.abs(right)).all():
+            return f"`{name}` has the right signs, but is too close to 0 wherever it is wrong."
+        return f"`{name}` has the right signs, but not the right sizes."
+    return None
 
 
 def _extent(comparisons: Sequence[Comparison]) -> Iterator[str]:

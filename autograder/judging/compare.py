@@ -36,7 +36,7 @@ def agrees(got: NDArray[Any], expected: Expected, tolerance: float) -> bool:
     value = array_of(expected)
     if got.shape != value.shape or got.dtype != value.dtype:
         return False
-    return not _wrong(got, expected, tolerance).any()
+    return not wrong_places(got, expected, tolerance).any()
 
 
 def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: float) -> str:
@@ -52,7 +52,7 @@ def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: floa
     if bad.any() and np.isfinite(value).all():
         where = f" at {_where(bad)}" if got.ndim else ""
         return f"`{name}` is {got[bad][0]}{where}; it should be a finite number."
-    wrong = _wrong(got, expected, tolerance)
+    wrong = wrong_places(got, expected, tolerance)
     got_value, expected_value = got[wrong][0], value[wrong][0]
     numbers = f"{got_value:.6g}", f"{expected_value:.6g}"
     if numbers[0] == numbers[1]:
@@ -67,7 +67,7 @@ def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: floa
     )
 
 
-def _wrong(
+def wrong_places(
     got: NDArray[Any], expected: NDArray[Any] | Scaled, tolerance: float
 ) -> NDArray[np.bool_]:
     """Return where two arrays of equal shape and dtype differ."""

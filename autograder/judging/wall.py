@@ -111,6 +111,11 @@ def _modes(name: str) -> tuple[TorchFunctionMode, TorchDispatchMode]:
             return call(func, args, kwargs)
 
     class Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            # To skip it, PyTorch imports it first, which takes seconds.
+            return False
+
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:

@@ -6,8 +6,12 @@ from types import ModuleType
 from typing import Any
 
 import jupytext
+import numpy as np
 
+from autograder import tasks
 from autograder.intake.exercise import BEGIN, END
+from autograder.judging.judge import judge
+from autograder.judging.observe import observe
 
 EXERCISES = Path(__file__).parents[2] / "exercises"
 
@@ -42,3 +46,10 @@ def hidden_lines(assignment: str) -> set[str]:
         else:
             (hidden if inside else visible).add(line.removeprefix("# "))
     return {line for line in hidden - visible if len(line) >= 12}
+
+
+def judged(name, functions, seed):
+    """Return the report on an answer that may use what its task forbids, as PyTorch's own does."""
+    task = tasks[name]
+    cases = task.draw(np.random.default_rng(seed))
+    return judge(task, cases, observe(task, functions, cases))

@@ -78,12 +78,32 @@ def test_where_it_is_right_is_told():
     assert "Right only in the case “three”." in told(lambda a, inputs: a + 1, where=(0, 2))
 
 
+def noisy(a, x):
+    """Return numbers of which some are too large, some too small and some of the other sign."""
+    turns = np.resize([1.0, -1.0, 0.1], x.shape)
+    return np.where(np.resize([True, False], x.shape), -2 * a, a + turns * x**2)
+
+
 def test_no_clue_is_better_than_a_wrong_one():
-    """Noise has no factor, and one number alone is a multiple of any other."""
-    assert told(lambda a, inputs: a + inputs["x"] ** 2) == ""
-    case = CASES[0]
-    alone = [Comparison("loss", case, np.asarray(3.0), np.asarray(2.0), False)]
-    assert clues(alone, 1e-7) == []
+    """Noise has no factor."""
+    assert told(lambda a, inputs: noisy(a, inputs["x"])) == ""
+
+
+def test_the_direction_is_told_when_nothing_else_can_be():
+    """One number alone is a multiple of any other, but it is too large or too small."""
+    for got, clue in ((3.0, "too large"), (1.0, "too small")):
+        alone = [Comparison("loss", CASES[0], np.asarray(got), np.asarray(2.0), False)]
+        assert clues(alone, 1e-7) == [f"`loss` is {clue} wherever it is wrong."]
+    assert "is too large wherever it is wrong" in told(lambda a, inputs: a + inputs["x"] ** 2)
+    turns = np.array([2.0, 3.0, 0.5, 0.7])
+    for some, clue in (
+        (turns[:2], "too far from 0"),
+        (turns[2:], "too close to 0"),
+        (turns, "sizes"),
+    ):
+        found = told(lambda a, inputs, some=some: a * np.resize(some, a.shape))
+        assert "has the right signs" in found
+        assert clue in found
 
 
 def test_only_one_wrong_output_is_told():
@@ -91,7 +111,7 @@ def test_only_one_wrong_output_is_told():
     a = CASES[0].inputs["x"]
     both = [
         Comparison("d_gamma", CASES[0], a, a, True),
-        Comparison("d_beta", CASES[0], a + a**2, a, False),
+        Comparison("d_beta", CASES[0], noisy(a, a), a, False),
     ]
     assert clues(both, 1e-7) == ["Only `d_beta` is wrong here."]
 

@@ -22,13 +22,25 @@ from autograder import grade, tasks
 from autograder.judging.fingerprint import PUBLIC_SEED
 from autograder.judging.observe import observe
 from autograder.judging.report import Finding, Report
-from autograder.task import Aspect, array_of
+from autograder.judging.trial import Trials
+from autograder.task import Aspect, Probability, array_of
 
 SEED, FRESH_SEED = 11, 12
 CHANGED = "right but for one thing: "
 SEVERAL = ("They could also mean this: ", "They could also mean one of these: ")
-OF_THESE_INPUTS = ("In the other ", "Right only in the case ", "Numbers that are not finite ")
-"""Beginnings of statements about the cases of one grading, which name them."""
+OF_THESE_INPUTS = (
+    "In the other ",
+    "Right only in the case ",
+    "Right in ",
+    "Numbers that are not finite ",
+    "No number there is finite",
+    "Somewhere 0 is divided",
+    "Only `",
+)
+"""Beginnings of statements about the numbers of one grading, which others may not share."""
+DIRECTION = re.compile(
+    r"^`(?P<name>.*?)` (is too large|is too small|has the right signs)(?P<rest>.*)$"
+)
 KINDS = ("wholly named", "named in part", "described", "numbers only")
 
 
@@ -141,7 +153,7 @@ def _judge(name: str, functions: Mapping[str, Any], mutant: Mutant, tally: Tally
                 ]
                 false = [one for one in _changes(line) if not _holds(name, functions, one, judged)]
                 tally.false += [f"{name}: {one}\n{mutant.change}" for one in false]
-            elif line.startswith(OF_THESE_INPUTS) and task.read_draws is None:
+            elif line.startswith(OF_THESE_INPUTS) or DIRECTION.match(line):
                 if not _true_here(name, functions, line, finding):
                     tally.false.append(f"{name}: {line}\n{mutant.change}")
             elif _general(line) not in {_general(one) for one in said}:
@@ -171,26 +183,65 @@ def _statements(finding: Finding) -> list[str]:
 
 
 def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Finding) -> bool:
-    """Return whether a statement holds of the cases that it was made about."""
+    """Return whether a statement holds of the numbers that it was made about."""
     task = tasks[name]
     (aspect,) = (one for one in task.aspects if one.name == finding.aspect)
-    cases = [one for one in task.draw(np.random.default_rng(SEED)) if aspect.covers(one)]
-    right, finite = {}, {}
-    for case, observed in zip(cases, observe(task, functions, cases).cases, strict=True):
-        wanted = task.reference(case.inputs)
-        outputs = [one for one in aspect.outputs if one in wanted]
-        right[case.name] = all(
-            observed.outputs[one].shape == array_of(wanted[one]).shape
-            and np.allclose(observed.outputs[one], array_of(wanted[one]), rtol=1e-5, atol=1e-9)
-            for one in outputs
+    drawn = task.draw(np.random.default_rng(SEED))
+    right: dict[str, dict[str, bool]] = {}
+    finite: dict[str, bool] = {}
+    pairs: list[tuple[str, Any, Any]] = []
+    for trial in Trials(task, drawn, observe(task, functions, drawn)):
+        if not aspect.covers(trial.case):
+            continue
+        outputs = [one for one in aspect.outputs if one in trial.expected()]
+        right[trial.case.name] = {one: trial.agrees(one) for one in outputs}
+        for one in outputs:
+            if not isinstance(trial.expected()[one], Probability):
+                pairs.append((one, trial.got(one), array_of(trial.expected()[one])))
+        finite[trial.case.name] = all(
+            got is not None and bool(np.isfinite(got).all()) for _, got, _ in pairs[-len(outputs) :]
         )
-        finite[case.name] = all(np.isfinite(observed.outputs[one]).all() for one in outputs)
+    good = [case for case, found in right.items() if all(found.values())]
     named = re.findall("“([^”]*)”", line)
-    if line.startswith("Numbers"):
-        return not any(finite[one] for one in named)
+    if line.startswith(("Numbers", "Somewhere", "No number")):
+        return not any(finite[one] for one in named) and not all(finite.values())
     if line.startswith("Right only"):
-        return [one for one in right if right[one]] == named
-    return list(right.values()).count(False) == 1
+        return good == named
+    if line.startswith("In the other"):
+        return len(right) - len(good) == 1
+    if found := re.fullmatch(r"Right in (\d+) of (\d+) cases\.", line):
+        return [len(good), len(right)] == [int(number) for number in found.groups()]
+    if line.startswith("Right in"):
+        groups = {one.name: one.group for one in drawn}
+        return all(groups[one] in line.split(", wrong")[0] for one in good)
+    if line.startswith("Only `"):
+        (only,) = re.findall("`([^`]*)`", line)[:1]
+        return {
+            one for found in right.values() for one, is_right in found.items() if not is_right
+        } <= {only}
+    return _is_off_in_that_direction(line, pairs)
+
+
+def _is_off_in_that_direction(line: str, pairs: list[tuple[str, Any, Any]]) -> bool:
+    found = DIRECTION.match(line)
+    assert found
+    wrong = [
+        (got[where], right[where])
+        for name, got, right in pairs
+        if name == found["name"]
+        for where in [~np.isclose(got, right, rtol=1e-6, atol=1e-9)]
+    ]
+    got, right = (np.concatenate([one[k].ravel() for one in wrong]) for k in (0, 1))
+    if "too large" in line:
+        return bool((got > right).all())
+    if "too small" in line:
+        return bool((got < right).all())
+    signs = bool((np.sign(got) == np.sign(right)).all())
+    if "too far" in line:
+        return signs and bool((np.abs(got) > np.abs(right)).all())
+    if "too close" in line:
+        return signs and bool((np.abs(got) < np.abs(right)).all())
+    return signs
 
 
 def _general(line: str) -> str:

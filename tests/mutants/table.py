@@ -123,11 +123,21 @@ def numbers_of(name: str, functions: Mapping[str, Any]) -> np.ndarray | None:
     trials = Trials(task, cases, observe(task, functions, cases))
     if any(trial.problems for trial in trials):
         return None
+    if any(np.size(got) and not np.isfinite(got).any() for got in _arrays(trials)):
+        # Many programs return nothing but NaN; that two of them do makes them no less different.
+        return None
     if task.read_draws is None:
         # The reference is computed once, and not for each of thousands of programs.
         for trial, expected in zip(trials, _expected(name), strict=True):
             trial._expected[()] = expected
     return fingerprint(trials)
+
+
+def _arrays(trials: Trials) -> Iterator[np.ndarray]:
+    for trial, output in cells(trials):
+        got = trial.got(output)
+        if got is not None and got.dtype.kind == "f":
+            yield got
 
 
 @cache

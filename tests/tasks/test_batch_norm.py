@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers.solutions import solution
+from helpers.solutions import judged, solution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -760,5 +760,5 @@ def test_module_mistakes_are_named_or_explained():
 def test_torchs_own_layer_earns_all_points():
     """The task asks for what nn.BatchNorm1d does, so nn.BatchNorm1d passes it."""
     for seed in range(2):
-        report = grade("BatchNorm1d", {"BatchNorm1d": nn.BatchNorm1d}, seed)
+        report = judged("BatchNorm1d", {"BatchNorm1d": nn.BatchNorm1d}, seed)
         assert report.passed, str(report)

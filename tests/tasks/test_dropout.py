@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers.solutions import solution
+from helpers.solutions import judged, solution
 from torch import nn
 
 from autograder import grade
@@ -553,5 +553,5 @@ def test_the_sample_standard_deviation_fails():
 def test_torchs_own_layer_earns_all_points():
     """The task asks for what nn.Dropout does, so nn.Dropout passes it."""
     for seed in range(2):
-        report = grade("Dropout", {"Dropout": nn.Dropout}, seed)
+        report = judged("Dropout", {"Dropout": nn.Dropout}, seed)
         assert report.passed, str(report)

@@ -18,6 +18,8 @@ from autograder.tasks.dropout.mask import (
     NEIGHBORS,
     REPLAY,
     ROWS,
+    SEEN,
+    SHIFTS,
     dropout,
     inverse,
     read_draws,
@@ -26,7 +28,7 @@ from autograder.tasks.dropout.mask import (
 
 
 def _draw(rng: np.random.Generator) -> list[Case]:
-    frequencies = (KEPT, NEIGHBORS, ROWS, CALLS, REPLAY)
+    frequencies = (KEPT, NEIGHBORS, ROWS, SHIFTS, CALLS, REPLAY)
     return [
         # This case is small, so that it rules out most known mistakes before the large cases run.
         # A mask that all rows share is a single draw here, which may drop all values.
@@ -39,10 +41,18 @@ def _draw(rng: np.random.Generator) -> list[Case]:
             "keep_prob above one half, four dimensions",
             draw_inputs(rng, (20, VALUES // 10_000, 20, 25), high_keep_prob(rng), frequencies),
         ),
+        # A mask that all calls share is six draws here, too few for a share.
         Case(
             "one row in each of many calls",
             draw_inputs(
-                rng, (1200, 6), high_keep_prob(rng), (KEPT, NEIGHBORS, ROWS), row_by_row=True
+                rng, (1200, 6), high_keep_prob(rng), (NEIGHBORS, ROWS, SHIFTS), row_by_row=True
+            ),
+        ),
+        # So many columns that no mask comes twice.
+        Case(
+            "one long row in each of many calls",
+            draw_inputs(
+                rng, (600, 100), high_keep_prob(rng), (KEPT, SHIFTS, SEEN), row_by_row=True
             ),
         ),
         Case("keep_prob = 1", draw_inputs(rng, (6, 5), 1.0)),
@@ -253,7 +263,7 @@ FORWARD = Task(
         Aspect(
             "each element on its own",
             1.5,
-            (ROWS, CALLS, REPLAY, NEIGHBORS),
+            (ROWS, CALLS, REPLAY, NEIGHBORS, SHIFTS, SEEN),
             ("vector", "training"),
         ),
         Aspect("evaluation mode", 1.5, ("out", KEPT), ("evaluation",)),

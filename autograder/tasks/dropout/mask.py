@@ -17,6 +17,8 @@ from autograder.task import Expected, Inputs, ObservedDraws, Outputs, Probabilit
 KEPT = "fraction of values kept"
 NEIGHBORS = "fraction of neighbors with the same outcome"
 ROWS = "fraction of values with the same outcome as in the next row"
+SHIFTS = "fraction of shifts at which the mask repeats itself"
+SEEN = "fraction of calls with a mask that came before"
 CALLS = "fraction of values with the same outcome in a second call"
 REPLAY = "fraction of values with the same outcome under an equal generator"
 PASSED = "fraction of gradients that pass where x is not 0"
@@ -106,11 +108,15 @@ def dropout(
     masked = inputs["training"] or masks_in_evaluation
     out = dropout_of_batch(x, mask, redrawn, keep_prob, masked, scale=scale, **steps)
     probability = rate(keep_prob) if masked else 1.0
-    agreement = probability**2 + (1 - probability) ** 2
+    # Whether values share a draw does not depend on the share that is kept.
+    share = inputs.get("share", probability)
+    agreement = share**2 + (1 - share) ** 2
     frequencies = {
         KEPT: probability,
         NEIGHBORS: agreement,
         ROWS: agreement,
+        SHIFTS: 0.0,
+        SEEN: 0.0 if 0 < probability < 1 else 1 - 1 / len(x),
         CALLS: 1.0 if shared_by_calls else agreement,
         REPLAY: 1.0 if replays else agreement,
         PASSED: passed(probability),
@@ -162,6 +168,23 @@ def _count_draws(events: Mask, where: Mask) -> NDArray[Any]:
     return count_events(found[where])
 
 
+def _repeats(mask: Mask) -> NDArray[Any]:
+    """Count the shifts at which a mask agrees with itself more, or less, than by chance.
+
+    Of 100,000 shifts of a mask whose values are all drawn on their own, one has such a correlation
+    with a probability of 10⁻¹⁸.
+    """
+    values = mask.ravel() - mask.mean()
+    spectrum = np.abs(np.fft.rfft(values)) ** 2
+    correlations = np.fft.irfft(spectrum, mask.size)[1 : mask.size // 2 + 1]
+    return count_events(np.abs(correlations) > 10 * values.var() * math.sqrt(mask.size))
+
+
+def _seen(mask: Mask) -> NDArray[Any]:
+    """Count the rows that are equal to another one, except for the first of them."""
+    return np.array([len(mask) - len(np.unique(mask, axis=0)), len(mask)], dtype=float)
+
+
 def read_draws(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
     """Read the mask off an output, and count its frequencies."""
     x = inputs["x"]
@@ -178,11 +201,16 @@ def read_draws(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
     if mask is None:
         return ObservedDraws({"mask": everything, "redrawn": everything}, {})
     counts = {KEPT: _count_draws(mask, visible)}
+    draws: dict[str, Any] = {}
     if visible.all():
         counts |= {
             NEIGHBORS: count_events(_pairs(np.moveaxis(mask, -1, 0))),
             ROWS: count_events(_pairs(mask)),
+            SHIFTS: _repeats(mask),
+            SEEN: _seen(mask),
         }
+        if 0.05 < mask.mean() < 0.95:
+            draws["share"] = mask.mean()
     for name, frequency in (("again", CALLS), ("replay", REPLAY)):
         other = survivors(name)
         if other is not None:
@@ -197,7 +225,7 @@ def read_draws(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
         }
     # Where x is 0 the output does not show the mask, but the gradient does.
     mask = np.where(visible, mask, redrawn)
-    return ObservedDraws({"mask": mask, "redrawn": redrawn}, counts)
+    return ObservedDraws({"mask": mask, "redrawn": redrawn, **draws}, counts)
 
 
 def simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:

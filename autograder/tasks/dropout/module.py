@@ -26,6 +26,7 @@ from autograder.tasks.dropout.mask import (
     KEPT,
     NEIGHBORS,
     ROWS,
+    SHIFTS,
     dropout,
     read_draws,
     simulate,
@@ -33,7 +34,7 @@ from autograder.tasks.dropout.mask import (
 
 
 def _draw(rng: np.random.Generator) -> list[Case]:
-    frequencies = (KEPT, NEIGHBORS, ROWS, CALLS)
+    frequencies = (KEPT, NEIGHBORS, ROWS, SHIFTS, CALLS)
 
     def inputs(shape: tuple[int, ...], keep_prob: float, **more: Any) -> dict[str, Any]:
         drawn = draw_inputs(rng, shape, keep_prob, **more)
@@ -155,7 +156,7 @@ MODULE = Task(
     aspects=(
         Aspect("share of values kept", 1.5, (KEPT,), ("training",)),
         Aspect("size of the survivors", 1.0, ("out",), ("training",)),
-        Aspect("each element on its own", 1.0, (ROWS, CALLS, NEIGHBORS), ("training",)),
+        Aspect("each element on its own", 1.0, (ROWS, CALLS, NEIGHBORS, SHIFTS), ("training",)),
         Aspect("gradient", 0.75, ("d_x",), ("training",)),
         Aspect("p = 0 and p = 1", 0.5, ("out", KEPT), ("ends",)),
         Aspect("evaluation mode", 1.25, ("out", "d_x", KEPT), ("evaluation",)),
