@@ -63,6 +63,8 @@ class Bubblewrap(Backend):
                 arguments += ["--perms", "0755", "--dir", str(parent)]
             arguments += ["--ro-bind-try", str(path), str(path)]
         arguments += ["--proc", "/proc", "--dev", "/dev"]
+        # Mapping /dev/zero makes memory that no limit counts, see `seccomp`.
+        arguments += ["--dev-bind", "/dev/null", "/dev/zero"]
         arguments += ["--perms", "1777", "--size", str(tmpfs), "--tmpfs", "/dev/shm"]
         arguments += ["--perms", "0777", "--dir", "/tmp/matplotlib", *_font_list()]
         arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]

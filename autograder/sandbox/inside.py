@@ -203,7 +203,9 @@ def _set_limits(limits: dict[str, int], address_space: int, own_user: bool) -> N
         # Outside a user namespace, this would count all processes of the user.
         "NPROC": limits["processes"] if own_user else resource.RLIM_INFINITY,
         "NOFILE": 256,
-        "CORE": 0,
+        # 0 does not stop a core dump that the kernel pipes into a program of the host; 1 does.
+        # https://github.com/torvalds/linux/blob/v6.12/fs/coredump.c, "RLIMIT_CORE of 1"
+        "CORE": 1,
         "MEMLOCK": 0,
         "MSGQUEUE": 0,
         "SIGPENDING": 256,
