@@ -30,12 +30,15 @@ class Backend(ABC):
         What to do if it is missing or does not start.
     warning
         A warning that every report made with it shows; empty if there is none.
+    isolates
+        Whether files that are not below `readable` are hidden from student code.
     """
 
     name: ClassVar[str]
     promise: ClassVar[str]
     install: ClassVar[str] = ""
     warning: ClassVar[str] = ""
+    isolates: ClassVar[bool] = True
 
     @abstractmethod
     def command(self, tmpfs: int) -> list[str]:

@@ -15,8 +15,8 @@ from autograder.sandbox.backend import (
     student_environment,
 )
 
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives")
 
 
 class Bubblewrap(Backend):
@@ -52,13 +52,13 @@ class Bubblewrap(Backend):
             arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             arguments += ["--unshare-user"]
-        for folder in _SYSTEM:
+        for folder in SYSTEM:
             if os.path.islink(folder):
                 arguments += ["--symlink", os.readlink(folder), folder]
             elif os.path.isdir(folder):
                 arguments += ["--ro-bind", folder, folder]
         arguments += ["--perms", "1777", "--size", str(tmpfs), "--tmpfs", "/tmp"]
-        for path in (*map(Path, _SETTINGS), *readable):
+        for path in (*map(Path, SETTINGS), *readable):
             for parent in reversed(path.parents[:-1]):
                 arguments += ["--perms", "0755", "--dir", str(parent)]
             arguments += ["--ro-bind-try", str(path), str(path)]
@@ -81,7 +81,7 @@ class Bubblewrap(Backend):
 
     def readable(self) -> list[Path]:
         """Return the folders of Python, its packages and ours that are outside the system's."""
-        inside_system = tuple(f"{folder}/" for folder in _SYSTEM)
+        inside_system = tuple(f"{folder}/" for folder in SYSTEM)
         return sorted(
             folder for folder in python_folders() if not f"{folder}/".startswith(inside_system)
         )

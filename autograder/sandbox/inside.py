@@ -24,6 +24,7 @@ import struct
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from autograder.sandbox import keeper, landlock, rights, scratch
 from autograder.sandbox.seccomp import NAMESPACES
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ NOBODY = 65534
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 _NOSUID, _NODEV, _READ_ONLY, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 1, 0x1000, 0x4000, 1 << 18
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
-_PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 38, 2
-_CAPABILITY_VERSION_3 = 0x20080522
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 # The number of the system call clone: x86-64 has its own, the others share theirs.
 _CLONE = 56 if os.uname().machine == "x86_64" else 220
@@ -65,10 +64,16 @@ def main() -> None:
     )
     parser.add_argument("--seccomp", type=bytes.fromhex, default=b"", help="filter, in hex")
     parser.add_argument("--tmpfs", type=int, default=64 * 2**20, help="bytes in /tmp")
+    parser.add_argument("--landlock", metavar="BASE", help="where sessions get their folders")
+    parser.add_argument("--readable", nargs="*", default=[], help="what Landlock lets them read")
     parser.add_argument("--keep", nargs="*", default=[], help="what to show in /tmp")
     options = parser.parse_args()
     if os.getuid() == 0 and options.namespaces:
         _drop_root()
+    if options.landlock:
+        # Whoever interrupts the grader must not interrupt this process before it has cleaned up.
+        os.setsid()
+        scratch.sweep(options.landlock)
     for name in PRELOAD:
         import_module(name)
     import_module("autograder.sandbox.strip_references").strip_references()
@@ -86,12 +91,15 @@ def main() -> None:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+        own = scratch.claim(options.landlock) if options.landlock else None
         pid = _fork_into_namespaces() if options.namespaces else os.fork()
         if pid == 0:
-            _serve_one_submission(descriptors[0], shell, owner, options)
-        process = os.pidfd_open(pid)
-        socket.send_fds(control, [b"p"], [process])
-        for descriptor in (process, *descriptors):
+            if own is not None:
+                keeper.keep(own)
+            _serve_one_submission(descriptors[0], shell, owner, options, own)
+        told = [os.pidfd_open(pid)] if own is None else [os.pidfd_open(pid), own.descriptor]
+        socket.send_fds(control, [b"p"], told)
+        for descriptor in (*told, *descriptors, *([own.lock] if own is not None else [])):
             os.close(descriptor)
 
 
@@ -105,7 +113,11 @@ def _drop_root() -> None:
 
 
 def _serve_one_submission(
-    descriptor: int, shell: Shell, owner: tuple[int, int], options: argparse.Namespace
+    descriptor: int,
+    shell: Shell,
+    owner: tuple[int, int],
+    options: argparse.Namespace,
+    own: scratch.Scratch | None,
 ) -> None:
     """Isolate this fork, then answer requests on its connection."""
     status = 1
@@ -115,14 +127,23 @@ def _serve_one_submission(
             address_space = int(file.read().split()[0]) * resource.getpagesize()
         if options.namespaces:
             _arrange_namespaces(owner, options.tmpfs, options.keep)
-        os.setsid()
+        if own is None:
+            os.setsid()
         _keep_only(descriptor)
         connection = socket.socket(fileno=descriptor)
         limits = _receive(connection)
         _set_limits(limits, address_space, options.namespaces)
         if options.namespaces:
-            _give_up_capabilities()
-            _filter_system_calls(options.seccomp)
+            rights.give_up_capabilities()
+            rights.filter_system_calls(options.seccomp)
+        if own is not None:
+            rights.limit_processes(limits["processes"], own.user)
+            rights.use_own_folder(own.path)
+            rights.become(own.user)
+            landlock.restrict(
+                options.readable, own.path, hidden=[_PACKAGE, *limits.get("hidden", ())]
+            )
+            rights.filter_system_calls(options.seccomp)
         _seed(limits["seed"])
         _serve(connection, shell)
         status = 0
@@ -216,21 +237,6 @@ def _set_limits(limits: dict[str, int], address_space: int, own_user: bool) -> N
             bounds = [bound for bound in (value, hard) if bound != resource.RLIM_INFINITY]
             if bounds:
                 resource.setrlimit(number, (min(bounds), min(bounds)))
-
-
-def _give_up_capabilities() -> None:
-    capability = 0
-    while _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
-        capability += 1
-    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    _checked(_libc.capset(header, bytes(24)))
-    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-
-
-def _filter_system_calls(program: bytes) -> None:
-    code = ctypes.create_string_buffer(program, len(program))
-    filter_program = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    _checked(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program, 0, 0))
 
 
 def _checked(result: int) -> None:

@@ -245,7 +245,7 @@ def test_nothing_is_left_for_the_next(sandbox):
     with sandbox.session(0, math.inf) as session:
         text(session, "open('/tmp/note', 'w').write('x'); open('/dev/shm/note', 'w').write('x')")
         text(session, "import os\nif not os.fork():\n    os.setsid()\n    while True: pass")
-        children = session._processes()
+        children = session._usage.processes()
         assert len(children) == 2
     with sandbox.session(0, math.inf) as session:
         assert not any(child.is_running() for child in children)
