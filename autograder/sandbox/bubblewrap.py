@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from autograder.sandbox import seccomp
+from autograder.sandbox import landlock, namespaces, seccomp
 from autograder.sandbox.backend import (
     Backend,
     SandboxUnavailableError,
@@ -29,11 +29,15 @@ class Bubblewrap(Backend):
     name = "bubblewrap"
     promise = "Students' code sees no file, process or network but its own."
     install = (
-        "Install bubblewrap and libseccomp (Debian, Ubuntu: `apt install bubblewrap libseccomp2`). "
-        "If they are there, the system does not permit namespaces: on Ubuntu 23.10 and newer run "
-        "`sudo scripts/allow_bubblewrap.sh`, in Docker start the container with `--privileged`, or "
-        "grade in a virtual machine. SECURITY.md says more, also about grading without a sandbox."
+        "Install bubblewrap and libseccomp (Debian, Ubuntu: `apt install bubblewrap libseccomp2`)."
     )
+
+    def advice(self) -> str:
+        """Return what lets bubblewrap make namespaces here, and what to do where nothing does."""
+        other = "grade in a virtual machine"
+        if landlock.version() >= landlock.NEEDED:
+            other += ", or with `--sandbox landlock`, which is weaker but works without namespaces"
+        return f"{namespaces.advice()} Otherwise, {other}. SECURITY.md says more."
 
     def command(self, tmpfs: int) -> list[str]:
         """Return bubblewrap's command with the program at its end."""

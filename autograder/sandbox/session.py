@@ -173,7 +173,7 @@ class Sandbox:
         self.close()
         reason = lines[-1] if lines else "it ended without saying why"
         return SandboxUnavailableError(
-            f"The sandbox ({self.backend.name}) did not start: {reason}. {self.backend.install}"
+            f"The sandbox ({self.backend.name}) did not start: {reason}. {self.backend.advice()}"
         )
 
 
