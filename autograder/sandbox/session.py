@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 import psutil
 
 from autograder.judging.observed import TaskResult
-from autograder.sandbox import pipe, scratch
+from autograder.sandbox import cgroup, pipe, scratch
 from autograder.sandbox.backend import SandboxUnavailableError
 from autograder.sandbox.backends import BACKENDS, DEFAULT
 from autograder.sandbox.usage import Usage
@@ -192,7 +192,9 @@ class Session:
         self._process = process
         # A session that was given a folder has a keeper, who cleans up when told to.
         self._folder = folder
-        self._usage = Usage(_pid(process), keeper=folder is not None)
+        pid = _pid(process)
+        self._group = cgroup.enter(pid, limits.memory, limits.processes)
+        self._usage = Usage(pid, keeper=folder is not None, group=self._group)
         self._limits = limits
         self._deadline = deadline
 
@@ -255,6 +257,8 @@ class Session:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         select.select([self._process], [], [], _KILL_SECONDS)
+        if self._group is not None:
+            self._group.close()
         os.close(self._process)
         self._process = -1
 

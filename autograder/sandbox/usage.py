@@ -6,6 +6,8 @@ import contextlib
 
 import psutil
 
+from autograder.sandbox import cgroup
+
 
 class Usage:
     """Processor time and memory of a process and all its descendants.
@@ -16,11 +18,16 @@ class Usage:
         The first process.
     keeper
         Whether the first process only waits for the others, see `keeper`.
+    group
+        Their control group, if they have one.
     """
 
-    def __init__(self, pid: int, *, keeper: bool = False) -> None:
+    def __init__(
+        self, pid: int, *, keeper: bool = False, group: cgroup.Group | None = None
+    ) -> None:
         self._pid = pid
         self._keeper = keeper
+        self._group = group
         self._running: dict[psutil.Process, float] = {}
         self._ended = 0.0
         self._most = 0.0
@@ -38,7 +45,7 @@ class Usage:
 
         The kernel adds the time of a process that ended to its parent's, but not if the parent
         ignores that its children end.  So what was last seen of those that are gone counts as well.
-        What ended between two looks, and nobody waited for, is missing.
+        What ended between two looks, and nobody waited for, is missing without a control group.
         """
         own, waited = {}, 0.0
         for process in self.processes():
@@ -48,7 +55,9 @@ class Usage:
                 waited += times.children_user + times.children_system
         self._ended += sum(time for one, time in self._running.items() if one not in own)
         self._running = own
-        self._most = max(self._most, sum(own.values()) + max(waited, self._ended))
+        counted = self._group.processor_time() if self._group is not None else 0.0
+        seen = sum(own.values()) + max(waited, self._ended)
+        self._most = max(self._most, counted, seen)
         return self._most
 
     def memory(self, limit: int) -> int:
