@@ -74,6 +74,7 @@ def main() -> None:
         # Whoever interrupts the grader must not interrupt this process before it has cleaned up.
         os.setsid()
         scratch.sweep(options.landlock)
+        rights.check_others_can_run_python()
     for name in PRELOAD:
         import_module(name)
     import_module("autograder.sandbox.strip_references").strip_references()

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import struct
+import sys
 import tempfile
 
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 8, 22, 24
@@ -44,7 +45,7 @@ def become(user: int | None) -> None:
     kept, to search folders and read files whatever their modes.  What can be read is for Landlock
     to say.
     """
-    kept = _SEARCH & _permitted() if _is_hidden_from_others(os.__file__) else 0
+    kept = _SEARCH & _permitted() if _closed_python() else 0
     if user is not None:
         _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
         os.setgroups([])
@@ -56,6 +57,18 @@ def become(user: int | None) -> None:
         _checked(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _SEARCH_NUMBER, 0, 0))
     # Changing the user has cleared this.
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+
+
+def check_others_can_run_python() -> None:
+    """Make sure that `become` leads to a user who can run Python.
+
+    Raises
+    ------
+    PermissionError
+        When only root can, and the one capability that could be kept is not there.
+    """
+    if os.getuid() == 0 and (path := _closed_python()) and not _SEARCH & _permitted():
+        raise PermissionError(f"only its owner may enter {path}, so move Python elsewhere")
 
 
 def limit_processes(number: int, user: int | None) -> None:
@@ -87,12 +100,14 @@ def _running_threads() -> int:
     return number
 
 
-def _is_hidden_from_others(path: str) -> bool:
-    while path != os.path.dirname(path):
-        path = os.path.dirname(path)
-        if not os.stat(path).st_mode & 0o001:
-            return True
-    return False
+def _closed_python() -> str:
+    """Return the folder on the way to Python that others may not enter, or an empty string."""
+    for path in (os.__file__, f"{sys.prefix}/bin"):
+        while path != os.path.dirname(path):
+            path = os.path.dirname(path)
+            if not os.stat(path).st_mode & 0o001:
+                return path
+    return ""
 
 
 def _permitted() -> int:

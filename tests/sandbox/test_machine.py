@@ -84,7 +84,7 @@ GRADE = """
 @pytest.mark.skipif(landlock.version() < landlock.NEEDED, reason="Landlock is too old here.")
 def test_where_namespaces_are_forbidden_landlock_grades():
     """As root in a container: bubblewrap refuses and says what to do, landlock gives all points."""
-    source = textwrap.dedent(GRADE).replace("\ndef l2", "\ndef l2")
+    source = textwrap.dedent(GRADE)
     command = [sys.executable, str(HELPER), sys.executable, "-c", source]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": "."}
@@ -94,6 +94,34 @@ def test_where_namespaces_are_forbidden_landlock_grades():
     assert "docker_seccomp.json" in refused
     assert "--sandbox landlock" in refused
     assert points == "3.0", done.stderr
+
+
+@pytest.mark.sandbox
+@pytest.mark.skipif(os.getuid() != 0, reason="Only root has capabilities to lose.")
+@pytest.mark.skipif(landlock.version() < landlock.NEEDED, reason="Landlock is too old here.")
+def test_landlock_needs_no_more_of_root_than_docker_gives():
+    """Unless Python lies where only root may enter, which then is said."""
+    docker = "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw"
+    docker = f"{docker},sys_chroot,mknod,audit_write,setfcap"
+    source = textwrap.dedent(GRADE).replace('("bubblewrap", "landlock")', '("landlock",)')
+    said = []
+    for allowed in (docker, f"{docker},dac_read_search"):
+        bounding = "-all," + ",".join(f"+{name}" for name in allowed.split(","))
+        command = ["setpriv", f"--bounding-set={bounding}", "--inh-caps=-all", sys.executable]
+        done = subprocess.run(
+            [*command, "-c", source],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": "."},
+        )
+        said.append(done.stdout.strip())
+    folders = [parent for path in (os.__file__, sys.prefix) for parent in Path(path).parents]
+    if all(folder.stat().st_mode & 0o001 for folder in folders):
+        assert said == ["3.0", "3.0"]
+    else:
+        assert "only its owner may enter" in said[0]
+        assert said[1] == "3.0"
 
 
 @pytest.mark.sandbox
