@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.courses import ROOT
 
-from autograder.sandbox import BACKENDS, landlock, machine, namespaces
+from autograder.sandbox import BACKENDS, DEFAULT, landlock, machine, namespaces
 
 HELPER = ROOT / "tests" / "helpers" / "without_namespaces.py"
 PROFILE = ROOT / "scripts" / "docker_seccomp.json"
@@ -47,6 +47,13 @@ def test_the_cause_is_recognized(tmp_path, monkeypatch):
     status = {"proc__self__status": "Name:\tx\nCapEff:\t00000000a80425fb\n"}
     advice = namespaces.advice(files(tmp_path / "root", **status))
     assert advice.startswith("This root may not administer the system")
+
+
+def test_reports_name_a_backend_that_promises_less():
+    """All but the default have a warning, and only the one that hides nothing shows everything."""
+    for name, backend in BACKENDS.items():
+        assert bool(backend.warning) == (name != DEFAULT)
+        assert backend.isolates == (Path("/") not in backend.readable())
 
 
 @pytest.mark.sandbox
