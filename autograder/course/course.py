@@ -113,8 +113,8 @@ class Course:
             When it does not.
         """
         backend = BACKENDS[self.grader.sandbox]
-        if backend.warning:
-            # Without a sandbox nothing is hidden, and every report says so.
+        if not backend.isolates:
+            # Nothing is hidden, and every report says so.
             return
         for shown in backend.readable():
             if self.root.resolve().is_relative_to(shown):

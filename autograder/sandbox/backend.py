@@ -27,15 +27,18 @@ class Backend(ABC):
     promise
         A sentence about what student code can do, for whoever chooses a backend.
     install
-        What to do if it is missing or does not start.
+        What to do if it is missing.
     warning
         A warning that every report made with it shows; empty if there is none.
+    isolates
+        Whether files that are not below `readable` are hidden from student code.
     """
 
     name: ClassVar[str]
     promise: ClassVar[str]
     install: ClassVar[str] = ""
     warning: ClassVar[str] = ""
+    isolates: ClassVar[bool] = True
 
     @abstractmethod
     def command(self, tmpfs: int) -> list[str]:
@@ -51,6 +54,10 @@ class Backend(ABC):
         SandboxUnavailableError
             When something is not installed.
         """
+
+    def advice(self) -> str:
+        """Return what to do on this machine if the command is there but does not start."""
+        return self.install
 
     @abstractmethod
     def environment(self) -> dict[str, str]:

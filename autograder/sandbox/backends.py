@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from autograder.sandbox.backend import Backend
 from autograder.sandbox.bubblewrap import Bubblewrap
+from autograder.sandbox.landlock_backend import Landlock
 from autograder.sandbox.unprotected import Unprotected
 
 BACKENDS: Mapping[str, Backend] = {
-    backend.name: backend for backend in (Bubblewrap(), Unprotected())
+    backend.name: backend for backend in (Bubblewrap(), Landlock(), Unprotected())
 }
 
 DEFAULT = Bubblewrap.name

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from autograder.sandbox import seccomp
+from autograder.sandbox import landlock, namespaces, seccomp
 from autograder.sandbox.backend import (
     Backend,
     SandboxUnavailableError,
@@ -15,8 +15,8 @@ from autograder.sandbox.backend import (
     student_environment,
 )
 
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives")
 
 
 class Bubblewrap(Backend):
@@ -29,11 +29,15 @@ class Bubblewrap(Backend):
     name = "bubblewrap"
     promise = "Students' code sees no file, process or network but its own."
     install = (
-        "Install bubblewrap and libseccomp (Debian, Ubuntu: `apt install bubblewrap libseccomp2`). "
-        "If they are there, the system does not permit namespaces: on Ubuntu 23.10 and newer run "
-        "`sudo scripts/allow_bubblewrap.sh`, in Docker start the container with `--privileged`, or "
-        "grade in a virtual machine. SECURITY.md says more, also about grading without a sandbox."
+        "Install bubblewrap and libseccomp (Debian, Ubuntu: `apt install bubblewrap libseccomp2`)."
     )
+
+    def advice(self) -> str:
+        """Return what lets bubblewrap make namespaces here, and what to do where nothing does."""
+        other = "grade in a virtual machine"
+        if landlock.version() >= landlock.NEEDED:
+            other += ", or with `--sandbox landlock`, which is weaker but works without namespaces"
+        return f"{namespaces.advice()} Otherwise, {other}. SECURITY.md says more."
 
     def command(self, tmpfs: int) -> list[str]:
         """Return bubblewrap's command with the program at its end."""
@@ -52,17 +56,19 @@ class Bubblewrap(Backend):
             arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             arguments += ["--unshare-user"]
-        for folder in _SYSTEM:
+        for folder in SYSTEM:
             if os.path.islink(folder):
                 arguments += ["--symlink", os.readlink(folder), folder]
             elif os.path.isdir(folder):
                 arguments += ["--ro-bind", folder, folder]
         arguments += ["--perms", "1777", "--size", str(tmpfs), "--tmpfs", "/tmp"]
-        for path in (*map(Path, _SETTINGS), *readable):
+        for path in (*map(Path, SETTINGS), *readable):
             for parent in reversed(path.parents[:-1]):
                 arguments += ["--perms", "0755", "--dir", str(parent)]
             arguments += ["--ro-bind-try", str(path), str(path)]
         arguments += ["--proc", "/proc", "--dev", "/dev"]
+        # Mapping /dev/zero makes memory that no limit counts, see `seccomp`.
+        arguments += ["--dev-bind", "/dev/null", "/dev/zero"]
         arguments += ["--perms", "1777", "--size", str(tmpfs), "--tmpfs", "/dev/shm"]
         arguments += ["--perms", "0777", "--dir", "/tmp/matplotlib", *_font_list()]
         arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
@@ -79,7 +85,7 @@ class Bubblewrap(Backend):
 
     def readable(self) -> list[Path]:
         """Return the folders of Python, its packages and ours that are outside the system's."""
-        inside_system = tuple(f"{folder}/" for folder in _SYSTEM)
+        inside_system = tuple(f"{folder}/" for folder in SYSTEM)
         return sorted(
             folder for folder in python_folders() if not f"{folder}/".startswith(inside_system)
         )

@@ -25,7 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from autograder.judging.wall import LAYERS
-from autograder.sandbox import torch_gone
+from autograder.sandbox import keeper, landlock, rights, scratch, torch_gone
 from autograder.sandbox.seccomp import NAMESPACES
 
 if TYPE_CHECKING:
@@ -47,11 +47,10 @@ NOBODY = 65534
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 _NOSUID, _NODEV, _READ_ONLY, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 1, 0x1000, 0x4000, 1 << 18
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
-_PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 38, 2
-_CAPABILITY_VERSION_3 = 0x20080522
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
-_CLONE3 = 435
+# The number of the system call clone: x86-64 has its own, the others share theirs.
+_CLONE = 56 if os.uname().machine == "x86_64" else 220
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # Holds the GIL during a call, as a fork must.
@@ -66,12 +65,19 @@ def main() -> None:
     )
     parser.add_argument("--seccomp", type=bytes.fromhex, default=b"", help="filter, in hex")
     parser.add_argument("--tmpfs", type=int, default=64 * 2**20, help="bytes in /tmp")
+    parser.add_argument("--landlock", metavar="BASE", help="where sessions get their folders")
+    parser.add_argument("--readable", nargs="*", default=[], help="what Landlock lets them read")
     parser.add_argument("--keep", nargs="*", default=[], help="what to show in /tmp")
     parser.add_argument("--without-torch", action="store_true", help="have a stand-in instead")
     options = parser.parse_args()
     options.hidden = [_PACKAGE]
     if os.getuid() == 0 and options.namespaces:
         _drop_root()
+    if options.landlock:
+        # Whoever interrupts the grader must not interrupt this process before it has cleaned up.
+        os.setsid()
+        scratch.sweep(options.landlock)
+        rights.check_others_can_run_python()
     if options.without_torch:
         options.hidden += torch_gone.folders()
         torch_gone.install()
@@ -95,12 +101,15 @@ def main() -> None:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+        own = scratch.claim(options.landlock) if options.landlock else None
         pid = _fork_into_namespaces() if options.namespaces else os.fork()
         if pid == 0:
-            _serve_one_submission(descriptors[0], shell, owner, options)
-        process = os.pidfd_open(pid)
-        socket.send_fds(control, [b"p"], [process])
-        for descriptor in (process, *descriptors):
+            if own is not None:
+                keeper.keep(own)
+            _serve_one_submission(descriptors[0], shell, owner, options, own)
+        told = [os.pidfd_open(pid)] if own is None else [os.pidfd_open(pid), own.descriptor]
+        socket.send_fds(control, [b"p"], told)
+        for descriptor in (*told, *descriptors, *([own.lock] if own is not None else [])):
             os.close(descriptor)
 
 
@@ -114,7 +123,11 @@ def _drop_root() -> None:
 
 
 def _serve_one_submission(
-    descriptor: int, shell: Shell, owner: tuple[int, int], options: argparse.Namespace
+    descriptor: int,
+    shell: Shell,
+    owner: tuple[int, int],
+    options: argparse.Namespace,
+    own: scratch.Scratch | None,
 ) -> None:
     """Isolate this fork, then answer requests on its connection."""
     status = 1
@@ -124,14 +137,21 @@ def _serve_one_submission(
             address_space = int(file.read().split()[0]) * resource.getpagesize()
         if options.namespaces:
             _arrange_namespaces(owner, options.tmpfs, options.keep, options.hidden)
-        os.setsid()
+        if own is None:
+            os.setsid()
         _keep_only(descriptor)
         connection = socket.socket(fileno=descriptor)
         limits = _receive(connection)
         _set_limits(limits, address_space, options.namespaces)
         if options.namespaces:
-            _give_up_capabilities()
-            _filter_system_calls(options.seccomp)
+            rights.give_up_capabilities()
+            rights.filter_system_calls(options.seccomp)
+        if own is not None:
+            rights.limit_processes(limits["processes"], own.user)
+            rights.use_own_folder(own.path)
+            rights.become(own.user)
+            landlock.restrict(options.readable, own.path, hidden=options.hidden)
+            rights.filter_system_calls(options.seccomp)
         if options.without_torch:
             _seed(limits["seed"])
         else:
@@ -152,9 +172,11 @@ def _fork_into_namespaces() -> int:
     would leave the caller outside and need a second fork.  Each fork copies the page tables of all
     imported modules, which is most of the cost of a session.
     """
-    arguments = struct.pack("11Q", sum(NAMESPACES), 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
+    flags = ctypes.c_ulong(sum(NAMESPACES) | signal.SIGCHLD)
+    nothing = [ctypes.c_void_p()] * 4
     ctypes.pythonapi.PyOS_BeforeFork()
-    pid: int = _libc_with_lock.syscall(_CLONE3, arguments, ctypes.c_size_t(len(arguments)))
+    # Not clone3, which some container runtimes answer with ENOSYS.
+    pid: int = _libc_with_lock.syscall(_CLONE, flags, *nothing)
     number = ctypes.get_errno()
     if pid == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
@@ -215,7 +237,9 @@ def _set_limits(limits: dict[str, int], address_space: int, own_user: bool) -> N
         # Outside a user namespace, this would count all processes of the user.
         "NPROC": limits["processes"] if own_user else resource.RLIM_INFINITY,
         "NOFILE": 256,
-        "CORE": 0,
+        # 0 does not stop a core dump that the kernel pipes into a program of the host; 1 does.
+        # https://github.com/torvalds/linux/blob/v6.12/fs/coredump.c, "RLIMIT_CORE of 1"
+        "CORE": 1,
         "MEMLOCK": 0,
         "MSGQUEUE": 0,
         "SIGPENDING": 256,
@@ -226,21 +250,6 @@ def _set_limits(limits: dict[str, int], address_space: int, own_user: bool) -> N
             bounds = [bound for bound in (value, hard) if bound != resource.RLIM_INFINITY]
             if bounds:
                 resource.setrlimit(number, (min(bounds), min(bounds)))
-
-
-def _give_up_capabilities() -> None:
-    capability = 0
-    while _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
-        capability += 1
-    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    _checked(_libc.capset(header, bytes(24)))
-    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-
-
-def _filter_system_calls(program: bytes) -> None:
-    code = ctypes.create_string_buffer(program, len(program))
-    filter_program = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    _checked(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program, 0, 0))
 
 
 def _checked(result: int) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import select
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,9 +20,10 @@ import psutil
 
 from autograder.judging.observed import TaskResult
 from autograder.judging.wall import TORCH
-from autograder.sandbox import pipe
+from autograder.sandbox import cgroup, pipe, scratch
 from autograder.sandbox.backend import Backend, SandboxUnavailableError
 from autograder.sandbox.backends import BACKENDS, DEFAULT
+from autograder.sandbox.usage import Usage
 from autograder.task import Case, Task
 
 _START_SECONDS = 120
@@ -127,7 +129,8 @@ class Sandbox:
         self.start()
         warm = self._without_torch if TORCH in forbidden else self._with_torch
         try:
-            session = Session(*warm.fork(), self.limits, deadline)
+            connection, process, *folder = warm.fork()
+            session = Session(connection, process, self.limits, deadline, *folder)
             session.begin(seed, [one for one in forbidden if one != TORCH])
         except (EndedError, OSError, ValueError):
             problem = warm.problem()
@@ -170,8 +173,10 @@ class _WarmProcess:
             )
         self._ready = False
 
-    def fork(self) -> tuple[pipe.Pipe, int]:
-        """Return the connection to a new fork and a descriptor of its process.
+    def fork(self) -> tuple[Any, ...]:
+        """Return the connection to a new fork, a descriptor of its process and one of its folder.
+
+        Only a session without namespaces has a folder.
 
         Raises
         ------
@@ -187,9 +192,11 @@ class _WarmProcess:
         with theirs, contextlib.ExitStack() as on_failure:
             on_failure.callback(ours.close)
             socket.send_fds(self._control, [b"s"], [theirs.fileno()])
-            [process] = socket.recv_fds(self._control, 1, 1)[1]
+            found = socket.recv_fds(self._control, 1, 2)[1]
+            if not found:
+                raise OSError("The warm process has ended.")
             on_failure.pop_all()
-        return pipe.Pipe(ours), process
+        return pipe.Pipe(ours), *found
 
     def close(self) -> None:
         """End it and every session."""
@@ -207,7 +214,7 @@ class _WarmProcess:
         lines = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         reason = lines[-1] if lines else "it ended without saying why"
         return SandboxUnavailableError(
-            f"The sandbox ({self._backend.name}) did not start: {reason}. {self._backend.install}"
+            f"The sandbox ({self._backend.name}) did not start: {reason}. {self._backend.advice()}"
         )
 
 
@@ -215,11 +222,20 @@ class Session:
     """A process that runs the cells of one submission; made by `Sandbox.session`."""
 
     def __init__(
-        self, connection: pipe.Pipe, process: int, limits: Limits, deadline: float
+        self,
+        connection: pipe.Pipe,
+        process: int,
+        limits: Limits,
+        deadline: float,
+        folder: int | None = None,
     ) -> None:
         self._pipe = connection
         self._process = process
-        self._pid = _pid(process)
+        # A session that was given a folder has a keeper, who cleans up when told to.
+        self._folder = folder
+        pid = _pid(process)
+        self._group = cgroup.enter(pid, limits.memory, limits.processes)
+        self._usage = Usage(pid, keeper=folder is not None, group=self._group)
         self._limits = limits
         self._deadline = deadline
 
@@ -274,10 +290,17 @@ class Session:
         self._pipe.close()
         if self._process < 0:
             return
-        for process in self._processes():
+        if self._folder is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process, signal.SIGTERM)
+            select.select([self._process], [], [], _KILL_SECONDS)
+            os.close(self._folder)
+        for process in self._usage.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()
         select.select([self._process], [], [], _KILL_SECONDS)
+        if self._group is not None:
+            self._group.close()
         os.close(self._process)
         self._process = -1
 
@@ -290,23 +313,24 @@ class Session:
 
         def watch() -> None:
             nonlocal allowed
-            processes = self._processes()
-            used = _processor_time(processes)
+            used = self._usage.processor_time()
             # Baseline, taken at the first poll.
             allowed = used + self._limits.cell_seconds if allowed is None else allowed
             if used > allowed:
                 raise EndedError(
                     f"It used more than {self._limits.cell_seconds:g} seconds of processor time."
                 )
-            if _memory(processes, self._limits.memory) > self._limits.memory:
+            if self._usage.memory(self._limits.memory) > self._limits.memory:
                 raise EndedError(f"It used more than {self._limits.memory / 2**30:g} GB of memory.")
+            self._look_at_folder()
 
         try:
             self._pipe.send(request, deadline, watch)
             reply = read(*self._pipe.receive(deadline, watch))
             # Check now, or this growth is blamed on the next request.
-            if self._first_process_is_large():
+            if self._usage.first_is_larger(self._limits.memory):
                 watch()
+            self._look_at_folder()
             return reply
         except TimeoutError:
             self.close()
@@ -327,18 +351,14 @@ class Session:
             self.close()
             raise
 
-    def _first_process_is_large(self) -> bool:
-        try:
-            return _resident(psutil.Process(self._pid)) > self._limits.memory
-        except psutil.Error:
-            return False
-
-    def _processes(self) -> list[psutil.Process]:
-        try:
-            first = psutil.Process(self._pid)
-            return [first, *first.children(recursive=True)]
-        except psutil.Error:
-            return []
+    def _look_at_folder(self) -> None:
+        """Raise EndedError if there is too much in a folder that the kernel does not limit."""
+        if self._folder is None:
+            return
+        most, most_files = self._limits.files, scratch.MOST_FILES
+        size, files = scratch.used(self._folder, most)
+        if size > most or files > most_files:
+            raise EndedError(f"It wrote more than {most / 2**20:g} MB or {most_files} files.")
 
 
 def _pid(process: int) -> int:
@@ -346,37 +366,3 @@ def _pid(process: int) -> int:
     with open(f"/proc/self/fdinfo/{process}") as file:
         fields = dict(line.split(":", 1) for line in file)
     return int(fields["Pid"])
-
-
-def _processor_time(processes: Sequence[psutil.Process]) -> float:
-    total = 0.0
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            total += sum(process.cpu_times()[:4])
-    return total
-
-
-def _memory(processes: Sequence[psutil.Process], limit: int) -> int:
-    """Return the memory of processes in bytes, or an overestimate that is within the limit.
-
-    The exact number divides shared pages among the processes that share them.  It is slow, because
-    the kernel looks at every page.
-    """
-    for size in (_resident, _proportional):
-        total = 0
-        for process in processes:
-            with contextlib.suppress(psutil.Error):
-                total += size(process)
-        if total <= limit:
-            break
-    return total
-
-
-def _resident(process: psutil.Process) -> int:
-    size: int = process.memory_info().rss
-    return size
-
-
-def _proportional(process: psutil.Process) -> int:
-    size: int = process.memory_full_info().pss
-    return size

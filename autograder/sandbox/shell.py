@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -109,6 +110,22 @@ class Shell(InteractiveShell):
 
     def enable_gui(self, gui: str | None = None) -> None:
         """Do nothing: there is no screen, and plots do not need one."""
+
+    def system(self, cmd: str) -> None:
+        """Run a command and show what it prints; IPython would open a terminal for it."""
+        with subprocess.Popen(
+            self.var_expand(cmd, depth=1),
+            shell=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="")
+        self.user_ns["_exit_code"] = process.returncode
 
     def run(self, source: str) -> Outputs:
         """Run a cell and return its outputs."""

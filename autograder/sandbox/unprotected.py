@@ -14,6 +14,7 @@ class Unprotected(Backend):
     name = "none"
     promise = "Students' code can do anything that you can, and every report says so."
     warning = "Graded without a sandbox: this code could have changed its own points."
+    isolates = False
 
     def command(self, tmpfs: int) -> list[str]:
         """Return the bare program, which uses the system's own /tmp."""

@@ -76,7 +76,6 @@ class Canaries:
             "VICTIM_OF_NOBODY": self.victims[1].pid,
             "SHM": self._segment,
             "SHM_KEY": self._key,
-            "PIDS": os.readlink("/proc/self/ns/pid"),
             "ABSTRACT": self.mark,
             "NAMED": self.folder / "socket",
             "TCP": self._listen(socket.AF_INET, ("127.0.0.1", 0)),

@@ -1,12 +1,13 @@
 """All attacks, in a module for each few kinds."""
 
-from attacks import escaping, files, legitimate, limits, pipes, reading, scoring
+from attacks import calls, escaping, files, legitimate, limits, pipes, reading, scoring
 
 ATTACKS = [
     *scoring.ATTACKS,
     *escaping.ATTACKS,
     *pipes.ATTACKS,
     *limits.ATTACKS,
+    *calls.ATTACKS,
     *files.ATTACKS,
     *reading.ATTACKS,
 ]

@@ -23,6 +23,7 @@ from autograder.course.course import Course
 from autograder.course.release import release
 from autograder.course.scores import released
 from autograder.intake import exercise
+from autograder.sandbox import DEFAULT
 
 LIMITS = """
 c.GradeSubmission.cell_seconds = 3
@@ -141,9 +142,10 @@ def start_grading(course: Course, log: Path, jobs: int) -> subprocess.Popen[byte
         )
 
 
-def graded(attacks: Iterable[Attack], canaries: Canaries) -> Graded:
+def graded(attacks: Iterable[Attack], canaries: Canaries, sandbox: str = DEFAULT) -> Graded:
     """Make a course in which attacks and honest work have been handed in, and grade it."""
-    course = make_course(canaries.folder, SOURCES["l2"], LIMITS)
+    settings = f"{LIMITS}c.GradeSubmission.sandbox = {sandbox!r}\n"
+    course = make_course(canaries.folder, SOURCES["l2"], settings)
     for name, source in SOURCES.items():
         path = course.exercises / name / f"{name}.py"
         path.parent.mkdir(exist_ok=True)

@@ -1,0 +1,100 @@
+"""What the processes of a session use, as the grader sees it from outside."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psutil
+
+from autograder.sandbox import cgroup
+
+
+class Usage:
+    """Processor time and memory of a process and all its descendants.
+
+    Parameters
+    ----------
+    pid
+        The first process.
+    keeper
+        Whether the first process only waits for the others, see `keeper`.
+    group
+        Their control group, if they have one.
+    """
+
+    def __init__(
+        self, pid: int, *, keeper: bool = False, group: cgroup.Group | None = None
+    ) -> None:
+        self._pid = pid
+        self._keeper = keeper
+        self._group = group
+        self._running: dict[psutil.Process, float] = {}
+        self._ended = 0.0
+        self._most = 0.0
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes that there are now, the first one first."""
+        try:
+            first = psutil.Process(self._pid)
+            return [first, *first.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def processor_time(self) -> float:
+        """Return the seconds that all have used so far; it never becomes less.
+
+        The kernel adds the time of a process that ended to its parent's, but not if the parent
+        ignores that its children end.  So what was last seen of those that are gone counts as well.
+        What ended between two looks, and nobody waited for, is missing without a control group.
+        """
+        own, waited = {}, 0.0
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                own[process] = times.user + times.system
+                waited += times.children_user + times.children_system
+        self._ended += sum(time for one, time in self._running.items() if one not in own)
+        self._running = own
+        counted = self._group.processor_time() if self._group is not None else 0.0
+        seen = sum(own.values()) + max(waited, self._ended)
+        self._most = max(self._most, counted, seen)
+        return self._most
+
+    def memory(self, limit: int) -> int:
+        """Return their memory in bytes, or an overestimate that is within the limit.
+
+        The exact number divides shared pages among the processes that share them.  It is slow,
+        because the kernel looks at every page.
+        """
+        processes = self.processes()[self._keeper :]
+        for size in (_resident, _proportional):
+            total = 0
+            for process in processes:
+                with contextlib.suppress(psutil.Error):
+                    total += size(process)
+            if total <= limit:
+                break
+        return total
+
+    def first_is_larger(self, limit: int) -> bool:
+        """Return whether the first process that runs student code is larger than a limit."""
+        with contextlib.suppress(psutil.Error, ValueError):
+            first = psutil.Process(self._pid)
+            if self._keeper:
+                [first] = first.children()[:1]
+            return _resident(first) > limit
+        return False
+
+
+def _resident(process: psutil.Process) -> int:
+    size: int = process.memory_info().rss
+    return size
+
+
+def _proportional(process: psutil.Process) -> int:
+    try:
+        size: int = process.memory_full_info().pss
+    except psutil.AccessDenied:
+        # Root in a container may not see it, and what cannot be seen must not count as nothing.
+        return _resident(process)
+    return size
