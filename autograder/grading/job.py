@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-import nbformat
-
 from autograder.grading.notebook import Outcome, grade_notebook
 from autograder.intake import submission
+from autograder.intake.apart import TooMuchError, apart
+from autograder.intake.notebook_file import UnreadableError
 from autograder.sandbox import Limits, Sandbox
+
+READ_SECONDS = 10
+"""Processor time for finding the answers in a file; honest ones take a thousandth of that."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,13 @@ class Job:
         UnreadableError
             When no answers can be found.
         """
-        return submission.rebuild(self.content, nbformat.reads(self.release, as_version=4))
+        try:
+            return apart(READ_SECONDS, submission.rebuild_text, self.content, self.release)
+        except TooMuchError:
+            raise UnreadableError(
+                "The file takes too long to read. Delete the cells that no answer needs and hand "
+                "it in again."
+            ) from None
 
     def run(self) -> Outcome:
         """Grade the submission in this process's sandbox.
