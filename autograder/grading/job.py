@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-from autograder.grading.notebook import Outcome, grade_notebook
+from nbformat import NotebookNode
+
+from autograder.grading.notebook import Outcome, cases_of, judge_notebook, observe_notebook
+from autograder.grading.observation import Observation, read
 from autograder.intake import submission
 from autograder.intake.apart import TooMuchError, apart
 from autograder.intake.notebook_file import UnreadableError
@@ -61,6 +64,8 @@ class Job:
     def run(self) -> Outcome:
         """Grade the submission in this process's sandbox.
 
+        What a limit on the clock ended is tried again, and only what ends then counts.
+
         Raises
         ------
         UnreadableError
@@ -68,9 +73,44 @@ class Job:
         SandboxUnavailableError
             When this machine cannot provide a sandbox.
         """
-        return grade_notebook(
-            self.rebuilt().notebook, self.key, warm_sandbox(self.limits, self.backend)
-        )
+        notebook = self.rebuilt().notebook
+        seen = self._observed(notebook)
+        if seen.by_clock:
+            seen = self._observed(notebook)
+        return judge_notebook(notebook, self.key, seen)
+
+    def observe(self) -> bytes:
+        """Run the submission in this process's sandbox; return what was seen.
+
+        Raises like `run`.
+        """
+        notebook = self.rebuilt().notebook
+        return self._observed(notebook).to_bytes(notebook)
+
+    def judge(self, content: bytes) -> tuple[Outcome, bool]:
+        """Judge what a worker says that it saw.
+
+        Returns
+        -------
+        outcome
+            The outcome.
+        by_clock
+            Whether it might be another one on a machine that is less busy.
+
+        Raises
+        ------
+        RefusedError
+            When that is nothing that anybody can have seen of this submission.
+        UnreadableError
+            When no answers can be found.
+        """
+        notebook = self.rebuilt().notebook
+        seen = read(content, notebook, lambda task: cases_of(task, self.key))
+        return judge_notebook(notebook, self.key, seen), seen.by_clock
+
+    def _observed(self, notebook: NotebookNode) -> Observation:
+        sandbox = warm_sandbox(self.limits, self.backend)
+        return observe_notebook(notebook, self.key, sandbox)
 
 
 @cache
