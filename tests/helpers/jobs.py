@@ -9,7 +9,7 @@ from autograder.grading.job import Job
 class Deadly(Job):
     """A submission that takes its worker with it, not only its sandbox."""
 
-    def run(self):
+    def observe(self):
         """Kill this process."""
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -17,6 +17,6 @@ class Deadly(Job):
 class Faulty(Job):
     """A submission that grading fails for."""
 
-    def run(self):
+    def observe(self):
         """Fail as nobody expected."""
         raise ArithmeticError("nobody thought of this")
