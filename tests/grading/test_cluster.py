@@ -24,7 +24,7 @@ from helpers.courses import (
     points,
     released_course,
 )
-from helpers.jobs import Deadly, Faulty
+from helpers.jobs import Deadly, Faulty, Silent
 from typer.testing import CliRunner
 
 from autograder import cli
@@ -136,6 +136,24 @@ def test_workers_that_dask_gives_up_are_replaced():
         local.loop.add_callback(local.workers.pop(next(iter(local.workers))).close)
         wait_until(lambda: set(client.nthreads()) - {first})
         assert client.submit(int, "7").result(timeout=60) == 7
+
+
+def test_a_worker_that_never_answers_does_not_hold_the_class_up(released, monkeypatch):
+    """Its submission is set aside, grading stops with advice, and no process is left."""
+    monkeypatch.setattr(cluster, "SILENCE_SECONDS", 3)
+    monkeypatch.setattr(cluster, "CLOSE_SECONDS", 3)
+    job = released.grader.job("l2", "solved")
+    limits = replace(job.limits, notebook_seconds=1)
+    before = set(psutil.Process().children(recursive=True))
+    running = cluster.run([("silent", Silent(**{**vars(job), "limits": limits}))], 1)
+    key, _, outcome = next(running)
+    assert key == "silent"
+    assert "No grading process answered within 4 seconds" in str(outcome)
+    with pytest.raises(cluster.ClusterUnavailableError, match="look into the machines"):
+        next(running)
+    _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, 20)
+    # Python's own, which waits for the next cluster.
+    assert not [one for one in alive if "resource_tracker" not in " ".join(one.cmdline())]
 
 
 def wait_until(condition):

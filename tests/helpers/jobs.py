@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from autograder.grading.job import Job
 
@@ -20,3 +21,12 @@ class Faulty(Job):
     def observe(self):
         """Fail as nobody expected."""
         raise ArithmeticError("nobody thought of this")
+
+
+class Silent(Job):
+    """A submission that its worker never comes back from."""
+
+    def observe(self):
+        """Wait, and do not end when asked to."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        time.sleep(10_000)
