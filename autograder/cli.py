@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from autograder.course.course import Course
     from autograder.course.grading import Graded, Summary
     from autograder.course.groups import Group
-    from autograder.course.scores import Score
 
 # Import autograder.course late: it loads nbgrader, which takes seconds and --help does not need.
 
@@ -223,6 +222,16 @@ def export_command(
         console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
 
 
+@app.command("certificates")
+def certificates_command() -> None:
+    """Make keys for `autograder grade --scheduler`; who has them can join the cluster."""
+    from autograder.grading import certificates
+
+    with _course() as course:
+        folder = certificates.make(course.root / certificates.FOLDER)
+        typer.echo(f"Keys are in {folder}: copy this folder to each machine of the cluster.")
+
+
 @app.command("validate")
 def validate_command(
     seeds: Annotated[
@@ -316,6 +325,8 @@ class _Progress:
     def advance(self, graded: Graded) -> None:
         """Show the result of a submission."""
         if self._bar is None:
+            from autograder.course.scores import score_text
+
             score = score_text(graded.score)
             line = f"{graded.assignment} of {graded.student}: {score} ({graded.seconds:.1f} s)"
             console.print(line, markup=False)
@@ -346,14 +357,6 @@ def _group(group: Group, answer: str) -> Iterator[str]:
         yield f"  The answer of {group.students[0]}:"
         yield from (f"    {line}" for line in answer.splitlines())
     yield ""
-
-
-def score_text(score: Score | None) -> str:
-    """Return a score as people read it: "17 of 25, 4.5 less for lateness"."""
-    if score is None:
-        return "not graded"
-    late = f", {score.penalty:g} less for lateness" if score.penalty else ""
-    return f"{score.net:g} of {score.max_points:g}{late}"
 
 
 def _problem(graded: Graded) -> str:

@@ -18,7 +18,7 @@ from rich.table import Table
 from autograder import cli
 from autograder.course.course import CONFIG, Course, CourseError
 from autograder.course.release import release
-from autograder.course.scores import scores
+from autograder.course.scores import score_text, scores
 from autograder.intake import exercise
 from autograder.sandbox import Sandbox, SandboxUnavailableError
 from autograder.tasks import assignments
@@ -288,7 +288,7 @@ def table(course: Course, names: Sequence[str]) -> Table:
     columns = [scores(course, name) for name in names]
     result = Table("student", "handed in", *names)
     for student, kind in STUDENTS.items():
-        result.add_row(student, kind, *(cli.score_text(column.get(student)) for column in columns))
+        result.add_row(student, kind, *(score_text(column.get(student)) for column in columns))
     return result
 
 

@@ -80,6 +80,7 @@ def explain(
         yield f"{assignment} of {student}: {_points(kept.score.net, kept.score.max_points)}"
         yield ""
         yield from _file(course, assignment, student, kept)
+        yield from _stopped(kept.outcome)
     for name in names:
         yield ""
         yield from _task(kept, name)
@@ -151,6 +152,12 @@ def _file(course: Course, assignment: str, student: str, kept: _Kept) -> Iterato
     for number, note in enumerate(kept.job.rebuilt().notes):
         yield f"{'Repaired' if number == 0 else '':<12}{note}"
     yield "Inputs      drawn from the course's secret and this file, with the seeds below"
+
+
+def _stopped(outcome: Outcome) -> Iterator[str]:
+    """Yield what did not run to its end, which may have cost points."""
+    for number, (cell, reason) in enumerate(outcome.stopped.items()):
+        yield f"{'Stopped' if number == 0 else '':<12}{cell}: {reason}"
 
 
 def _task(kept: _Kept, name: str) -> Iterator[str]:

@@ -263,11 +263,12 @@ def _grade_all(
     if not missing:
         return
     # Imported here because it takes a second, and a few submissions do not need it.
-    from autograder.grading import cluster
+    from autograder.grading import certificates, cluster
 
+    keys = course.root / certificates.FOLDER
     work = ((pair, course.grader.job(*pair)) for pair in missing)
     try:
-        for pair, job, outcome in cluster.run(work, jobs, scheduler):
+        for pair, job, outcome in cluster.run(work, jobs, scheduler, keys):
             if isinstance(outcome, cluster.SetAsideError):
                 yield set_aside(course, *pair, str(outcome))
             else:

@@ -2,7 +2,8 @@
 
 Formgrader and feedback pages insert markdown and rich outputs as HTML, and nbgrader's own sanitizer
 leaves scripts in markdown.  So the last step of grading changes the notebook itself: what a student
-wrote becomes plain text that looks as it was typed.
+wrote becomes plain text that looks as it was typed, and code that is slow to highlight is marked to
+be shown without colors.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
+
+from autograder.course.highlight import too_slow
 
 MAX_SOURCE = 200_000
 MAX_TEXT = 50_000
@@ -78,11 +81,18 @@ def sanitize(notebook: NotebookNode) -> None:
         kernelspec=NotebookNode(name="python3", display_name="Python 3", language="python"),
         language_info=NotebookNode(name="python", pygments_lexer="ipython3"),
     )
+    code = []
     for cell in notebook.cells:
-        _clean_cell(cell)
+        if _clean_cell(cell) and cell.cell_type == "code":
+            code.append(cell)
+    for cell, plain in zip(code, too_slow([cell.source for cell in code]), strict=True):
+        if plain:
+            # With this, nbconvert highlights the cell as if it were in another language.
+            cell.metadata.magics_language = "text"
 
 
-def _clean_cell(cell: NotebookNode) -> None:
+def _clean_cell(cell: NotebookNode) -> bool:
+    """Make a cell harmless; return whether the student wrote it."""
     marks = cell.metadata.get("nbgrader")
     added = not str(cell.get("id", "")) or str(cell.id).startswith("student-")
     if added or not isinstance(marks, dict):
@@ -90,7 +100,8 @@ def _clean_cell(cell: NotebookNode) -> None:
     cell.metadata = NotebookNode()
     if marks:
         cell.metadata.nbgrader = marks
-    if added or marks.get("solution"):
+    written = added or bool(marks.get("solution"))
+    if written:
         cell.source = spell_out(_joined(cell.source))
         if cell.cell_type != "code":
             cell.cell_type = "markdown"
@@ -99,6 +110,7 @@ def _clean_cell(cell: NotebookNode) -> None:
     if cell.cell_type == "code":
         check = bool(marks.get("grade") and not marks.get("solution"))
         cell.outputs = list(_outputs(cell.outputs, check))
+    return written
 
 
 def spell_out(text: str, limit: int = MAX_SOURCE) -> str:

@@ -166,3 +166,11 @@ def _is_complete(submission: SubmittedAssignment) -> bool:
         for notebook in submission.notebooks
         for grade in notebook.grades
     )
+
+
+def score_text(score: Score | None) -> str:
+    """Return a score as people read it: "17 of 25, 4.5 less for lateness"."""
+    if score is None:
+        return "not graded"
+    late = f", {score.penalty:g} less for lateness" if score.penalty else ""
+    return f"{score.net:g} of {score.max_points:g}{late}"

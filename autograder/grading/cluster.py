@@ -1,29 +1,38 @@
 """Run many submissions at a time with dask.distributed, on this machine or on others.
 
 Workers need this package and bubblewrap but no shared disk, because a job carries everything that
-its result depends on.
+its result depends on.  A worker only returns bytes, which say what it observed.  They are judged
+here, where the gradebook is.
 """
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from threading import Lock
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import dask
-from distributed import Client, Future, LocalCluster, Security, as_completed, get_worker
+from distributed import Client, Future, LocalCluster, Security, get_worker
 from distributed.scheduler import KilledWorker
 from tornado.ioloop import IOLoop, PeriodicCallback
 
+from autograder.grading import certificates
 from autograder.grading.job import Job
 from autograder.grading.notebook import Outcome
 from autograder.grading.results import result_name
+from autograder.grading.strict import StrictClient, nothing_unpickled
 from autograder.intake.notebook_file import UnreadableError
 from autograder.sandbox import SandboxUnavailableError
+from autograder.sandbox.pipe import RefusedError, read_reply, reply
 
 DEATHS = 2
 """A submission is set aside after this many workers have died while running it."""
@@ -33,6 +42,17 @@ CONNECT_SECONDS = 10
 
 START_SECONDS = 120
 """How long to wait for the first worker on this machine."""
+
+SILENCE_SECONDS = 300
+"""How long no result may come, beyond what a notebook may take."""
+
+RESULT_SECONDS = 60
+"""How long a worker may take to hand a result over."""
+
+CLOSE_SECONDS = 30
+"""How long the workers on this machine may take to end."""
+
+_MAX_REASON = 2000
 
 _AHEAD = 4
 _LOOK_MILLISECONDS = 2000
@@ -48,8 +68,15 @@ class SetAsideError(Exception):
     """A submission was not graded; the message is a sentence that says why."""
 
 
+class _FailedError(SetAsideError):
+    """Grading failed on a worker."""
+
+
 def run(
-    jobs: Iterable[tuple[Key, Job]], workers: int, scheduler: str | None = None
+    jobs: Iterable[tuple[Key, Job]],
+    workers: int,
+    scheduler: str | None = None,
+    keys: Path = Path(certificates.FOLDER),
 ) -> Iterator[tuple[Key, Job, Outcome | SetAsideError]]:
     """Yield the results of jobs as they finish.
 
@@ -61,8 +88,10 @@ def run(
     workers
         How many processes to start on this machine; ignored if there is a `scheduler`.
     scheduler
-        The address of a running scheduler with workers, such as "tcp://grader:8786".  Its own
+        The address of a running scheduler with workers, such as "tls://grader:8786".  Its own
         settings decide how many workers may die while running a submission.
+    keys
+        The folder of the keys for a scheduler.
 
     Raises
     ------
@@ -90,44 +119,119 @@ def run(
                 }
             )
         )
-        client = stack.enter_context(_client(workers, scheduler, stack))
-        waiting = iter(jobs)
-        sent: dict[Future[Outcome], tuple[Key, Job]] = {}
-        running = as_completed()
+        client = _client(workers, scheduler, keys, stack)
+        run: _Run[Key] = _Run(client, scheduler)
+        yield from run.all(iter(jobs))
 
-        def send() -> None:
-            ahead = _AHEAD * max(1, sum(client.nthreads().values()))
-            for key, job in islice(waiting, max(0, ahead - len(sent))):
-                future = client.submit(_graded, job, result_name(job), pure=False)
-                sent[future] = key, job
-                running.add(future)
 
-        send()
-        for future in running:
-            key, job = sent.pop(future)
-            try:
-                result: Outcome | SetAsideError = future.result()
-            except KilledWorker as error:
-                deaths = error.allowed_failures + 1
-                result = SetAsideError(
-                    f"{deaths} grading processes died of it. Look into it, or grade again."
+class _Run(Generic[Key]):
+    """The jobs that a cluster is running, and what came back."""
+
+    def __init__(self, client: Client, scheduler: str | None) -> None:
+        self._client = client
+        self._scheduler = scheduler
+        self._sent: dict[Future[bytes], tuple[Key, Job]] = {}
+        self._done: SimpleQueue[Future[bytes]] = SimpleQueue()
+
+    def all(
+        self, waiting: Iterator[tuple[Key, Job]]
+    ) -> Iterator[tuple[Key, Job, Outcome | SetAsideError]]:
+        """Yield the results of jobs as they finish, then of those that the clock ended."""
+        again = []
+        while True:
+            ahead = _AHEAD * max(1, sum(self._client.nthreads().values()))
+            for key, job in islice(waiting, max(0, ahead - len(self._sent))):
+                self._send(key, job)
+            if not self._sent:
+                break
+            for key, job, result, by_clock in self._next():
+                if by_clock:
+                    again.append((key, job))
+                else:
+                    yield key, job, result
+        # Now there is room, and each runs alone.
+        for key, job in again:
+            self._send(key, job)
+            for *found, _ in self._next():
+                yield tuple(found)  # type: ignore[misc]
+
+    def _send(self, key: Key, job: Job) -> None:
+        future = self._client.submit(_graded, job, result_name(job), pure=False)
+        self._sent[future] = key, job
+        future.add_done_callback(self._done.put)
+
+    def _next(self) -> Iterator[tuple[Key, Job, Outcome | SetAsideError, bool]]:
+        """Yield the next result; if there is none for too long, set aside all that was sent."""
+        silence = SILENCE_SECONDS + max(
+            job.limits.notebook_seconds for _, job in self._sent.values()
+        )
+        try:
+            future = self._done.get(timeout=silence)
+        except Empty:
+            lost, self._sent = list(self._sent.values()), {}
+            for key, job in lost:
+                yield (
+                    key,
+                    job,
+                    SetAsideError(
+                        f"No grading process answered within {silence:g} seconds. Grade again."
+                    ),
+                    False,
                 )
-            except (SandboxUnavailableError, ClusterUnavailableError):
-                raise
-            except CancelledError:
-                raise ClusterUnavailableError(
-                    f"The scheduler at {scheduler} is gone: start it again, and grade again; "
-                    "finished grades are kept."
-                ) from None
-            except UnreadableError as error:
-                result = SetAsideError(str(error))
-            except Exception as error:
-                result = SetAsideError(f"Grading failed: {type(error).__name__}: {error}")
-            send()
-            yield key, job, result
+            raise ClusterUnavailableError(
+                f"No grading process has answered for {silence:g} seconds: look into the machines "
+                "that grade, and grade again; finished grades are kept."
+            ) from None
+        key, job = self._sent.pop(future)
+        result: Outcome | SetAsideError
+        by_clock = False
+        try:
+            result, by_clock = _judged(job, future.result(timeout=RESULT_SECONDS))
+        except KilledWorker as error:
+            deaths = error.allowed_failures + 1
+            result = SetAsideError(
+                f"{deaths} grading processes died of it. Look into it, or grade again."
+            )
+        except (SandboxUnavailableError, ClusterUnavailableError):
+            raise
+        except CancelledError:
+            raise ClusterUnavailableError(
+                f"The scheduler at {self._scheduler} is gone: start it again, and grade again; "
+                "finished grades are kept."
+            ) from None
+        except (UnreadableError, _FailedError) as error:
+            result = SetAsideError(str(error))
+        except RefusedError as error:
+            result = SetAsideError(
+                f"A worker answered with something that nobody can have observed ({error}) Look "
+                "into the worker, and grade again."
+            )
+        except Exception as error:
+            # Nothing that a worker sends is quoted: it raises nothing of its own accord.
+            reason = type(error).__name__ if self._scheduler else f"{type(error).__name__}: {error}"
+            result = SetAsideError(
+                f"Grading failed: {reason}. Look into the submission and the worker that ran it."
+            )
+        yield key, job, result, by_clock
 
 
-def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
+def _judged(job: Job, content: object) -> tuple[Outcome, bool]:
+    """Return the outcome of what a worker returned, and whether the clock shaped it."""
+    if type(content) is not bytes:
+        raise RefusedError("It sent something that is not an answer.")
+    stream = io.BytesIO(content)
+    header, _ = read_reply(lambda count: stream.read(count).ljust(count, b"\0"))
+    kind, reason = header.get("kind"), str(header.get("reason", ""))[:_MAX_REASON]
+    # A worker's words end up in a terminal.
+    reason = "".join(letter if letter.isprintable() else " " for letter in reason)
+    if kind == "observed":
+        return job.judge(stream.read())
+    if kind in _PROBLEMS:
+        raise _PROBLEMS[kind](reason)
+    raise RefusedError("It sent something that is not an answer.")
+
+
+def _client(workers: int, scheduler: str | None, keys: Path, stack: ExitStack) -> Client:
     if scheduler is None:
         # Without keys, other users of this machine could run code on the cluster.
         security = Security.temporary()
@@ -141,7 +245,8 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
             silence_logs=logging.CRITICAL,
             security=security,
         )
-        client = Client(stack.enter_context(local), security=security)
+        stack.callback(_close, local)
+        client: Client = stack.enter_context(Client(local, security=security))
         _respawn(workers, local, stack)
         try:
             client.wait_for_workers(1, timeout=START_SECONDS)
@@ -151,14 +256,23 @@ def _client(workers: int, scheduler: str | None, stack: ExitStack) -> Client:
                 "this machine from starting one, or grade with --jobs 1."
             ) from None
         return client
+    stack.enter_context(nothing_unpickled())
+    if "://" not in scheduler:
+        scheduler = f"tls://{scheduler}"
     try:
-        client = Client(scheduler)
+        encrypted = scheduler.startswith("tls://")
+        client = stack.enter_context(
+            StrictClient(scheduler, security=certificates.security(keys) if encrypted else None)
+        )
+    except FileNotFoundError:
+        raise ClusterUnavailableError(
+            f"There are no keys in {keys}: make some with `autograder certificates`."
+        ) from None
     except (OSError, ValueError) as error:
         raise ClusterUnavailableError(
             f"No scheduler answers at {scheduler} ({error}): start one with `dask scheduler`."
         ) from None
     if not client.nthreads():
-        client.close()
         raise ClusterUnavailableError(
             f"The scheduler at {scheduler} has no workers: start some with `dask worker`."
         )
@@ -190,19 +304,47 @@ def _respawn(workers: int, local: LocalCluster, stack: ExitStack) -> None:
     stack.callback(loop.add_callback, looking.stop)
 
 
+def _close(local: LocalCluster) -> None:
+    """Close a cluster; kill what does not close, because Dask would wait for it for ever."""
+    processes = [nanny.pid for nanny in local.workers.values() if nanny.pid]
+    with suppress(TimeoutError):
+        local.close(timeout=CLOSE_SECONDS)
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
 # A sandbox serves one submission at a time, but a worker may have several threads.
 _one_at_a_time = Lock()
 
+_PROBLEMS: dict[str, type[Exception]] = {
+    "versions": ClusterUnavailableError,
+    "sandbox": SandboxUnavailableError,
+    "unreadable": UnreadableError,
+    "failed": _FailedError,
+}
 
-def _graded(job: Job, name: str) -> Outcome:
-    """Run a job on a worker that has the same versions as the coordinator."""
-    if result_name(job) != name:
-        raise ClusterUnavailableError(
-            f"The worker at {get_worker().address} has other versions than this machine of the "
-            "package, Python or a library: install the same versions there."
-        )
+
+def _graded(job: Job, name: str) -> bytes:
+    """Observe a job on a worker that has the same versions as the coordinator."""
+    here = get_worker().address
+    # Threads take turns from the start, because in Python 3.11 two cannot parse at a time.
     with _one_at_a_time:
         try:
-            return job.run()
+            if result_name(job) != name:
+                return _problem(
+                    "versions",
+                    f"The worker at {here} has other versions than this machine of the package, "
+                    "Python or a library: install the same versions there.",
+                )
+            return reply({"kind": "observed"}) + job.observe()
         except SandboxUnavailableError as error:
-            raise SandboxUnavailableError(f"Worker {get_worker().address}: {error}") from None
+            return _problem("sandbox", f"Worker {here}: {error}")
+        except UnreadableError as error:
+            return _problem("unreadable", str(error))
+        except Exception as error:
+            return _problem("failed", f"Grading failed: {type(error).__name__}: {error}")
+
+
+def _problem(kind: str, reason: str) -> bytes:
+    return reply({"kind": kind, "reason": reason})

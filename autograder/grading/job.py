@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-import nbformat
+from nbformat import NotebookNode
 
-from autograder.grading.notebook import Outcome, grade_notebook
+from autograder.grading.notebook import Outcome, cases_of, judge_notebook, observe_notebook
+from autograder.grading.observation import Observation, read
 from autograder.intake import submission
+from autograder.intake.apart import TooMuchError, apart
+from autograder.intake.notebook_file import UnreadableError
 from autograder.sandbox import Limits, Sandbox
+
+READ_SECONDS = 10
+"""Processor time for finding the answers in a file; honest ones take a thousandth of that."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,18 @@ class Job:
         UnreadableError
             When no answers can be found.
         """
-        return submission.rebuild(self.content, nbformat.reads(self.release, as_version=4))
+        try:
+            return apart(READ_SECONDS, submission.rebuild_text, self.content, self.release)
+        except TooMuchError:
+            raise UnreadableError(
+                "The file takes too long to read. Delete the cells that no answer needs and hand "
+                "it in again."
+            ) from None
 
     def run(self) -> Outcome:
         """Grade the submission in this process's sandbox.
+
+        What a limit on the clock ended is tried again, and only what ends then counts.
 
         Raises
         ------
@@ -59,9 +73,44 @@ class Job:
         SandboxUnavailableError
             When this machine cannot provide a sandbox.
         """
-        return grade_notebook(
-            self.rebuilt().notebook, self.key, warm_sandbox(self.limits, self.backend)
-        )
+        notebook = self.rebuilt().notebook
+        seen = self._observed(notebook)
+        if seen.by_clock:
+            seen = self._observed(notebook)
+        return judge_notebook(notebook, self.key, seen)
+
+    def observe(self) -> bytes:
+        """Run the submission in this process's sandbox; return what was seen.
+
+        Raises like `run`.
+        """
+        notebook = self.rebuilt().notebook
+        return self._observed(notebook).to_bytes(notebook)
+
+    def judge(self, content: bytes) -> tuple[Outcome, bool]:
+        """Judge what a worker says that it saw.
+
+        Returns
+        -------
+        outcome
+            The outcome.
+        by_clock
+            Whether it might be another one on a machine that is less busy.
+
+        Raises
+        ------
+        RefusedError
+            When that is nothing that anybody can have seen of this submission.
+        UnreadableError
+            When no answers can be found.
+        """
+        notebook = self.rebuilt().notebook
+        seen = read(content, notebook, lambda task: cases_of(task, self.key))
+        return judge_notebook(notebook, self.key, seen), seen.by_clock
+
+    def _observed(self, notebook: NotebookNode) -> Observation:
+        sandbox = warm_sandbox(self.limits, self.backend)
+        return observe_notebook(notebook, self.key, sandbox)
 
 
 @cache

@@ -1,6 +1,7 @@
-"""Grade one submission: run the student's code in a sandbox and judge what it returns.
+"""Grade one submission: run the student's code in a sandbox, then judge what it returned.
 
-The output of each check is a report and a number that nbgrader reads.
+The two steps may happen on different machines.  The output of each check is a report and a number
+that nbgrader reads.
 """
 
 from __future__ import annotations
@@ -9,27 +10,29 @@ import base64
 import contextlib
 import hmac
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from autograder.intake.exercise import is_check, is_demonstration, task_of
+from autograder.grading.observation import Ended, Observation, observed_cells
+from autograder.intake.exercise import is_demonstration
 from autograder.judging.fingerprint import probe_cases
-from autograder.judging.judge import judge
+from autograder.judging.judge import first_difference, judge
 from autograder.judging.observed import TaskResult
 from autograder.judging.report import Finding, Report
 from autograder.sandbox import EndedError, Sandbox, Session
 from autograder.sandbox.pipe import Output
 from autograder.task import Case, Task
-from autograder.tasks import tasks
 
 MAX_SHOWN = 10 * 2**20
 """Characters and bytes of output to keep for one notebook."""
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,13 @@ class Outcome:
         The outputs of all code cells except checks, by cell id.
     reports
         The reports of the checks, by cell id.
+    stopped
+        Why a limit or a crash ended a cell or a task, by cell id.
     """
 
     cells: dict[str, list[NotebookNode]]
     reports: dict[str, Report]
+    stopped: dict[str, str] = field(default_factory=dict)
 
     def fill(self, notebook: NotebookNode, warning: str) -> None:
         """Put all outputs into a rebuilt notebook, in place.
@@ -72,8 +78,8 @@ def seed_of(key: bytes, purpose: str) -> int:
     return int.from_bytes(hmac.digest(key, purpose.encode(), "sha256"))
 
 
-def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Outcome:
-    """Run a notebook that `submission.rebuild` made, and judge its answers.
+def observe_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Observation:
+    """Run a notebook that `submission.rebuild` made, and try the functions of its tasks.
 
     Parameters
     ----------
@@ -84,20 +90,53 @@ def grade_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Outc
     sandbox
         Where the student's code runs.
     """
-    outcome = Outcome({}, {})
+    seen = Observation()
     with contextlib.closing(_Sessions(sandbox, key)) as sessions:
-        for cell in notebook.cells:
-            if cell.cell_type != "code":
+        for cell, task in observed_cells(notebook):
+            if task is None:
+                seen.cells[cell.id] = _tried(partial(sessions.run, cell.source))
                 continue
-            if is_demonstration(cell):
-                skipped = _stream("Skipped: grading does not run demonstrations.\n")
-                outcome.cells[cell.id] = [skipped]
-            elif is_check(cell):
-                task = tasks[task_of(cell.metadata.nbgrader.grade_id)]
-                outcome.reports[cell.id] = _judged(task, key, sessions.of(task))
-            else:
-                outcome.cells[cell.id] = list(_run(cell.source, sessions))
+            cases, runner = cases_of(task, key), sessions.of(task)
+            result = seen.results[cell.id] = _observed(task, cases, runner)
+            if isinstance(result, TaskResult) and first_difference(task, cases, result):
+                seen.probes[cell.id] = _observed(task, probe_cases(task), runner)
+    return seen
+
+
+def judge_notebook(notebook: NotebookNode, key: bytes, seen: Observation) -> Outcome:
+    """Judge what was observed of a notebook; never runs a student's code.
+
+    Parameters
+    ----------
+    notebook, key
+        As for `observe_notebook`.
+    seen
+        What it returned.
+    """
+    outcome = Outcome({}, {}, {name: ended.reason for name, ended in seen.ended().items()})
+    show = _Shown()
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and is_demonstration(cell):
+            skipped = _stream("Skipped: grading does not run demonstrations.\n")
+            outcome.cells[cell.id] = [skipped]
+    for cell, task in observed_cells(notebook):
+        if task is None:
+            outcome.cells[cell.id] = list(show.outputs(seen.cells[cell.id]))
+            continue
+        result, probed = seen.results[cell.id], seen.probes.get(cell.id)
+        if isinstance(result, Ended):
+            outcome.reports[cell.id] = _refused(task, _why_stopped(result))
+        else:
+            found = probed if isinstance(probed, TaskResult) else None
+            outcome.reports[cell.id] = judge(
+                task, cases_of(task, key), result, partial(_the_same, found)
+            )
     return outcome
+
+
+def cases_of(task: Task, key: bytes) -> list[Case]:
+    """Return the cases on which a submission is tried."""
+    return task.draw(np.random.default_rng(seed_of(key, task.name)))
 
 
 class _Sessions:
@@ -111,7 +150,6 @@ class _Sessions:
         self._shown = self._start(())
         self._others: dict[tuple[str, ...], _Runner] = {}
         self._ran: list[str] = []
-        self.has_room_for = self._shown.has_room_for
 
     def run(self, source: str) -> tuple[Output, ...]:
         """Run a cell and return what it shows; raises EndedError."""
@@ -158,40 +196,36 @@ def observe_task(
     result
         What the student's functions returned, or why nothing came back.
     """
-    printed = []
-    start = _Runner(sandbox, seed_of(key, "session"), task.forbidden)
-    with contextlib.closing(start) as runner:
-        for cell in notebook.cells:
-            if cell.cell_type != "code" or is_demonstration(cell):
-                continue
-            if not is_check(cell):
-                outputs = list(_run(cell.source, runner))
-                printed += [output.text for output in outputs if "text" in output]
-            elif task_of(cell.metadata.nbgrader.grade_id) == task.name:
+    printed = ""
+    with contextlib.closing(_Runner(sandbox, seed_of(key, "session"), task.forbidden)) as runner:
+        for cell, found in observed_cells(notebook):
+            if found is None:
+                shown = _Shown().outputs(_tried(partial(runner.run, cell.source)))
+                printed += "".join(output.text for output in shown if "text" in output)
+            elif found is task:
                 break
-        return "".join(printed), *_observed(task, key, runner)
+        cases = cases_of(task, key)
+        result = _observed(task, cases, runner)
+    return printed, cases, _why_stopped(result) if isinstance(result, Ended) else result
 
 
-def _judged(task: Task, key: bytes, runner: _Runner) -> Report:
-    cases, result = _observed(task, key, runner)
-    if isinstance(result, str):
-        return _refused(task, result)
-    return judge(task, cases, result, lambda: _probed(task, runner))
+def _the_same(thing: _Result) -> _Result:
+    return thing
 
 
-def _observed(task: Task, key: bytes, runner: _Runner) -> tuple[list[Case], TaskResult | str]:
-    cases = task.draw(np.random.default_rng(seed_of(key, task.name)))
+def _tried(work: Callable[[], _Result]) -> _Result | Ended:
     try:
-        return cases, runner.session().observe(task, cases)
+        return work()
     except EndedError as ended:
-        return cases, f"Your code was stopped when it was tried. {ended}"
+        return Ended.of(ended)
 
 
-def _probed(task: Task, runner: _Runner) -> TaskResult | None:
-    """Run the student's functions where everybody's are run; a name is all that depends on it."""
-    with contextlib.suppress(EndedError):
-        return runner.session().observe(task, probe_cases(task))
-    return None
+def _observed(task: Task, cases: list[Case], runner: _Runner) -> TaskResult | Ended:
+    return _tried(lambda: runner.session().observe(task, cases))
+
+
+def _why_stopped(ended: Ended) -> str:
+    return f"Your code was stopped when it was tried. {ended.reason}"
 
 
 def _refused(task: Task, reason: str) -> Report:
@@ -200,19 +234,23 @@ def _refused(task: Task, reason: str) -> Report:
     )
 
 
-def _run(source: str, runner: _Runner | _Sessions) -> Iterator[NotebookNode]:
-    try:
-        outputs = runner.run(source)
-    except EndedError as ended:
-        text = f"This cell was left out. {ended}"
-        yield _new("error", ename="Stopped", evalue=text, traceback=[text])
-        return
-    for output in outputs:
-        if runner.has_room_for(output):
-            yield _output(output)
-        else:
-            yield _stream("(left out: the notebook shows more than can be kept)\n")
+class _Shown:
+    """Turns what cells showed into outputs, until the notebook can show no more."""
+
+    def __init__(self) -> None:
+        self._room = MAX_SHOWN
+
+    def outputs(self, seen: tuple[Output, ...] | Ended) -> Iterator[NotebookNode]:
+        if isinstance(seen, Ended):
+            text = f"This cell was left out. {seen.reason}"
+            yield _new("error", ename="Stopped", evalue=text, traceback=[text])
             return
+        for output in seen:
+            self._room -= len(output.text) + len(output.picture)
+            if self._room < 0:
+                yield _stream("(left out: the notebook shows more than can be kept)\n")
+                return
+            yield _output(output)
 
 
 class _Runner:
@@ -228,12 +266,6 @@ class _Runner:
         self._session: Session | None = None
         self.tried = 0
         self._ran: list[str] = []
-        self._room = MAX_SHOWN
-
-    def has_room_for(self, output: Output) -> bool:
-        """Count an output, and return whether the notebook can still show it."""
-        self._room -= len(output.text) + len(output.picture)
-        return self._room >= 0
 
     def run(self, source: str) -> tuple[Output, ...]:
         """Run a cell; raises EndedError."""
@@ -247,7 +279,9 @@ class _Runner:
         while self._session is None or self._session.closed:
             if time.monotonic() > self._deadline:
                 seconds = self._sandbox.limits.notebook_seconds
-                raise EndedError(f"The notebook took more than {seconds:g} seconds in all.")
+                raise EndedError(
+                    f"The notebook took more than {seconds:g} seconds in all.", by_clock=True
+                )
             self._session = self._sandbox.session(self._seed, self._deadline, self._forbidden)
             for source in list(self._ran):
                 try:

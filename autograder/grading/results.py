@@ -62,6 +62,7 @@ class Results:
             return Outcome(
                 {id: [from_dict(output) for output in cell] for id, cell in found["cells"].items()},
                 {id: Report.from_dict(report) for id, report in found["reports"].items()},
+                found["stopped"],
             )
         return None
 
@@ -72,7 +73,10 @@ class Results:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             new.write_text(
-                json.dumps({"cells": outcome.cells, "reports": reports}), encoding="utf-8"
+                json.dumps(
+                    {"cells": outcome.cells, "reports": reports, "stopped": outcome.stopped}
+                ),
+                encoding="utf-8",
             )
             os.replace(new, self._file(name))
         except OSError:

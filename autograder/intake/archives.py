@@ -15,8 +15,9 @@ import stat
 import tarfile
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -61,9 +62,7 @@ class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]  # nbgrader is untyp
     def _take(self, path: Path, into: Path) -> None:
         try:
             if path.suffix in self.zip_ext:
-                stem = path.with_suffix("")
-                name = stem.stem if stem.suffix == ".tar" else stem.name
-                for left_out in extract(path, into / name):
+                for left_out in extract(path, into / _folder_of(path)):
                     self.log.error("%s in %s", left_out, path)
             else:
                 (into / path.name).write_bytes(read(path))
@@ -72,40 +71,83 @@ class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]  # nbgrader is untyp
 
 
 class SafeNameCollector(FileNameCollectorPlugin):  # type: ignore[misc]  # nbgrader is untyped
-    """Parse file names, and accept only student ids that are safe to display and to use in paths.
+    """Say whose a file is, from the folder that the learning platform made, or from its name.
 
-    If a student has two files for the same notebook, the first by name is used.
+    A student chooses the names of files, but not of the folder that they are in.  So the id in an
+    archive's top folder wins over what a file says.  Of two files of the same student for the same
+    notebook, neither is collected.  Ids are safe to display and to use in paths.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._seen: dict[tuple[str, str], str] = {}
+    @cached_property
+    def _claims(self) -> Counter[tuple[str, str]]:
+        """Count all extracted files, by student and notebook."""
+        if self.parent is None:
+            return Counter()
+        files = [path for path in self._folder("extracted_directory").rglob("*") if path.is_file()]
+        return Counter(filter(None, (_key(self._named(path)) for path in files)))
+
+    def _folder(self, step: str) -> Path:
+        return Path(self.parent._format_collect_path(getattr(self.parent, step)))
 
     def collect(self, submitted_file: str) -> dict[str, str] | None:
         """Return whose file it is and for which notebook, or None to skip it."""
-        found: dict[str, str] | None = super().collect(submitted_file)
+        found = self._named(Path(submitted_file))
         if found is None or not isinstance(found.get("student_id"), str):
             return found
         student = found["student_id"]
+        problem = ""
         if not PLAIN_NAME.fullmatch(student):
-            self.log.error(
-                "%s was not collected: its student id %s has other characters than letters, "
-                "digits and ._@+-. Rename the file.",
-                submitted_file,
-                _shown(student),
+            problem = (
+                f"its student id {_shown(student)} has other characters than letters, digits and "
+                "._@+-. Rename the file or its folder."
             )
-            return None
-        key = student, found.get("file_id", "")
-        if key in self._seen:
-            self.log.error(
-                "%s was not collected: %s of the same student was. Delete the wrong one and "
-                "collect again.",
-                submitted_file,
-                self._seen[key],
+        elif self._claims[student, found.get("file_id", "")] > 1:
+            problem = (
+                "another file of the same student is for the same notebook. Delete the wrong one "
+                "and collect again."
             )
+        if problem:
+            self.log.error("%s was not collected: %s", submitted_file, problem)
             return None
-        self._seen[key] = submitted_file
         return found
+
+    def _named(self, path: Path) -> dict[str, str] | None:
+        found: dict[str, str] | None = super().collect(str(path))
+        owner = self._owner(path)
+        if owner is None or path.suffix not in self.valid_ext:
+            return found
+        match = re.match(self.named_regexp, str(path))
+        # A pattern of the instructor's own may read the folder itself.
+        if match and match.start("student_id") < len(str(path)) - len(path.name):
+            return found
+        found = super().collect(str(path.with_name(f"{owner}_{path.name}")))
+        return None if found is None else {**found, "student_id": owner}
+
+    def _owner(self, path: Path) -> str | None:
+        """Return the id in the topmost folder that is in an archive or in no archive's folder."""
+        if self.parent is None:
+            return None
+        extracted, archives = map(self._folder, ("extracted_directory", "archive_directory"))
+        folders = path.relative_to(extracted).parts[:-1]
+        top = 0
+        for depth in range(len(folders)):
+            beside = archives.joinpath(*folders[:depth])
+            if beside.is_dir() and any(
+                other.is_file() and _folder_of(other) == folders[depth]
+                for other in beside.iterdir()
+            ):
+                top = depth + 1
+        return folders[top].partition("_")[0] if folders[top:] else None
+
+
+def _key(found: dict[str, str] | None) -> tuple[str, str] | None:
+    return (found.get("student_id", ""), found.get("file_id", "")) if found else None
+
+
+def _folder_of(archive: Path) -> str:
+    """Return the name of the folder into which an archive is extracted."""
+    stem = archive.with_suffix("")
+    return stem.stem if stem.suffix == ".tar" else stem.name
 
 
 def extract(archive: Path, target: Path) -> list[str]:

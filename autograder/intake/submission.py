@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+import nbformat
 from jupytext.magics import comment_magic
 from nbformat import NotebookNode
 
@@ -59,6 +60,11 @@ def rebuild(content: bytes, release: NotebookNode) -> Submission:
     """
     notes = Notes()
     return _Rebuild(parse(content, notes), release, notes).done()
+
+
+def rebuild_text(content: bytes, release: str) -> Submission:
+    """Rebuild with the text of the released notebook; see `rebuild`."""
+    return rebuild(content, nbformat.reads(release, as_version=4))
 
 
 class _Rebuild:

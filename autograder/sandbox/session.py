@@ -59,7 +59,14 @@ class Limits:
 
 
 class EndedError(Exception):
-    """A session ended early; the message is a sentence for the student that says why."""
+    """A session ended early; the message is a sentence for the student that says why.
+
+    `by_clock` says whether it might not have ended on a machine that was less busy.
+    """
+
+    def __init__(self, reason: str, by_clock: bool = False) -> None:
+        super().__init__(reason)
+        self.by_clock = by_clock
 
 
 class Sandbox:
@@ -335,10 +342,13 @@ class Session:
         except TimeoutError:
             self.close()
             if deadline == latest:
+                seconds = self._limits.notebook_seconds
                 raise EndedError(
-                    f"The notebook took more than {self._limits.notebook_seconds:g} seconds in all."
+                    f"The notebook took more than {seconds:g} seconds in all.", by_clock=True
                 ) from None
-            raise EndedError(f"It did not finish within {seconds:g} seconds.") from None
+            raise EndedError(
+                f"It did not finish within {seconds:g} seconds.", by_clock=True
+            ) from None
         except pipe.ClosedError:
             self.close()
             raise EndedError(

@@ -165,3 +165,10 @@ def test_what_is_not_known_is_one_line_and_status_2(graded, monkeypatch, argumen
     assert status == 2
     assert words in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_it_says_what_a_limit_stopped(explain):
+    """With the limit, so that nobody has to guess why an answer has no points."""
+    said = explain("hangs", "l2")
+    assert re.search(r"^Stopped     check-l2_penalty: It .* seconds", said, re.MULTILINE)
+    assert "Stopped" not in explain("solved", "l2")

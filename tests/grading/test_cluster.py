@@ -1,23 +1,34 @@
 """Many submissions at a time, by workers that are processes of their own, and die."""
 
+import html
+import json
 import logging
 import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from helpers.courses import answered, copy_course, hand_in, points, released_course
-from helpers.jobs import Deadly, Faulty
+from helpers import rogue
+from helpers.courses import (
+    ENVIRONMENT,
+    TOOLS,
+    answered,
+    copy_course,
+    hand_in,
+    points,
+    released_course,
+)
+from helpers.jobs import Deadly, Faulty, Silent
 from typer.testing import CliRunner
 
 from autograder import cli
-from autograder.grading import cluster
+from autograder.grading import certificates, cluster
 
 pytestmark = [
     pytest.mark.sandbox,
@@ -127,6 +138,24 @@ def test_workers_that_dask_gives_up_are_replaced():
         assert client.submit(int, "7").result(timeout=60) == 7
 
 
+def test_a_worker_that_never_answers_does_not_hold_the_class_up(released, monkeypatch):
+    """Its submission is set aside, grading stops with advice, and no process is left."""
+    monkeypatch.setattr(cluster, "SILENCE_SECONDS", 3)
+    monkeypatch.setattr(cluster, "CLOSE_SECONDS", 3)
+    job = released.grader.job("l2", "solved")
+    limits = replace(job.limits, notebook_seconds=1)
+    before = set(psutil.Process().children(recursive=True))
+    running = cluster.run([("silent", Silent(**{**vars(job), "limits": limits}))], 1)
+    key, _, outcome = next(running)
+    assert key == "silent"
+    assert "No grading process answered within 4 seconds" in str(outcome)
+    with pytest.raises(cluster.ClusterUnavailableError, match="look into the machines"):
+        next(running)
+    _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, 20)
+    # Python's own, which waits for the next cluster.
+    assert not [one for one in alive if "resource_tracker" not in " ".join(one.cmdline())]
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 60
     while not condition():
@@ -158,49 +187,132 @@ def test_the_command_grades_a_class_in_a_cluster(course):
     assert "0 graded, 13 unchanged, 1 not graded" in grade("--jobs", "2")[1]
 
 
+@contextmanager
+def running(keys, *, worker=True, options=(), **environment):
+    """Run `dask scheduler` and `dask worker` as the guide says; yields the scheduler's address."""
+    file = keys / "scheduler.json"
+    files = [f"--tls-ca-file={keys}/certificate.pem", f"--tls-cert={keys}/certificate.pem"]
+    files += [f"--tls-key={keys}/key.pem", f"--scheduler-file={file}"]
+    commands = [["scheduler", "--protocol=tls", "--host=127.0.0.1", "--port=0", "--no-dashboard"]]
+    if worker:
+        commands.append(["worker", "--no-dashboard", "--no-nanny", *options])
+    started = []
+    try:
+        for command in commands:
+            with (keys / f"{command[0]}.log").open("w") as log:
+                process = subprocess.Popen(
+                    [TOOLS / "dask", *command, *files],
+                    stdout=log,
+                    stderr=log,
+                    env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+                )
+            started.append(process)
+            wait_until(file.exists)
+        wait_until(lambda: file.read_text().strip())
+        address = json.loads(file.read_text())["address"]
+        if worker:
+            with Client(address, security=certificates.security(keys)) as client:
+                client.wait_for_workers(1, timeout=60)
+        yield address
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
 @pytest.fixture
-def scheduler():
-    """Return the address of a scheduler with one worker of several threads, in this process."""
-    with LocalCluster(
-        n_workers=1, threads_per_worker=4, processes=False, dashboard_address=":0"
-    ) as local:
-        yield local.scheduler_address
+def keys(course):
+    """Make the keys of the course's cluster; return their folder."""
+    assert CliRunner().invoke(cli.app, ["certificates"]).exit_code == 0
+    return course.root / certificates.FOLDER
+
+
+@pytest.fixture
+def scheduler(keys):
+    """Return the address of a scheduler with one worker of several threads."""
+    with running(keys, options=["--nthreads=4"]) as address:
+        yield address
 
 
 def test_a_worker_with_several_threads_grades_right(course, scheduler):
     """`dask worker` starts one unless told otherwise; few submissions are sent, too."""
     copies(course, 6)
-    status, _ = grade("--scheduler", scheduler)
+    # Without a protocol, the connection is encrypted.
+    status, _ = grade("--scheduler", scheduler.removeprefix("tls://"))
     assert status == 0
     found = points(course)
     assert {student: found[student] for student in POINTS} == POINTS
 
 
-def test_a_scheduler_that_is_not_there(course, monkeypatch):
+@pytest.mark.parametrize("trick", ["returns_a_pickle", "raises_a_pickle", "sends_an_event"])
+def test_nothing_of_a_worker_runs_here(course, keys, tmp_path, trick):
+    """Neither what it returns nor what it raises nor what it lets Dask do; nobody gets points."""
+    file = tmp_path / "loaded"
+    preload = Path(rogue.__file__)
+    options = [f"--preload={preload}"]
+    with running(keys, options=options, ROGUE=trick, ROGUE_FILE=str(file)) as address:
+        status, text = grade("--scheduler", address)
+    assert status == 1
+    assert str(os.getpid()) not in (file.read_text().split() if file.exists() else [])
+    assert "PRINTED" not in text
+    assert points(course) == {}
+
+
+def test_a_verdict_of_a_worker_is_refused(course, keys):
+    """It may only say what it has observed."""
+    options = [f"--preload={rogue.__file__}"]
+    with running(keys, options=options, ROGUE="claims_points") as address:
+        status, text = grade("--scheduler", address)
+    assert status == 1
+    assert "nobody can have observed" in text
+    assert points(course) == {}
+
+
+def test_what_a_worker_says_is_shown_as_text(course, keys):
+    """And is worth what its numbers earn."""
+    options = [f"--preload={rogue.__file__}"]
+    with running(keys, options=options, ROGUE="says_live_things") as address:
+        result = CliRunner().invoke(cli.app, ["grade", "--scheduler", address])
+    assert result.exit_code == 0
+    assert set(points(course).values()) == {0}
+    page = (course.folder("feedback", "solved", "l2") / "l2.html").read_text()
+    assert html.escape(rogue.LIVE) in page
+    assert rogue.LIVE not in page
+
+
+def test_a_scheduler_without_keys(course):
+    """One line that says how to make some, and status 2."""
+    one_line(grade("--scheduler", "127.0.0.1:9"), "make some with `autograder certificates`")
+
+
+def test_nobody_else_can_read_the_keys(keys):
+    """Whoever has them can run programs on the workers."""
+    assert {path.stat().st_mode & 0o077 for path in [keys, *keys.iterdir()]} == {0}
+
+
+def test_a_scheduler_that_is_not_there(course, keys, monkeypatch):
     """One line that says what to do, and status 2."""
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
-    one_line(grade("--scheduler", "tcp://127.0.0.1:9"), "start one with `dask scheduler`")
+    one_line(grade("--scheduler", "tls://127.0.0.1:9"), "start one with `dask scheduler`")
 
 
-def test_a_scheduler_without_workers(course):
+def test_a_scheduler_without_workers(course, keys):
     """One line that says what to do, and status 2."""
-    with LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as local:
-        one_line(grade("--scheduler", local.scheduler_address), "start some with `dask worker`")
+    with running(keys, worker=False) as address:
+        one_line(grade("--scheduler", address), "start some with `dask worker`")
 
 
-def test_no_address_at_all(course):
+def test_no_address_at_all(course, keys, monkeypatch):
     """One line, and status 2."""
-    one_line(grade("--scheduler", "grader"), "No scheduler answers at grader")
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    one_line(grade("--scheduler", "no.such.host"), "No scheduler answers at tls://no.such.host")
 
 
-def test_a_worker_without_a_sandbox(course, scheduler, monkeypatch):
+def test_a_worker_without_a_sandbox(course, keys):
     """Nothing is graded less safely: one line that says where and what to install, status 2."""
-    config = course.config_file
-    # Limits for which no sandbox has been built in this process.
-    config.write_text(config.read_text() + "c.GradeSubmission.cell_seconds = 3.5\n")
-    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
-    text = one_line(grade("--scheduler", scheduler), "bubblewrap is not installed")
-    assert "Worker inproc://" in text
+    with running(keys, PATH=os.path.dirname(sys.executable)) as address:
+        text = one_line(grade("--scheduler", address), "bubblewrap is not installed")
+    assert "Worker tls://" in text
     assert points(course) == {}
 
 

@@ -51,11 +51,17 @@ def grade(course, sandbox):
     return grade
 
 
+def graded(notebook, key, sandbox):
+    """Observe and judge a notebook."""
+    seen = grading.observe_notebook(notebook, key, sandbox)
+    return grading.judge_notebook(notebook, key, seen)
+
+
 def outputs(notebook, course, sandbox, key=b"key"):
     """Grade a notebook that was handed in; return the outputs by cell id, students' in order."""
     release = exercise.student_notebook(exercise.source_notebook(source_file(course)))
     rebuilt = submission.rebuild(nbformat.writes(notebook).encode(), release).notebook
-    outcome = grading.grade_notebook(rebuilt, key, sandbox)
+    outcome = graded(rebuilt, key, sandbox)
     outcome.fill(rebuilt, sandbox.backend.warning)
     nbformat.validate(rebuilt)
     return {cell.id: cell.outputs for cell in rebuilt.cells if cell.cell_type == "code"}
@@ -244,7 +250,7 @@ def test_what_isolation_costs():
             for name, sandbox in sandboxes.items():
                 notebook = submission.rebuild(text, release).notebook
                 started = time.monotonic()
-                outcome = grading.grade_notebook(notebook, b"key", sandbox)
+                outcome = graded(notebook, b"key", sandbox)
                 seconds[name].append(time.monotonic() - started)
                 reports[name].append(outcome.reports)
     assert reports["bubblewrap"] == reports["none"]

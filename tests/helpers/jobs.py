@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from autograder.grading.job import Job
 
@@ -9,7 +10,7 @@ from autograder.grading.job import Job
 class Deadly(Job):
     """A submission that takes its worker with it, not only its sandbox."""
 
-    def run(self):
+    def observe(self):
         """Kill this process."""
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -17,6 +18,15 @@ class Deadly(Job):
 class Faulty(Job):
     """A submission that grading fails for."""
 
-    def run(self):
+    def observe(self):
         """Fail as nobody expected."""
         raise ArithmeticError("nobody thought of this")
+
+
+class Silent(Job):
+    """A submission that its worker never comes back from."""
+
+    def observe(self):
+        """Wait, and do not end when asked to."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        time.sleep(10_000)

@@ -387,14 +387,6 @@ def test_other_student_ids_are_skipped(student, caplog):
     assert "Rename the file" in caplog.text
 
 
-def test_a_second_file_for_one_notebook_is_skipped(caplog):
-    """Stock nbgrader stops there and collects nobody."""
-    names = ["/c/ann_1_l2.ipynb", "/c/ann_2_l2.ipynb", "/c/ann_dropout.ipynb", "/c/bob_l2.ipynb"]
-    found = [info and info["student_id"] for info in collected(names)]
-    assert found == ["ann", None, "ann", "bob"]
-    assert "ann_2_l2.ipynb was not collected" in caplog.text
-
-
 def test_names_that_mean_nothing_are_skipped():
     """As nbgrader does."""
     assert collected(["/c/notes.txt", "/c/notes.ipynb"]) == [None, None]
@@ -404,6 +396,63 @@ def collected(names):
     pattern = r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?(?P<file_id>l2|dropout)(?:-\d+)?\.ipynb$"
     plugin = SafeNameCollector(named_regexp=pattern, log=logging.getLogger("collect"))
     return [plugin.collect(name) for name in names]
+
+
+def zip_collect(root, caplog):
+    """Collect l2 with the real command; return the errors that it logged."""
+    config = Config()
+    config.CourseDirectory.root = str(root)
+    config.CourseDirectory.assignment_id = "l2"
+    config.ZipCollectApp.extractor_plugin = "autograder.intake.archives.SafeExtractor"
+    config.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector"
+    config.FileNameCollectorPlugin.named_regexp = (
+        r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?(?P<file_id>l2)(?:-\d+)?\.ipynb$"
+    )
+    app = ZipCollectApp(config=config)
+    app.log = logging.getLogger("zip_collect")
+    app.coursedir = CourseDirectory(parent=app)
+    app.init_plugins()
+    assert isinstance(app.extractor_plugin_inst, SafeExtractor)
+    app.extract_archive_files()
+    app.process_extracted_files()
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("members", "submitted"),
+    [
+        (
+            {"Ada_101_x/bob_l2.ipynb": b"a", "Bob_102_x/bob_l2.ipynb": b"b"},
+            {"Ada": b"a", "Bob": b"b"},
+        ),
+        ({"Ada_101_x/bob_l2.ipynb": b"a", "bob_l2.ipynb": b"b"}, {"Ada": b"a", "bob": b"b"}),
+        ({"Ada_101_x/bob_l2.ipynb": b"a"}, {"Ada": b"a"}),
+        ({"Ada_101_x/l2.ipynb": b"a", "Bob/l2.ipynb": b"b"}, {"Ada": b"a", "Bob": b"b"}),
+        ({"Ada_101_x/Bob_102_x/bob_l2.ipynb": b"a"}, {"Ada": b"a"}),
+        ({"Ada_101_x/l2.ipynb": b"1", "Ada_101_x/l2-1.ipynb": b"2"}, {}),
+        ({"Ada_101_x/l2.ipynb": b"1", "Ada_l2.ipynb": b"2", "bob_l2.ipynb": b"b"}, {"bob": b"b"}),
+        ({"ann_1_l2.ipynb": b"1", "ann_2_l2.ipynb": b"2", "bob_l2.ipynb": b"b"}, {"bob": b"b"}),
+    ],
+)
+def test_the_folder_says_whose_a_file_is(tmp_path, caplog, members, submitted):
+    """Whatever its name says; of two files for one notebook, neither is collected."""
+    archive = tmp_path / "downloaded" / "l2" / "archive"
+    archive.mkdir(parents=True)
+    (archive / "all_of_l2.zip").write_bytes(zipped(members))
+    errors = zip_collect(tmp_path, caplog)
+    expected = {f"{student}/l2/l2.ipynb": content for student, content in submitted.items()}
+    assert files_in(tmp_path / "submitted") == expected
+    assert len(errors) == len(members) - len(submitted)
+
+
+@pytest.mark.parametrize("folder", ["Ada_101_x", "Ada"])
+def test_a_folder_that_was_unpacked_by_hand_counts_too(tmp_path, caplog, folder):
+    """Ada's file never becomes Bob's."""
+    archive = tmp_path / "downloaded" / "l2" / "archive"
+    (archive / folder).mkdir(parents=True)
+    (archive / folder / "bob_l2.ipynb").write_bytes(b"a")
+    assert zip_collect(tmp_path, caplog) == []
+    assert files_in(tmp_path / "submitted") == {"Ada/l2/l2.ipynb": b"a"}
 
 
 def test_zip_collect_goes_on_after_bad_archives(tmp_path, caplog):
@@ -420,28 +469,14 @@ def test_zip_collect_goes_on_after_bad_archives(tmp_path, caplog):
     (archive / "eve_l2.ipynb").symlink_to(tmp_path / "secret")
     (archive / "fay_l2.ipynb").write_bytes(b"fay's")
     (archive / "<b>_l2.ipynb").write_bytes(b"evil")
-    config = Config()
-    config.CourseDirectory.root = str(tmp_path)
-    config.CourseDirectory.assignment_id = "l2"
-    config.ZipCollectApp.extractor_plugin = "autograder.intake.archives.SafeExtractor"
-    config.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector"
-    config.FileNameCollectorPlugin.named_regexp = (
-        r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?(?P<file_id>l2)(?:-\d+)?\.ipynb$"
-    )
-    app = ZipCollectApp(config=config)
-    app.log = logging.getLogger("zip_collect")
-    app.coursedir = CourseDirectory(parent=app)
-    app.init_plugins()
-    assert isinstance(app.extractor_plugin_inst, SafeExtractor)
-    app.extract_archive_files()
-    app.process_extracted_files()
+    errors = zip_collect(tmp_path, caplog)
     assert files_in(tmp_path / "submitted") == {
         "ann/l2/l2.ipynb": b"ann's",
-        "bob/l2/l2.ipynb": b"bob's",
+        # The folder that this file is in has no other name.
+        "folder/l2/l2.ipynb": b"bob's",
         "dan/l2/l2.ipynb": b"dan's",
         "fay/l2/l2.ipynb": b"fay's",
     }
-    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert len(errors) == 5
     for name in ("class.zip", "a_bomb.zip", "broken.zip", "eve_l2.ipynb", "<b>_l2.ipynb"):
         assert any(Path(name).name in error for error in errors)

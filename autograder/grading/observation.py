@@ -1,0 +1,187 @@
+"""What was seen of a submission while it ran, and the bytes in which a worker sends it.
+
+The bytes are replies of `autograder.sandbox.pipe`, one after the other.  Nobody has to trust the
+worker: they are read by the same rules as what comes out of a sandbox.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from nbformat import NotebookNode
+from numpy.typing import NDArray
+
+from autograder.intake.exercise import is_check, is_demonstration, task_of
+from autograder.judging.fingerprint import probe_cases
+from autograder.judging.observed import TaskResult
+from autograder.sandbox import pipe
+from autograder.sandbox.session import EndedError
+from autograder.task import Case, Task
+from autograder.tasks import tasks
+
+_MAX_REASON = 1000
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a cell or a task did not finish.
+
+    Attributes
+    ----------
+    reason
+        A sentence for the student.
+    by_clock
+        Whether it might have finished on a machine that was less busy.
+    """
+
+    reason: str
+    by_clock: bool = False
+
+    @classmethod
+    def of(cls, error: EndedError) -> Ended:
+        """Return what an error says."""
+        return cls(str(error), error.by_clock)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of a notebook while it ran.
+
+    Attributes
+    ----------
+    cells
+        What each code cell showed that is neither a check nor a demonstration, by id.
+    results
+        What the functions of each task returned, by the id of its check.
+    probes
+        The same for the public cases; only for those of `results` that finished.
+    """
+
+    cells: dict[str, tuple[pipe.Output, ...] | Ended] = field(default_factory=dict)
+    results: dict[str, TaskResult | Ended] = field(default_factory=dict)
+    probes: dict[str, TaskResult | Ended] = field(default_factory=dict)
+
+    def ended(self) -> dict[str, Ended]:
+        """Return what did not finish, by the id of its cell."""
+        return {
+            name: seen
+            for name, seen in [*self.cells.items(), *self.results.items()]
+            if isinstance(seen, Ended)
+        }
+
+    @property
+    def by_clock(self) -> bool:
+        """Whether anything might have finished on a machine that was less busy."""
+        return any(ended.by_clock for ended in self.ended().values())
+
+    def to_bytes(self, notebook: NotebookNode) -> bytes:
+        """Return the bytes from which `read` makes the same."""
+        replies = []
+        for cell, task in observed_cells(notebook):
+            if task is None:
+                replies.append(_reply(self.cells[cell.id], _outputs))
+                continue
+            replies.append(_reply(self.results[cell.id], _result))
+            if cell.id in self.probes:
+                replies.append(_reply(self.probes[cell.id], _result))
+        return b"".join(replies)
+
+
+def read(content: bytes, notebook: NotebookNode, draw: Callable[[Task], list[Case]]) -> Observation:
+    """Return the observation of a notebook from bytes that anybody may have made.
+
+    Parameters
+    ----------
+    content
+        The bytes.
+    notebook
+        The rebuilt notebook that is said to have been observed.
+    draw
+        Returns the cases of a task.
+
+    Raises
+    ------
+    RefusedError
+        When the bytes break a rule.
+    """
+    stream, seen = io.BytesIO(content), Observation()
+
+    def exactly(count: int) -> bytes:
+        found = stream.read(count)
+        if len(found) < count:
+            raise pipe.RefusedError("It sent something that is not an answer.")
+        return found
+
+    def result(task: Task, cases: list[Case]) -> TaskResult | Ended:
+        header, blobs = pipe.read_reply(exactly)
+        return _ended(header) or pipe.observations(header, blobs, task, cases)
+
+    for cell, task in observed_cells(notebook):
+        if task is None:
+            header, blobs = pipe.read_reply(exactly)
+            seen.cells[cell.id] = _ended(header) or pipe.cell_outputs(header, blobs)
+            continue
+        seen.results[cell.id] = result(task, draw(task))
+        if isinstance(seen.results[cell.id], TaskResult):
+            seen.probes[cell.id] = result(task, probe_cases(task))
+    if stream.read(1):
+        raise pipe.RefusedError("It sent too much data for an answer.")
+    return seen
+
+
+def observed_cells(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, Task | None]]:
+    """Yield the code cells that grading runs, with the task of those that are checks."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and not is_demonstration(cell):
+            name = task_of(cell.metadata.nbgrader.grade_id) if is_check(cell) else None
+            yield cell, tasks[name] if name is not None else None
+
+
+def _ended(header: Any) -> Ended | None:
+    if "ended" not in header:
+        return None
+    reason, by_clock = header["ended"], header.get("by_clock")
+    if not isinstance(reason, str) or not isinstance(by_clock, bool):
+        raise pipe.RefusedError("It sent something that is not an answer.")
+    # JSON can contain a lone surrogate, which cannot be written to a file.
+    return Ended(reason[:_MAX_REASON].encode("utf-8", "replace").decode(), by_clock)
+
+
+def _reply(seen: Any, put: Callable[[Any], tuple[dict[str, Any], list[bytes]]]) -> bytes:
+    if isinstance(seen, Ended):
+        return pipe.reply({"ended": seen.reason, "by_clock": seen.by_clock})
+    return pipe.reply(*put(seen))
+
+
+def _outputs(outputs: tuple[pipe.Output, ...]) -> tuple[dict[str, Any], list[bytes]]:
+    headers = [
+        {"kind": "picture"}
+        if output.kind == "picture"
+        else {"kind": output.kind, "text": output.text, "name": output.name}
+        for output in outputs
+    ]
+    return {"outputs": headers}, [one.picture for one in outputs if one.kind == "picture"]
+
+
+def _result(result: TaskResult) -> tuple[dict[str, Any], list[bytes]]:
+    arrays: list[NDArray[Any]] = [
+        np.asarray(array) for case in result.cases for array in case.outputs.values()
+    ]
+    cases = [
+        {
+            "outputs": {name: pipe.array_header(np.asarray(a)) for name, a in case.outputs.items()},
+            "problems": dict(case.problems),
+        }
+        for case in result.cases
+    ]
+    header = {
+        "cases": cases,
+        "mutated": result.mutated,
+        "broken": result.broken,
+        "printed": result.printed,
+    }
+    return header, [array.tobytes() for array in arrays]
