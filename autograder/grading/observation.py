@@ -24,6 +24,7 @@ from autograder.task import Case, Task
 from autograder.tasks import tasks
 
 _MAX_REASON = 1000
+_NOT_TRIED = {"tried": False}
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Observation:
     results
         What the functions of each task returned, by the id of its check.
     probes
-        The same for the public cases; only for those of `results` that finished.
+        The same for the public cases; only for those of `results` that are wrong.
     """
 
     cells: dict[str, tuple[pipe.Output, ...] | Ended] = field(default_factory=dict)
@@ -86,8 +87,8 @@ class Observation:
                 replies.append(_reply(self.cells[cell.id], _outputs))
                 continue
             replies.append(_reply(self.results[cell.id], _result))
-            if cell.id in self.probes:
-                replies.append(_reply(self.probes[cell.id], _result))
+            probed = self.probes.get(cell.id)
+            replies.append(pipe.reply(_NOT_TRIED) if probed is None else _reply(probed, _result))
         return b"".join(replies)
 
 
@@ -116,8 +117,10 @@ def read(content: bytes, notebook: NotebookNode, draw: Callable[[Task], list[Cas
             raise pipe.RefusedError("It sent something that is not an answer.")
         return found
 
-    def result(task: Task, cases: list[Case]) -> TaskResult | Ended:
+    def result(task: Task, cases: list[Case]) -> TaskResult | Ended | None:
         header, blobs = pipe.read_reply(exactly)
+        if header == {**_NOT_TRIED, "blobs": []}:
+            return None
         return _ended(header) or pipe.observations(header, blobs, task, cases)
 
     for cell, task in observed_cells(notebook):
@@ -125,9 +128,12 @@ def read(content: bytes, notebook: NotebookNode, draw: Callable[[Task], list[Cas
             header, blobs = pipe.read_reply(exactly)
             seen.cells[cell.id] = _ended(header) or pipe.cell_outputs(header, blobs)
             continue
-        seen.results[cell.id] = result(task, draw(task))
-        if isinstance(seen.results[cell.id], TaskResult):
-            seen.probes[cell.id] = result(task, probe_cases(task))
+        found, probed = result(task, draw(task)), result(task, probe_cases(task))
+        if found is None:
+            raise pipe.RefusedError("It sent something that is not an answer.")
+        seen.results[cell.id] = found
+        if probed is not None:
+            seen.probes[cell.id] = probed
     if stream.read(1):
         raise pipe.RefusedError("It sent too much data for an answer.")
     return seen
