@@ -32,9 +32,17 @@ def parent(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_limits_are_those_of_the_whole_session(parent):
+@pytest.fixture
+def process():
+    """A process that has no others below it, as this one may have."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_the_limits_are_those_of_the_whole_session(parent, process):
     """Memory without swap, ended as a whole, and one process more for what keeps the session."""
-    cgroup.enter(os.getpid(), 1000, 64, parent)
+    cgroup.enter(process, 1000, 64, parent)
     assert "+memory" in (parent / "cgroup.subtree_control").read_text()
     [path] = parent.glob("autograder-session-*")
     assert {name: (path / name).read_text() for name in EVERY[1:]} == {
@@ -43,7 +51,7 @@ def test_the_limits_are_those_of_the_whole_session(parent):
         "memory.oom.group": "1",
         "pids.max": "65",
     }
-    assert (path / "cgroup.procs").read_text() == str(os.getpid())
+    assert (path / "cgroup.procs").read_text() == str(process)
 
 
 def test_without_a_group_there_is_none(tmp_path):
