@@ -61,6 +61,12 @@ def sandbox():
         yield sandbox
 
 
+@pytest.fixture(scope="module")
+def landlock():
+    with Sandbox(Limits(cell_seconds=20), "landlock") as sandbox:
+        yield sandbox
+
+
 def report(sandbox, name, cells, forbidden=None):
     """Return the report on an answer that some cells define."""
     task = tasks[name]
@@ -89,6 +95,16 @@ def gradients(before, body):
 def test_a_numpy_answer_finds_no_torch(sandbox, disguise):
     """Neither in memory nor on disk, by any name."""
     assert points(sandbox, "l2_penalty_backward", gradients(*disguises.TORCH[disguise])) == 0
+
+
+@pytest.mark.parametrize("disguise", ["importlib", "path finder", "subprocess", "shared library"])
+def test_nor_where_there_are_no_namespaces(landlock, disguise):
+    """The files of PyTorch cannot be read there either."""
+    assert points(landlock, "l2_penalty_backward", gradients(*disguises.TORCH[disguise])) == 0
+    with landlock.session(7, math.inf, ("torch",)) as session:
+        session.run_cell("import sysconfig, os; site = sysconfig.get_paths()['purelib']")
+        [output] = session.run_cell("open(os.path.join(site, 'torch', '__init__.py')).read()")
+    assert output.name == "PermissionError"
 
 
 def dropout(before, value):
