@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from autograder.judging.clues import Comparison, clues
+from autograder.judging.clues import clues
 from autograder.judging.diagnosis import (
     Ambiguous,
     CarriedForward,
@@ -17,6 +17,7 @@ from autograder.judging.diagnosis import (
     Reordered,
     Unknown,
 )
+from autograder.judging.difference import Comparison
 from autograder.judging.trial import Mistakes, Trials
 from autograder.task import Aspect, Misconception, Section, Task
 

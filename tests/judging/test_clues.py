@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from autograder.judging.clues import Comparison, clues
+from autograder.judging.clues import clues
 from autograder.judging.compare import agrees
+from autograder.judging.difference import Comparison
 from autograder.task import Case
 
 RNG = np.random.default_rng(0)
