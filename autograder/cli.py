@@ -15,25 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 try:
     import typer
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
 
-    from autograder.sandbox.backends import BACKENDS
+    from autograder.sandbox.backends import BACKENDS, DEFAULT
 except ImportError as error:
     raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
 
 if TYPE_CHECKING:
     from autograder.course.course import Course
-    from autograder.course.grading import Graded, Summary
+    from autograder.course.grading import Summary
     from autograder.course.groups import Group
 
 # Import autograder.course late: it loads nbgrader, which takes seconds and --help does not need.
@@ -222,6 +211,22 @@ def export_command(
         console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
 
 
+@app.command("doctor")
+def doctor_command() -> None:
+    """Say which sandboxes work on this machine, and what would make the others work.
+
+    Needs no course.  Exit status 1 if the default sandbox does not work.
+    """
+    from autograder.sandbox.machine import possibilities
+
+    found = possibilities()
+    for one in found:
+        said = one.problem or f"works. {BACKENDS[one.backend].promise}"
+        console.print(f"{one.backend}: {said}", markup=False)
+    if not all(one.works for one in found if one.backend == DEFAULT):
+        raise typer.Exit(1)
+
+
 @app.command("certificates")
 def certificates_command() -> None:
     """Make keys for `autograder grade --scheduler`; who has them can join the cluster."""
@@ -260,8 +265,9 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: Any) ->
     """
     from autograder.course.course import LOG
     from autograder.course.grading import grade as grade_course
+    from autograder.course.progress import Shown, problem_of
 
-    with _Progress() as progress:
+    with Shown(console, errors) as progress:
         summary = grade_course(
             course,
             names,
@@ -283,67 +289,10 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: Any) ->
         console.print("Feedback: run `nbgrader generate_feedback ASSIGNMENT`.", markup=False)
     for one in summary.failed:
         if one not in progress.shown:
-            errors.print(_problem(one), markup=False, style="red")
+            errors.print(problem_of(one), markup=False, style="red")
     if summary.failed:
         errors.print(f"nbgrader's messages about them are in {course.root / LOG}", markup=False)
     return summary
-
-
-class _Progress:
-    """Shows a bar and failures on a terminal, and a line for each submission elsewhere."""
-
-    def __init__(self) -> None:
-        self.shown: list[Graded] = []
-        self._wrong = 0
-        self._bar: Progress | None = None
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def start(self, total: int) -> None:
-        """Show how many submissions will be graded."""
-        if not console.is_terminal or not total:
-            return
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("[red]{task.fields[wrong]}"),
-            console=console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("Grading", total=total, wrong="")
-        self._bar.start()
-
-    def advance(self, graded: Graded) -> None:
-        """Show the result of a submission."""
-        if self._bar is None:
-            from autograder.course.scores import score_text
-
-            score = score_text(graded.score)
-            line = f"{graded.assignment} of {graded.student}: {score} ({graded.seconds:.1f} s)"
-            console.print(line, markup=False)
-            return
-        if graded.problem:
-            if errors.is_terminal:
-                self.shown.append(graded)
-                self._bar.console.print(_problem(graded), style="red", markup=False)
-            self._wrong += 1
-            self._bar.update(self._task, wrong=f"{self._wrong} went wrong")
-        self._bar.advance(self._task)
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        """Return how many submissions are graded per minute, once that is known."""
-        return Text(f"{60 * task.speed:.0f} a minute" if task.speed else "")
 
 
 def _group(group: Group, answer: str) -> Iterator[str]:
@@ -357,10 +306,6 @@ def _group(group: Group, answer: str) -> Iterator[str]:
         yield f"  The answer of {group.students[0]}:"
         yield from (f"    {line}" for line in answer.splitlines())
     yield ""
-
-
-def _problem(graded: Graded) -> str:
-    return f"{graded.assignment} of {graded.student}: {graded.problem}"
 
 
 @contextmanager

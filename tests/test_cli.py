@@ -16,6 +16,7 @@ from helpers.courses import (
 from typer.testing import CliRunner
 
 from autograder.cli import app
+from autograder.sandbox.machine import Possibility
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 
@@ -171,3 +172,17 @@ def test_exercise_with_a_fault_is_not_released(course):
     assert status == 2
     assert "### BEGIN SOLUTION without ### END SOLUTION" in text
     assert not course.folder("source", ".", "l2").exists()
+
+
+def test_doctor_says_which_sandboxes_work_and_what_to_do(monkeypatch):
+    """A line for each, and status 1 if the one that grading takes by default does not work."""
+    found = [Possibility("bubblewrap", ""), Possibility("landlock", "No Landlock. Do this.")]
+    monkeypatch.setattr("autograder.sandbox.machine.possibilities", lambda: found)
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 0
+    assert result.output.startswith("bubblewrap: works. Students' code sees no file")
+    assert "landlock: No Landlock. Do this." in result.output
+    found[0] = Possibility("bubblewrap", "Not installed. Install it.")
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "bubblewrap: Not installed. Install it." in result.output
