@@ -53,9 +53,13 @@ def value(session, source):
 
 
 def descendants():
-    """Return the processes that we have started and that still run."""
-    found = psutil.Process().children(recursive=True)
-    return {one for one in found if one.status() != psutil.STATUS_ZOMBIE}
+    """Return the processes of sandboxes that we have started and that still run."""
+    found = set()
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "autograder.sandbox.inside" in one.cmdline():
+                found.add(one)
+    return found
 
 
 def test_cells_run_as_in_a_notebook(session):
@@ -202,6 +206,7 @@ def test_a_file_without_a_name_cannot_take_room(session):
 
 def test_a_fork_bomb_ends_with_its_session(sandbox):
     """It stays below the limit, and no process of it is left."""
+    sandbox.check()
     before = descendants()
     session = sandbox.session(0, math.inf)
     with pytest.raises(EndedError):
