@@ -152,8 +152,8 @@ class _Run(Generic[Key]):
         # Now there is room, and each runs alone.
         for key, job in again:
             self._send(key, job)
-            for *found, _ in self._next():
-                yield tuple(found)  # type: ignore[misc]
+            for last_key, last_job, result, _ in self._next():
+                yield last_key, last_job, result
 
     def _send(self, key: Key, job: Job) -> None:
         future = self._client.submit(_graded, job, result_name(job), pure=False)

@@ -67,7 +67,8 @@ def apart(
             except EOFError:
                 raise TooMuchError from None
     if returned:
-        return result  # type: ignore[no-any-return]
+        answer: _Result = result
+        return answer
     if isinstance(result, MemoryError):
         raise TooMuchError from None
     raise result

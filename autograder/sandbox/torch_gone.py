@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +35,7 @@ def folders() -> list[str]:
     return [str(Path(spec.origin).parent) for spec in specs if spec and spec.origin]
 
 
-class _Finder:
+class _Finder(MetaPathFinder, Loader):
     """Finds every module of PyTorch, and creates it out of nothing."""
 
     def find_spec(
@@ -42,7 +43,7 @@ class _Finder:
     ) -> ModuleSpec | None:
         if name.partition(".")[0] not in _PACKAGES:
             return None
-        return ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
+        return ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = _Module(spec.name)

@@ -211,7 +211,7 @@ DROPOUT = {
         "self.p, self.training, False).dequantize().double()",
     ),
     "library": (
-        "library = torch.library.Library('aten', 'IMPL')\ndel library",
+        "from torch import library as made\none = made.Library('aten', 'IMPL')\ndel one",
         "torch.dropout(x, self.p, self.training)",
     ),
     "the wall's own": (

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from helpers.sessions import text
 
 from autograder import tasks
 from autograder.judging.judge import judge
@@ -41,11 +42,6 @@ def sandbox():
 def session(sandbox):
     with sandbox.session(7, math.inf) as session:
         yield session
-
-
-def text(session, source):
-    """Run a cell and return all text that it put out."""
-    return "".join(output.text for output in session.run_cell(textwrap.dedent(source)))
 
 
 def value(session, source):

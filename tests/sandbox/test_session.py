@@ -4,11 +4,11 @@ import math
 import os
 import socket
 import sys
-import textwrap
 import time
 
 import numpy as np
 import pytest
+from helpers.sessions import text
 
 from autograder import tasks
 from autograder.judging.judge import judge
@@ -36,11 +36,6 @@ def sandbox():
 def session(sandbox):
     with sandbox.session(7, math.inf) as session:
         yield session
-
-
-def text(session, source):
-    """Run a cell and return all text that it put out."""
-    return "".join(output.text for output in session.run_cell(textwrap.dedent(source)))
 
 
 def kinds(session, source):
