@@ -15,9 +15,9 @@
 #
 # **What is not allowed.** Answers are written in NumPy, without PyTorch, except for Task 4, which
 # is written without PyTorch's own normalization (`nn.BatchNorm1d`, `F.batch_norm`, `nn.LayerNorm`
-# and their kin); all of them without the package `autograder`. An answer that uses these earns
-# nothing, but comparing with them in a cell of your own is fine. Code that hides what it calls
-# (`exec`, `eval`, `globals()`, `importlib`) counts as well.
+# and their kin); all of them without the package `autograder`. These are not there when an answer
+# is tried, so one that uses them earns nothing, and `check` says so for PyTorch. Comparing
+# with them in a cell of your own is fine.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `batch_norm.ipynb`, as your instructor says.

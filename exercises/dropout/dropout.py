@@ -15,9 +15,8 @@
 #
 # **What is not allowed.** Tasks 1 and 2 are written in NumPy, without PyTorch; Task 3 without
 # PyTorch's own dropout (`nn.Dropout`, `F.dropout` and their kin); all of them without the package
-# `autograder`. An answer that uses these earns nothing, but comparing with them in a cell of your
-# own is fine. Code that hides what it calls (`exec`, `eval`, `globals()`, `importlib`) counts as
-# well.
+# `autograder`. These are not there when an answer is tried, so one that uses them earns nothing,
+# and `check` says so for PyTorch. Comparing with them in a cell of your own is fine.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `dropout.ipynb`, as your instructor says.

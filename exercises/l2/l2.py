@@ -17,9 +17,9 @@
 # of the kernel run everything from the top.
 #
 # **What is not allowed.** Answers are written in NumPy, without PyTorch and without the package
-# `autograder`; only the last task is about PyTorch. An answer that uses them earns nothing, but
-# comparing with PyTorch in a cell of your own is fine. Code that hides what it calls (`exec`,
-# `eval`, `globals()`, `importlib`) counts as well.
+# `autograder`; only the last task is about PyTorch. Both are not there when an answer is tried, so
+# one that uses them earns nothing, and `check` says so for PyTorch. Comparing with PyTorch in a
+# cell of your own is fine.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
 # in this file under its name, `l2.ipynb`, as your instructor says.
