@@ -77,6 +77,16 @@ class Section:
         return f"“{self.heading}” in the chapter “{self.chapter}”"
 
 
+REQUIRED = "required"
+"""The group of the cases that earn nothing but may cost points."""
+
+REFUSED = "refused"
+"""The output of a case in which a ValueError was raised."""
+
+IS_REFUSED: Mapping[str, NDArray[Any]] = {REFUSED: np.array(1.0)}
+"""All outputs of a case in which a ValueError is due."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One situation in which a student's functions are run.
@@ -89,7 +99,8 @@ class Case:
         Plain data for `Task.run` and `Task.reference`: arrays, numbers, seeds, and lists or
         dicts of these.
     group
-        The same aspects judge all cases of a group, see `Aspect.groups`.
+        The same aspects judge all cases of a group, see `Aspect.groups`.  Only requirements look
+        at those of the group `REQUIRED`.
     """
 
     name: str
@@ -161,7 +172,7 @@ class Aspect:
     outputs
         The outputs that it judges.  All of them must agree with the reference.
     groups
-        Only cases of these groups count; empty means all cases.
+        Only cases of these groups count; empty means all but those of `REQUIRED`.
     """
 
     name: str
@@ -171,7 +182,7 @@ class Aspect:
 
     def covers(self, case: Case) -> bool:
         """Return whether this aspect judges `case`."""
-        return not self.groups or case.group in self.groups
+        return case.group in self.groups if self.groups else case.group != REQUIRED
 
 
 # Compared by identity: two tasks may describe a mistake of the same id in different words.
@@ -199,7 +210,7 @@ class Misconception:
 
 @dataclass(frozen=True)
 class Requirement:
-    """A requirement that can only be checked inside the student's process.
+    """A rule that no aspect judges.
 
     Breaking it costs a quarter of the task's points; meeting it earns nothing.
 
@@ -211,14 +222,14 @@ class Requirement:
         Its name in the report: "refuses a keep_prob outside (0, 1]".
     explanation
         What to tell a student who broke it.
-    holds
-        Runs the student's functions and returns whether the requirement holds.
+    output
+        What has to agree with the reference in the cases of the group `REQUIRED` that have it.
     """
 
     id: str
     name: str
     explanation: str
-    holds: Callable[[Functions], bool]
+    output: str
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-from nbformat import NotebookNode
-
-from autograder.grading.notebook import Outcome, cases_of, judge_notebook, observe_notebook
-from autograder.grading.observation import Observation, read
+from autograder.grading.notebook import (
+    Outcome,
+    cases_of,
+    judge_notebook,
+    observe_notebook,
+    run_notebook,
+)
+from autograder.grading.observation import read
 from autograder.intake import submission
 from autograder.intake.apart import TooMuchError, apart
 from autograder.intake.notebook_file import UnreadableError
@@ -73,19 +77,19 @@ class Job:
         SandboxUnavailableError
             When this machine cannot provide a sandbox.
         """
-        notebook = self.rebuilt().notebook
-        seen = self._observed(notebook)
+        notebook, sandbox = self.rebuilt().notebook, warm_sandbox(self.limits, self.backend)
+        seen, reports = run_notebook(notebook, self.key, sandbox)
         if seen.by_clock:
-            seen = self._observed(notebook)
-        return judge_notebook(notebook, self.key, seen)
+            seen, reports = run_notebook(notebook, self.key, sandbox)
+        return judge_notebook(notebook, self.key, seen, reports)
 
     def observe(self) -> bytes:
         """Run the submission in this process's sandbox; return what was seen.
 
         Raises like `run`.
         """
-        notebook = self.rebuilt().notebook
-        return self._observed(notebook).to_bytes(notebook)
+        notebook, sandbox = self.rebuilt().notebook, warm_sandbox(self.limits, self.backend)
+        return observe_notebook(notebook, self.key, sandbox).to_bytes(notebook)
 
     def judge(self, content: bytes) -> tuple[Outcome, bool]:
         """Judge what a worker says that it saw.
@@ -107,10 +111,6 @@ class Job:
         notebook = self.rebuilt().notebook
         seen = read(content, notebook, lambda task: cases_of(task, self.key))
         return judge_notebook(notebook, self.key, seen), seen.by_clock
-
-    def _observed(self, notebook: NotebookNode) -> Observation:
-        sandbox = warm_sandbox(self.limits, self.backend)
-        return observe_notebook(notebook, self.key, sandbox)
 
 
 @cache

@@ -78,6 +78,35 @@ def seed_of(key: bytes, purpose: str) -> int:
     return int.from_bytes(hmac.digest(key, purpose.encode(), "sha256"))
 
 
+Reports = dict[str, Report]
+"""Reports by the id of their check."""
+
+
+def run_notebook(
+    notebook: NotebookNode, key: bytes, sandbox: Sandbox
+) -> tuple[Observation, Reports]:
+    """Run a notebook, and judge it here while it runs.
+
+    Parameters
+    ----------
+    notebook, key, sandbox
+        As for `observe_notebook`.
+
+    Returns
+    -------
+    seen
+        As from `observe_notebook`.
+    reports
+        The reports of all checks that could be tried.
+    """
+    reports: Reports = {}
+
+    def look(check: str, task: Task, cases: list[Case], result: TaskResult, probe: _Probe) -> None:
+        reports[check] = judge(task, cases, result, probe)
+
+    return _observe(notebook, key, sandbox, look), reports
+
+
 def observe_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Observation:
     """Run a notebook that `submission.rebuild` made, and try the functions of its tasks.
 
@@ -90,6 +119,20 @@ def observe_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Ob
     sandbox
         Where the student's code runs.
     """
+
+    def look(check: str, task: Task, cases: list[Case], result: TaskResult, probe: _Probe) -> None:
+        if first_difference(task, cases, result):
+            probe()
+
+    return _observe(notebook, key, sandbox, look)
+
+
+_Probe = Callable[[], TaskResult | None]
+_Look = Callable[[str, Task, list[Case], TaskResult, _Probe], None]
+
+
+def _observe(notebook: NotebookNode, key: bytes, sandbox: Sandbox, look: _Look) -> Observation:
+    """Run a notebook; show each result to `look`, which may ask for that of the public cases."""
     seen = Observation()
     with contextlib.closing(_Sessions(sandbox, key)) as sessions:
         for cell, task in observed_cells(notebook):
@@ -98,12 +141,21 @@ def observe_notebook(notebook: NotebookNode, key: bytes, sandbox: Sandbox) -> Ob
                 continue
             cases, runner = cases_of(task, key), sessions.of(task)
             result = seen.results[cell.id] = _observed(task, cases, runner)
-            if isinstance(result, TaskResult) and first_difference(task, cases, result):
-                seen.probes[cell.id] = _observed(task, probe_cases(task), runner)
+
+            def probe(
+                name: str = cell.id, task: Task = task, runner: _Runner = runner
+            ) -> TaskResult | None:
+                found = seen.probes[name] = _observed(task, probe_cases(task), runner)
+                return found if isinstance(found, TaskResult) else None
+
+            if isinstance(result, TaskResult):
+                look(cell.id, task, cases, result, probe)
     return seen
 
 
-def judge_notebook(notebook: NotebookNode, key: bytes, seen: Observation) -> Outcome:
+def judge_notebook(
+    notebook: NotebookNode, key: bytes, seen: Observation, reports: Reports | None = None
+) -> Outcome:
     """Judge what was observed of a notebook; never runs a student's code.
 
     Parameters
@@ -112,6 +164,8 @@ def judge_notebook(notebook: NotebookNode, key: bytes, seen: Observation) -> Out
         As for `observe_notebook`.
     seen
         What it returned.
+    reports
+        What has been judged already.
     """
     outcome = Outcome({}, {}, {name: ended.reason for name, ended in seen.ended().items()})
     show = _Shown()
@@ -126,6 +180,8 @@ def judge_notebook(notebook: NotebookNode, key: bytes, seen: Observation) -> Out
         result, probed = seen.results[cell.id], seen.probes.get(cell.id)
         if isinstance(result, Ended):
             outcome.reports[cell.id] = _refused(task, _why_stopped(result))
+        elif reports is not None:
+            outcome.reports[cell.id] = reports[cell.id]
         else:
             found = probed if isinstance(probed, TaskResult) else None
             outcome.reports[cell.id] = judge(

@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from nbformat import NotebookNode
-from numpy.typing import NDArray
 
 from autograder.intake.exercise import is_check, is_demonstration, task_of
 from autograder.judging.fingerprint import probe_cases
@@ -86,9 +84,11 @@ class Observation:
             if task is None:
                 replies.append(_reply(self.cells[cell.id], _outputs))
                 continue
-            replies.append(_reply(self.results[cell.id], _result))
+            replies.append(_reply(self.results[cell.id], pipe.observed_reply))
             probed = self.probes.get(cell.id)
-            replies.append(pipe.reply(_NOT_TRIED) if probed is None else _reply(probed, _result))
+            replies.append(
+                pipe.reply(_NOT_TRIED) if probed is None else _reply(probed, pipe.observed_reply)
+            )
         return b"".join(replies)
 
 
@@ -157,37 +157,18 @@ def _ended(header: Any) -> Ended | None:
     return Ended(reason[:_MAX_REASON].encode("utf-8", "replace").decode(), by_clock)
 
 
-def _reply(seen: Any, put: Callable[[Any], tuple[dict[str, Any], list[bytes]]]) -> bytes:
+def _reply(seen: Any, put: Callable[[Any], bytes]) -> bytes:
     if isinstance(seen, Ended):
         return pipe.reply({"ended": seen.reason, "by_clock": seen.by_clock})
-    return pipe.reply(*put(seen))
+    return put(seen)
 
 
-def _outputs(outputs: tuple[pipe.Output, ...]) -> tuple[dict[str, Any], list[bytes]]:
+def _outputs(outputs: tuple[pipe.Output, ...]) -> bytes:
     headers = [
         {"kind": "picture"}
         if output.kind == "picture"
         else {"kind": output.kind, "text": output.text, "name": output.name}
         for output in outputs
     ]
-    return {"outputs": headers}, [one.picture for one in outputs if one.kind == "picture"]
-
-
-def _result(result: TaskResult) -> tuple[dict[str, Any], list[bytes]]:
-    arrays: list[NDArray[Any]] = [
-        np.asarray(array) for case in result.cases for array in case.outputs.values()
-    ]
-    cases = [
-        {
-            "outputs": {name: pipe.array_header(np.asarray(a)) for name, a in case.outputs.items()},
-            "problems": dict(case.problems),
-        }
-        for case in result.cases
-    ]
-    header = {
-        "cases": cases,
-        "mutated": result.mutated,
-        "broken": result.broken,
-        "printed": result.printed,
-    }
-    return header, [array.tobytes() for array in arrays]
+    pictures = [one.picture for one in outputs if one.kind == "picture"]
+    return pipe.reply({"outputs": headers}, pictures)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -241,6 +241,10 @@ class Probes:
         close = np.abs(digests - digest(self.numbers)) <= tolerance * len(self.numbers)
         return {self.table.pairs[i] for i in np.flatnonzero(close.all(axis=1))}
 
+    @cached_property
+    def _cells(self) -> list[tuple[Trial, str]]:
+        return list(cells(self.trials))
+
     def _matching(
         self,
         rows: NDArray[np.float64],
@@ -253,7 +257,7 @@ class Probes:
             judged = {(id(trial), name) for trial, name in self.trials.looked_at(aspect)}
             looked_at = [
                 (id(trial), name) in judged or (with_not_judged and name in trial.not_judged)
-                for trial, name in cells(self.trials)
+                for trial, name in self._cells
             ]
             here = np.repeat(looked_at, len(PROJECTIONS))
         same = is_same(self.numbers[here], rows[:, here], self.trials.task)

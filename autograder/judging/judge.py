@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 
 from autograder.judging.diagnosis import CarriedForward, Diagnosis, diagnose, narrow
 from autograder.judging.fingerprint import Probes
-from autograder.judging.observed import LEAVES_ARGUMENTS, TaskResult
+from autograder.judging.observed import LEAVES_ARGUMENTS, TaskResult, arrays_in
 from autograder.judging.report import Finding, Report
 from autograder.judging.trial import Trials
 from autograder.judging.wording import explain
-from autograder.task import Aspect, Case, Expected, Task
+from autograder.task import Aspect, Case, Expected, Requirement, Task
+
+_MAX_NAMES = 20
 
 
 def judge(
@@ -64,9 +67,12 @@ def judge(
                 for aspect, finding, failure in zip(task.aspects, findings, failures, strict=True)
             ]
             # Answers that return nothing have nothing in common.
-            if probes is not None and any(trial.observed for trial in probes.trials):
+            if probes is not None and any(trial.answered for trial in probes.trials):
                 numbers = tuple(probes.numbers.tolist())
-    findings += _deductions(task, result, earned=sum(finding.points for finding in findings))
+        broken = [one for one in task.requirements if not trials.meet(one)]
+    changed = _changed_arguments(cases, result)
+    earned = sum(finding.points for finding in findings)
+    findings += _deductions(task, broken, changed, earned)
     return Report(task.name, tuple(findings), result.printed, numbers)
 
 
@@ -122,15 +128,35 @@ def _wrong(aspect: Aspect, failure: str, diagnosis: Diagnosis, trials: Trials) -
     )
 
 
-def _deductions(task: Task, result: TaskResult, earned: float) -> list[Finding]:
+def _changed_arguments(cases: Sequence[Case], result: TaskResult) -> list[str]:
+    """Return the names of the arguments that are not what they were before the call."""
+    changed = []
+    for case, observed in zip(cases, result.cases, strict=True):
+        if observed.arguments is None:
+            continue
+        before, after = dict(arrays_in(case.inputs)), observed.arguments
+        changed += [
+            # A student knows a list by its own name.
+            re.sub(r"(\[\d+\])+$", "", name)
+            for name in {**before, **after}
+            if name not in before
+            or name not in after
+            or before[name].dtype != after[name].dtype
+            or not np.array_equal(before[name], after[name])
+        ]
+    return list(dict.fromkeys(changed))
+
+
+def _deductions(
+    task: Task, broken: Sequence[Requirement], changed: Sequence[str], earned: float
+) -> list[Finding]:
     """Return a finding for each thing that costs points; together they cost at most `earned`."""
     findings = [
         Finding(one.name, False, one.explanation, one.id, links=(task.place_of(one.id),))
-        for one in task.requirements
-        if one.id in result.broken
+        for one in broken
     ]
-    if result.mutated:
-        names = ", ".join(f"`{name}`" for name in result.mutated)
+    if changed:
+        names = ", ".join(f"`{name}`" for name in changed[:_MAX_NAMES])
         findings.append(
             Finding(
                 LEAVES_ARGUMENTS,

@@ -1,7 +1,6 @@
 """Run a student's functions on cases and record what they return.
 
-Nothing is judged here.  The arrays are compared with the reference elsewhere.  What can only be
-seen here (a changed input, a broken requirement) can cost points but never earn them.
+Nothing is judged here: what comes back, and the arguments after the call, are compared elsewhere.
 """
 
 from __future__ import annotations
@@ -14,14 +13,15 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.judging.observed import CaseResult, TaskResult
+from autograder.judging.observed import CaseResult, TaskResult, arrays_in
 from autograder.judging.wall import NotAllowedError
-from autograder.task import Case, Functions, Outputs, Task
+from autograder.task import IS_REFUSED, Case, Functions, Outputs, Task
 from autograder.tasks.answers import NotObservedError
 
 MAX_BYTES = 64 * 2**20
@@ -48,21 +48,15 @@ def observe(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> 
     student = _Defined(functions)
     printed = _Capped()
     observations = []
-    mutated: dict[str, None] = {}
-    broken = []
     with _quiet(printed):
         for case in cases:
             inputs = copy.deepcopy(dict(case.inputs))
-            observations.append(_observe_case(task, student, inputs))
-            mutated.update(dict.fromkeys(_changed(case.inputs, inputs)))
-        for requirement in task.requirements:
-            try:
-                holds = requirement.holds(student)
-            except (Exception, SystemExit):
-                holds = False
-            if not holds:
-                broken.append(requirement.id)
-    return TaskResult(tuple(observations), tuple(mutated), tuple(broken), printed.getvalue())
+            observed = _observe_case(task, student, inputs)
+            # Those of a PyTorch answer are tensors, made anew from these arrays.
+            if task.framework == "numpy":
+                observed = replace(observed, arguments=_after_the_call(inputs))
+            observations.append(observed)
+    return TaskResult(tuple(observations), printed.getvalue())
 
 
 class _Defined(Mapping[str, Callable[..., Any]]):
@@ -93,6 +87,8 @@ def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> Cas
         return CaseResult({}, {"": str(error) or _not_written(task, error)})
     except NotAllowedError as error:
         return CaseResult({}, {"": _with_the_students_lines(str(error), error)})
+    except ValueError as error:
+        return CaseResult(dict(IS_REFUSED), {"": _raised(error)})
     except (Exception, SystemExit) as error:
         return CaseResult({}, {"": _raised(error)})
     outputs: Outputs = {}
@@ -131,21 +127,13 @@ def _array(task: Task, name: str, value: Any) -> NDArray[Any]:
     return np.array(value, order="C", subok=False)
 
 
-def _changed(before: Any, after: Any, name: str = "") -> Iterator[str]:
-    """Yield the names of inputs that have changed."""
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in {**before, **after}:
-            inner = f"{name}[{key!r}]" if name else str(key)
-            if key in before and key in after:
-                yield from _changed(before[key], after[key], inner)
-            else:
-                yield inner
-    elif isinstance(before, list | tuple):
-        items = zip(before, after, strict=False)
-        if len(before) != len(after) or any(any(_changed(*pair, "item")) for pair in items):
-            yield name
-    elif type(before) is not type(after) or not np.array_equal(before, after):
-        yield name
+def _after_the_call(inputs: Mapping[str, Any]) -> Outputs:
+    """Return the arrays in the inputs; nothing if a student made of them what holds none."""
+    try:
+        arrays = dict(arrays_in(inputs))
+    except Exception:
+        return {}
+    return arrays if sum(array.nbytes for array in arrays.values()) <= MAX_BYTES else {}
 
 
 def _not_written(task: Task, error: NotImplementedError) -> str:

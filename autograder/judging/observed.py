@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autograder.task import Outputs
 
 LEAVES_ARGUMENTS = "leaves its arguments as they are"
-"""A requirement for every NumPy answer; `TaskResult.mutated` names the arguments that changed."""
+"""A requirement for every NumPy answer."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,13 @@ class CaseResult:
         Arrays by name; not yet checked for shape, dtype or values.
     problems
         Why an output is missing, by output name; the key "" is for the whole case.
+    arguments
+        What `arrays_in` finds in the inputs after the call; None if nobody looked.
     """
 
     outputs: Outputs
     problems: Mapping[str, str] = field(default_factory=dict)
+    arguments: Outputs | None = None
 
 
 @dataclass(frozen=True)
@@ -35,15 +42,23 @@ class TaskResult:
     ----------
     cases
         One result for each case, in order.
-    mutated
-        Names of the arguments that were changed in place.
-    broken
-        Ids of the requirements that do not hold.
     printed
         What the student's code printed, truncated.
     """
 
     cases: tuple[CaseResult, ...]
-    mutated: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
     printed: str = ""
+
+
+def arrays_in(inputs: Any, name: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the arrays and numbers in nested inputs by name, as in `params['W1']`."""
+    if isinstance(inputs, Mapping):
+        for key, value in inputs.items():
+            yield from arrays_in(value, f"{name}[{key!r}]" if name else str(key))
+    elif isinstance(inputs, list | tuple):
+        for number, value in enumerate(inputs):
+            yield from arrays_in(value, f"{name}[{number}]")
+    else:
+        array = np.asarray(inputs)
+        if array.dtype.kind in "fiub":
+            yield name, array

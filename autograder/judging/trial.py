@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from autograder.judging.compare import agrees, difference
 from autograder.judging.observed import CaseResult, TaskResult
 from autograder.task import (
+    REQUIRED,
     Aspect,
     Case,
     Expected,
@@ -18,6 +20,7 @@ from autograder.task import (
     ObservedDraws,
     Outputs,
     Probability,
+    Requirement,
     Task,
 )
 
@@ -53,6 +56,11 @@ class Trial:
         return sum(array.size for array in self.observed.values())
 
     @property
+    def answered(self) -> bool:
+        """Whether anything came back that was asked for."""
+        return not self.observed.keys().isdisjoint(self.expected())
+
+    @cached_property
     def not_judged(self) -> list[str]:
         """The outputs that no aspect judges: what the forward pass of a backward pass returned."""
         judged = {name for aspect in self.task.aspects for name in aspect.outputs}
@@ -68,7 +76,13 @@ class Trial:
             steps: dict[str, Any] = {}
             for mistake in mistakes:
                 steps.update(mistake.replaces)
-            self._expected[mistakes] = self.task.reference(self._inputs, **steps)
+            # An aspect and a requirement never look at the same cases.
+            required = {requirement.output for requirement in self.task.requirements}
+            self._expected[mistakes] = {
+                name: expected
+                for name, expected in self.task.reference(self._inputs, **steps).items()
+                if (name in required) == (self.case.group == REQUIRED)
+            }
         return self._expected[mistakes]
 
     def got(self, name: str) -> NDArray[Any] | None:
@@ -118,13 +132,15 @@ class Trial:
 
 
 class Trials(Sequence[Trial]):
-    """All cases of a task."""
+    """All cases of a task but those that only requirements look at."""
 
     def __init__(self, task: Task, cases: Sequence[Case], result: TaskResult) -> None:
         self.task = task
-        self._trials = [
-            Trial(task, case, observed) for case, observed in zip(cases, result.cases, strict=True)
-        ]
+        self._trials: list[Trial] = []
+        self._required: list[Trial] = []
+        for case, observed in zip(cases, result.cases, strict=True):
+            kind = self._required if case.group == REQUIRED else self._trials
+            kind.append(Trial(task, case, observed))
 
     def __getitem__(self, index: Any) -> Any:
         return self._trials[index]
@@ -148,6 +164,14 @@ class Trials(Sequence[Trial]):
         cells = list(self.looked_at(aspect))
         return all(trial.allows(name, mistakes) for trial, name in cells) and any(
             trial.agrees(name, mistakes) for trial, name in cells
+        )
+
+    def meet(self, requirement: Requirement) -> bool:
+        """Return whether a requirement holds."""
+        return all(
+            trial.agrees(requirement.output)
+            for trial in self._required
+            if requirement.output in trial.expected()
         )
 
     def were_observed(self, aspect: Aspect) -> bool:

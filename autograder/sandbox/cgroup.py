@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from autograder.sandbox.children import children
+
 _PREFIX = "autograder-session-"
 _GRADER = "autograder-grader"
 _TRIES = 100
@@ -89,8 +91,8 @@ def enter(pid: int, memory: int, processes: int, parent: Path | None = None) -> 
                 (path / name).write_text(str(value))
         _move(pid, path)
         # A child that was there before goes with it, and later ones begin there.
-        for child in psutil.Process(pid).children():
-            _move(child.pid, path)
+        for child in children(pid):
+            _move(child, path)
     except (OSError, psutil.Error):
         Group(path).close()
         return None

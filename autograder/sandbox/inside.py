@@ -294,22 +294,7 @@ def _serve(connection: socket.socket, shell: Shell) -> None:
             connection.sendall(pipe.reply({"outputs": outputs.headers}, outputs.pictures))
         else:
             observed = observe(tasks[request["task"]], shell.user_ns, request["cases"])
-            arrays = [array for case in observed.cases for array in case.outputs.values()]
-            header: dict[str, Any] = {
-                "cases": [
-                    {
-                        "outputs": {
-                            name: pipe.array_header(array) for name, array in case.outputs.items()
-                        },
-                        "problems": dict(case.problems),
-                    }
-                    for case in observed.cases
-                ],
-                "mutated": observed.mutated,
-                "broken": observed.broken,
-                "printed": observed.printed,
-            }
-            connection.sendall(pipe.reply(header, [array.tobytes() for array in arrays]))
+            connection.sendall(pipe.observed_reply(observed))
 
 
 def _receive(connection: socket.socket) -> Any:

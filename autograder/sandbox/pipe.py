@@ -206,9 +206,17 @@ def read_reply(read: Callable[[int], bytes]) -> tuple[Any, list[bytes]]:
     return header, [read(size) for size in sizes]
 
 
-def array_header(array: NDArray[Any]) -> list[Any]:
-    """Return the dtype and shape of an array in the form that a header holds."""
-    return [array.dtype.str, list(array.shape)]
+def observed_reply(result: TaskResult) -> bytes:
+    """Return the reply of which `observations` makes the same result."""
+    cases, blobs = [], []
+    for case in result.cases:
+        header: dict[str, Any] = {"problems": dict(case.problems)}
+        for name, arrays in (("outputs", case.outputs), ("arguments", case.arguments)):
+            if arrays is not None:
+                header[name] = {key: [a.dtype.str, list(a.shape)] for key, a in arrays.items()}
+                blobs += [array.tobytes() for array in arrays.values()]
+        cases.append(header)
+    return reply({"cases": cases, "printed": result.printed}, blobs)
 
 
 def observations(
@@ -226,11 +234,11 @@ def observations(
     if len(found) != len(cases):
         raise RefusedError("It sent something that is not an answer.")
     rest = list(reversed(blobs))
-    known = {requirement.id for requirement in task.requirements}
     result = TaskResult(
-        cases=tuple(_observation(_dict(one), rest) for one in found),
-        mutated=tuple(_text(name, 100) for name in _list(header.get("mutated"))[:20]),
-        broken=tuple(known & {_text(name, 100) for name in _list(header.get("broken"))[:100]}),
+        cases=tuple(
+            _observation(_dict(one), rest, with_arguments=task.framework == "numpy")
+            for one in found
+        ),
         printed=_text(header.get("printed"), MAX_TEXT),
     )
     if rest:
@@ -238,13 +246,21 @@ def observations(
     return result
 
 
-def _observation(header: dict[str, Any], rest: list[bytes]) -> CaseResult:
-    described, explained = _dict(header.get("outputs")), _dict(header.get("problems"))
-    if len(described) > 100 or len(explained) > 100:
+def _observation(header: dict[str, Any], rest: list[bytes], *, with_arguments: bool) -> CaseResult:
+    explained = _dict(header.get("problems"))
+    if len(explained) > 100:
         raise RefusedError("It sent too much data for an answer.")
-    outputs = {_text(name, 100): _array(array, rest) for name, array in described.items()}
     problems = {_text(name, 100): _text(text, MAX_TEXT) for name, text in explained.items()}
-    return CaseResult(outputs, problems)
+    outputs = _arrays(header.get("outputs"), rest)
+    arguments = _arrays(header.get("arguments"), rest) if with_arguments else None
+    return CaseResult(outputs, problems, arguments)
+
+
+def _arrays(described: Any, rest: list[bytes]) -> dict[str, NDArray[Any]]:
+    described = _dict(described)
+    if len(described) > 100:
+        raise RefusedError("It sent too much data for an answer.")
+    return {_text(name, 100): _array(array, rest) for name, array in described.items()}
 
 
 def _array(described: Any, rest: list[bytes]) -> NDArray[Any]:

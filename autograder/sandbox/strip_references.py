@@ -37,7 +37,6 @@ def strip_references() -> None:
         for name, task in tasks.items()
     }
     running: list[Any] = [task.run for task in kept.values()]
-    running += [one.holds for task in kept.values() for one in task.requirements]
     needed = {id(value) for value in _reached(running)}
     for name, module in list(sys.modules.items()):
         if name.startswith(_HERE):

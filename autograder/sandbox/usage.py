@@ -7,6 +7,7 @@ import contextlib
 import psutil
 
 from autograder.sandbox import cgroup
+from autograder.sandbox.children import children
 
 
 class Usage:
@@ -34,11 +35,14 @@ class Usage:
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes that there are now, the first one first."""
-        try:
-            first = psutil.Process(self._pid)
-            return [first, *first.children(recursive=True)]
-        except psutil.Error:
-            return []
+        found = []
+        waiting = [self._pid]
+        while waiting:
+            pid = waiting.pop(0)
+            with contextlib.suppress(psutil.Error):
+                found.append(psutil.Process(pid))
+                waiting += children(pid)
+        return found
 
     def processor_time(self) -> float:
         """Return the seconds that all have used so far; it never becomes less.
@@ -53,7 +57,14 @@ class Usage:
                 times = process.cpu_times()
                 own[process] = times.user + times.system
                 waited += times.children_user + times.children_system
-        self._ended += sum(time for one, time in self._running.items() if one not in own)
+        for process, time in self._running.items():
+            if process in own:
+                continue
+            if process.is_running():
+                # The kernel may miss a process when it lists those of another that has just ended.
+                own[process] = time
+            else:
+                self._ended += time
         self._running = own
         counted = self._group.processor_time() if self._group is not None else 0.0
         seen = sum(own.values()) + max(waited, self._ended)
@@ -79,10 +90,10 @@ class Usage:
     def first_is_larger(self, limit: int) -> bool:
         """Return whether the first process that runs student code is larger than a limit."""
         with contextlib.suppress(psutil.Error, ValueError):
-            first = psutil.Process(self._pid)
+            pid = self._pid
             if self._keeper:
-                [first] = first.children()[:1]
-            return _resident(first) > limit
+                [pid] = children(pid)[:1]
+            return _resident(psutil.Process(pid)) > limit
         return False
 
 

@@ -6,7 +6,7 @@ right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -99,15 +99,6 @@ def unpack_dict(function: str, what: str, value: Any, names: Sequence[str]) -> d
 def count(number: int, what: str) -> str:
     """Return a number with what it counts: "1 value", "3 values"."""
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def refuses(function: Callable[..., object], *arguments: object) -> bool:
-    """Return whether a function of the student raises a ValueError for these arguments."""
-    try:
-        function(*arguments)
-    except ValueError:
-        return True
-    return False
 
 
 def _items(function: str, value: Any, wanted: str) -> tuple[Any, ...]:

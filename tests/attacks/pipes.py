@@ -30,10 +30,8 @@ def _sends(*frames: str) -> str:
     return f"{SOCKET}\nif pipe:\n    send({', '.join(frames)})\n    time.sleep(0.2)\n"
 
 
-ZERO = '{"cases": [{"outputs": {"penalty": ["<f8", []]}, "problems": {}}] * 4'
-ZERO_REPLY = (
-    f'frame({ZERO}, "mutated": [], "broken": [], "printed": "", "blobs": [8] * 4}}, bytes(32))'
-)
+ZERO = '{"cases": [{"outputs": {"penalty": ["<f8", []]}, "problems": {}, "arguments": {}}] * 4'
+ZERO_REPLY = f'frame({ZERO}, "printed": "", "blobs": [8] * 4}}, bytes(32))'
 CELL_REPLY = 'frame({"outputs": [], "blobs": []})'
 
 FORMS = {
@@ -72,6 +70,18 @@ def read(count):
         data += pipe.recv(count - len(data))
     return data
 
+def put(value, name, arguments, blobs):
+    if isinstance(value, dict):
+        for key, one in value.items():
+            put(one, f"{name}[{key!r}]" if name else key, arguments, blobs)
+    elif isinstance(value, (list, tuple)):
+        for number, one in enumerate(value):
+            put(one, f"{name}[{number}]", arguments, blobs)
+    elif np.asarray(value).dtype.kind in "fiub":
+        array = np.asarray(value)
+        arguments[name] = [array.dtype.str, list(array.shape)]
+        blobs.append(array.tobytes())
+
 def serve(answer):
     send(frame({"outputs": [], "blobs": []}))
     while True:
@@ -87,9 +97,9 @@ def serve(answer):
                 value = np.asarray(getattr(value, "value", value), dtype=float)
                 outputs[name] = ["<f8", list(value.shape)]
                 blobs.append(value.tobytes())
-            cases.append({"outputs": outputs, "problems": {}})
-        send(frame({"cases": cases, "mutated": [], "broken": [], "printed": "",
-                    "blobs": [len(blob) for blob in blobs]}, *blobs))
+            cases.append({"outputs": outputs, "problems": {}, "arguments": {}})
+            put(case.inputs, "", cases[-1]["arguments"], blobs)
+        send(frame({"cases": cases, "printed": "", "blobs": [len(one) for one in blobs]}, *blobs))
 """
 )
 

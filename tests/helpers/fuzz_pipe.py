@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from autograder import tasks
+from autograder.judging.observed import CaseResult, TaskResult
 from autograder.sandbox import pipe
 
 FIRST = 2**18
@@ -29,7 +30,7 @@ VALUES = [
     0.5, 1.0, 1e308, float("nan"), float("inf"), "", "x", "\0", "\ud800", "x" * 200, "out", [], {},
     [[]], [0], [0, 2**26, 2**26, 2**26], [1] * 9, {"": 0}, "O", "<M8[s]", "V8", ">f8",
     *sorted(pipe.DTYPES), "stdout", "stderr", "text", "error", "picture", "blobs", "cases",
-    "outputs", "problems", "mutated", "broken", "printed", "kind", "name",
+    "outputs", "problems", "arguments", "printed", "kind", "name",
 ]  # fmt: skip
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 3, 3)
@@ -77,10 +78,11 @@ def frame(header, blobs, which=0):
 def seeds():
     """Return an honest reply of each kind, with small arrays."""
     array = np.arange(6.0).reshape(2, 3)
+    case = CaseResult({"out": array}, {"d_x": "It is None."}, {"x": array})
     for which, (_, cases) in enumerate(TASKS):
-        case = {"outputs": {"out": pipe.array_header(array)}, "problems": {"d_x": "It is None."}}
-        header = {"cases": [case] * len(cases), "mutated": ["x"], "broken": ["a"], "printed": "hi"}
-        yield frame(header, [array.tobytes()] * len(cases), which)
+        result = TaskResult((case,) * len(cases), "hi")
+        header, blobs = pipe.read_reply(reader(pipe.observed_reply(result)))
+        yield frame(header, blobs, which)
     outputs = [{"kind": kind, "text": "x", "name": "y"} for kind in ("stdout", "text", "error")]
     yield frame({"outputs": [*outputs, {"kind": "picture"}]}, [PNG], len(TASKS))
 

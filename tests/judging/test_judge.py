@@ -16,6 +16,9 @@ from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.judging.observed import CaseResult, TaskResult
 from autograder.task import (
+    IS_REFUSED,
+    REFUSED,
+    REQUIRED,
     Aspect,
     Assignment,
     Case,
@@ -32,7 +35,10 @@ DOUBLING = NUMBERS.section("doubling", "Doubling")
 
 
 def double(inputs, *, factor=2.0, shift=0.0):
+    if not isinstance(inputs["x"], np.ndarray):
+        return dict(IS_REFUSED)
     return {
+        "calm": np.array(1.0),
         "out": inputs["x"] * factor + shift,
         "total": np.asarray(inputs["x"].sum() * factor),
     }
@@ -44,7 +50,11 @@ TASK = Task(
     number=1,
     section=DOUBLING,
     aspects=(Aspect("output", 2.0, ("out",)), Aspect("total", 1.0, ("total",))),
-    draw=lambda rng: [Case("one", {"x": rng.standard_normal(3)})],
+    draw=lambda rng: [
+        Case("one", {"x": rng.standard_normal(3)}),
+        Case("no array", {"x": [1.0, 2.0]}, REQUIRED),
+        Case("another", {"x": rng.standard_normal(2)}, REQUIRED),
+    ],
     run=lambda student, inputs: {},
     reference=double,
     misconceptions=(
@@ -52,8 +62,8 @@ TASK = Task(
         Misconception("shifted", "You add one.", DOUBLING, {"shift": 1.0}),
     ),
     requirements=(
-        Requirement("impolite", "says please", "Say please.", lambda student: True),
-        Requirement("hasty", "takes its time", "Wait.", lambda student: True),
+        Requirement("credulous", "refuses a list", "Raise a ValueError.", REFUSED),
+        Requirement("hasty", "takes its time", "Wait.", "calm"),
     ),
 )
 CASES = TASK.draw(np.random.default_rng(0))
@@ -61,9 +71,10 @@ X = CASES[0].inputs["x"]
 RIGHT = {"out": 2 * X, "total": np.asarray(2 * X.sum())}
 
 
-def verdict(outputs, problems=(), **more):
-    observation = CaseResult(outputs, dict(problems))
-    return judge(TASK, CASES, TaskResult((observation,), **more))
+def verdict(outputs, problems=(), arguments=None, refused=IS_REFUSED, calm=1.0):
+    observation = CaseResult(outputs, dict(problems), arguments)
+    rest = CaseResult(dict(refused)), CaseResult({"calm": np.array(calm)})
+    return judge(TASK, CASES, TaskResult((observation, *rest)))
 
 
 def message(outputs, problems=()):
@@ -160,20 +171,34 @@ def test_a_missing_output_tells_why():
     assert "Your code raised ValueError." in report.findings[0].message
 
 
-def test_what_only_the_inside_sees_costs_and_never_earns():
+def test_a_broken_requirement_costs_and_never_earns():
     """A broken requirement or a changed argument takes a quarter, never below zero."""
-    assert verdict(RIGHT, broken=("impolite",)).points == 3 - 0.75
-    assert verdict(RIGHT, broken=("impolite", "hasty"), mutated=("x",)).points == 0.75
-    nothing = verdict({}, {"": "nothing"}, broken=("impolite",), mutated=("x",))
+    assert verdict(RIGHT, arguments={"x": X}).points == 3
+    assert verdict(RIGHT, refused={}).points == 3 - 0.75
+    assert verdict(RIGHT, arguments={"x": -X}, refused={}, calm=0.0).points == 0.75
+    nothing = verdict({}, {"": "nothing"}, {"x": -X}, {}, 0.0)
     assert nothing.points == 0
     assert sum(finding.points for finding in nothing.findings) == 0
 
 
-def test_a_changed_argument_is_told_by_name():
-    """The finding names the argument and says what to do."""
-    report = verdict(RIGHT, mutated=("running_mean",))
-    assert "`running_mean`" in report.findings[-1].message
+@pytest.mark.parametrize(
+    "after", [{"x": -X}, {}, {"x": X[:2]}, {"x": X.astype(np.float32)}, {"x": X, "new": X}]
+)
+def test_a_changed_argument_is_told_by_name(after):
+    """Whatever is not as it was before the call is named, with what to do."""
+    report = verdict(RIGHT, arguments=after)
+    assert ("`new`" if "new" in after else "`x`") in report.findings[-1].message
     assert "copy" in report.findings[-1].message
+
+
+def test_a_requirement_does_not_hide_a_known_mistake():
+    """Only the findings of a requirement look at its cases."""
+    report = verdict({"out": 3 * X, "total": np.asarray(3 * X.sum())}, refused={})
+    assert [finding.misconception for finding in report.findings] == [
+        "tripled",
+        "tripled",
+        "credulous",
+    ]
 
 
 def coin(probability):
@@ -346,7 +371,7 @@ def test_what_is_known_is_told_apart_from_what_fits():
 def with_mistakes(*misconceptions):
     task = replace(TASK, misconceptions=misconceptions)
     outputs = {"out": 3 * X, "total": np.asarray(3 * X.sum())}
-    return judge(task, CASES, TaskResult((CaseResult(outputs),)))
+    return judge(task, CASES[:1], TaskResult((CaseResult(outputs),)))
 
 
 def test_several_mistakes_with_the_same_numbers_are_all_told():
@@ -409,5 +434,5 @@ def test_the_catalogue_runs_only_when_something_is_wrong():
         return double(inputs, **steps)
 
     observations = TaskResult((CaseResult(RIGHT),))
-    assert judge(replace(TASK, reference=counting), CASES, observations).passed
+    assert judge(replace(TASK, reference=counting), CASES[:1], observations).passed
     assert calls == [{}]

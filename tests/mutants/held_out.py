@@ -23,7 +23,7 @@ from autograder.judging.fingerprint import PUBLIC_SEED
 from autograder.judging.observe import observe
 from autograder.judging.report import Finding, Report
 from autograder.judging.trial import Trials
-from autograder.task import Aspect, Probability, array_of
+from autograder.task import REQUIRED, Aspect, Probability, array_of
 
 SEED, FRESH_SEED = 11, 12
 CHANGED = "right but for one thing: "
@@ -129,7 +129,7 @@ def _functions(source: str, style: str, file: str) -> dict[str, Any]:
 
 def _judge(name: str, functions: Mapping[str, Any], mutant: Mutant, tally: Tally) -> None:
     task = tasks[name]
-    cases = task.draw(np.random.default_rng(SEED))
+    cases = [case for case in task.draw(np.random.default_rng(SEED)) if case.group != REQUIRED]
     if any(case.problems for case in observe(task, functions, cases).cases):
         tally.counts["error"] += 1
         return

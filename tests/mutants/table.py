@@ -37,7 +37,7 @@ from autograder.judging.fingerprint import numbers_of as numbers_of_output
 from autograder.judging.observe import observe
 from autograder.judging.observed import CaseResult, TaskResult
 from autograder.judging.trial import Trials
-from autograder.task import Case, Expected, Misconception, Task, array_of
+from autograder.task import REQUIRED, Case, Expected, Misconception, Task, array_of
 
 ANSWERS = Path(__file__).parent / "answers"
 TABLES = Path(autograder.__file__).parent / "judging" / "fingerprints"
@@ -142,12 +142,13 @@ def _arrays(trials: Trials) -> Iterator[np.ndarray]:
 
 @cache
 def _cases(name: str) -> list[Case]:
-    return probe_cases(tasks[name])
+    return [case for case in probe_cases(tasks[name]) if case.group != REQUIRED]
 
 
 @cache
 def _expected(name: str) -> list[dict[str, Expected]]:
-    return [tasks[name].reference(case.inputs) for case in _cases(name)]
+    nothing = TaskResult(tuple(CaseResult({}) for _ in _cases(name)))
+    return [trial.expected() for trial in Trials(tasks[name], _cases(name), nothing)]
 
 
 def dependents(name: str) -> list[str]:

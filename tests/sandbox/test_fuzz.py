@@ -35,6 +35,7 @@ from hypothesis.extra import numpy as arrays
 from autograder import tasks
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
+from autograder.judging.observed import CaseResult, TaskResult
 from autograder.sandbox import pipe
 
 CAP = 4 * (pipe.MAX_BYTES + pipe.MAX_HEADER)
@@ -59,18 +60,17 @@ def wide(pattern, size=pipe.MAX_HEADER):
 
 
 def one_array(code, size):
-    described = {"outputs": {"out": [code, [size]]}, "problems": {}}
+    described = {"outputs": {"out": [code, [size]]}, "problems": {}, "arguments": {}}
     _, cases = TASKS[0]
-    empty = {"outputs": {}, "problems": {}}
-    header = {"cases": [described, *[empty] * (len(cases) - 1)]}
-    header |= {"mutated": [], "broken": [], "printed": ""}
+    empty = {"outputs": {}, "problems": {}, "arguments": {}}
+    header = {"cases": [described, *[empty] * (len(cases) - 1)], "printed": ""}
     return pipe.reply(header, [b"\xff" * (size * np.dtype(code).itemsize)])
 
 
 def names():
     outputs = {f"{i}": ["|b1", [0]] for i in range(40_000)}
-    cases = [{"outputs": outputs, "problems": {}}] * len(TASKS[0][1])
-    header = {"cases": cases[:1], "mutated": [], "broken": [], "printed": ""}
+    cases = [{"outputs": outputs, "problems": {}, "arguments": {}}] * len(TASKS[0][1])
+    header = {"cases": cases[:1], "printed": ""}
     return pipe.reply(header, [b""] * 40_000)
 
 
@@ -302,20 +302,16 @@ def forged(draw):
                     with contextlib.suppress(TypeError, ValueError, OverflowError):
                         outputs[key] = np.array(change(source), order="C")
     problems = draw(st.dictionaries(st.sampled_from(["", *known]), st.text(max_size=5), max_size=2))
-    requirements = [one.id for one in tasks[name].requirements]
-    header = {
-        "cases": [
-            {
-                "outputs": {key: pipe.array_header(one) for key, one in outputs.items()},
-                "problems": problems,
-            }
-            for outputs in given
-        ],
-        "mutated": draw(st.lists(st.text(max_size=5), max_size=2)),
-        "broken": draw(st.lists(st.sampled_from([*requirements, "other"]), max_size=3)),
-        "printed": draw(st.text(max_size=20)),
-    }
-    return name, pipe.reply(header, [one.tobytes() for case in given for one in case.values()])
+    results = [
+        # Nobody looks at the arguments of an answer in PyTorch.
+        CaseResult(
+            outputs,
+            problems,
+            case.arguments and draw(st.sampled_from([case.arguments, {}, outputs])),
+        )
+        for outputs, case in zip(given, observed.cases, strict=True)
+    ]
+    return name, pipe.observed_reply(TaskResult(tuple(results), draw(st.text(max_size=20))))
 
 
 def judged(name, content):
@@ -421,11 +417,12 @@ def nearly_right(draw):
         cases, blobs = [], []
         for _ in TASKS[which][1]:
             found = draw(st.dictionaries(TEXT, ARRAYS, max_size=2))
-            cases.append({"outputs": found, "problems": draw(st.just({}) | st.just({"": "why"}))})
-            for code, shape in found.values():
+            arguments = draw(st.dictionaries(TEXT, ARRAYS, max_size=2))
+            problems = draw(st.just({}) | st.just({"": "why"}))
+            cases.append({"outputs": found, "problems": problems, "arguments": arguments})
+            for code, shape in [*found.values(), *arguments.values()]:
                 blobs.append(b"\xff" * (math.prod(shape) * np.dtype(code).itemsize))
-        header = {"cases": cases, "mutated": draw(st.lists(TEXT, max_size=2))}
-        header |= {"broken": draw(st.lists(TEXT, max_size=2)), "printed": draw(TEXT)}
+        header = {"cases": cases, "printed": draw(TEXT)}
     if draw(st.booleans()):
         header = copy.deepcopy(header)
         container, key = draw(st.sampled_from(list(fuzz_pipe.places(header))))

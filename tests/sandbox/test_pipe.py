@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from autograder import tasks
+from autograder.judging.observed import CaseResult, TaskResult
 from autograder.sandbox import pipe
 from autograder.task import Case
 
@@ -53,8 +54,6 @@ NEARLY = st.fixed_dictionaries(
             )
         )
         | JSON,
-        "mutated": st.lists(st.text()) | JSON,
-        "broken": st.lists(st.text()) | JSON,
         "printed": st.text() | JSON,
     },
 )
@@ -90,18 +89,23 @@ def test_any_header(header, rest):
 @given(arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, min_side=0)))
 def test_arrays_cross_as_they_are(array):
     """Dtype, shape and every byte, for the dtypes that may cross; no other may."""
-    header = {"cases": [{"outputs": {"out": pipe.array_header(array)}, "problems": {}}, {}]}
-    header["cases"][1] = {"outputs": {}, "problems": {"": "why"}}
-    header |= {"mutated": [], "broken": [], "printed": ""}
-    _, observed = received(pipe.reply(header, [array.tobytes()]))
+    first = CaseResult({"out": array}, arguments={"x": array})
+    sent = TaskResult((first, CaseResult({}, {"": "why"}, {})))
+    _, observed = received(pipe.observed_reply(sent))
     if array.dtype.str in pipe.DTYPES:
-        got = observed.cases[0].outputs["out"]
-        assert (got.dtype, got.shape, got.tobytes()) == (array.dtype, array.shape, array.tobytes())
+        for got in observed.cases[0].outputs["out"], observed.cases[0].arguments["x"]:
+            assert (got.dtype, got.shape) == (array.dtype, array.shape)
+            assert got.tobytes() == array.tobytes()
+        assert observed.cases[1] == sent.cases[1]
     else:
         assert observed is None
 
 
-EMPTY = {"mutated": [], "broken": [], "printed": ""}
+EMPTY = {"printed": ""}
+
+
+def one_output(described):
+    return {"outputs": {"out": described}, "problems": {}, "arguments": {}}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,10 @@ EMPTY = {"mutated": [], "broken": [], "printed": ""}
         announced(
             {
                 "blobs": [8],
-                "cases": [{"outputs": {"out": ["<f8", [2**62, 2**62]]}, "problems": {}}] * 2,
+                "cases": [
+                    {"outputs": {"out": ["<f8", [2**62, 2**62]]}, "problems": {}, "arguments": {}}
+                ]
+                * 2,
                 **EMPTY,
             },
             [bytes(8)],
@@ -128,7 +135,14 @@ EMPTY = {"mutated": [], "broken": [], "printed": ""}
         announced(
             {
                 "blobs": [0, 0],
-                "cases": [{"outputs": {"out": ["<f8", [0, *[2**26] * 3]]}, "problems": {}}] * 2,
+                "cases": [
+                    {
+                        "outputs": {"out": ["<f8", [0, *[2**26] * 3]]},
+                        "problems": {},
+                        "arguments": {},
+                    }
+                ]
+                * 2,
                 **EMPTY,
             },
         ),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from autograder import grade
-from autograder.task import Scaled
+from autograder.task import IS_REFUSED, REQUIRED, Scaled
 from autograder.tasks import tasks
 
 
@@ -134,7 +134,13 @@ def test_the_reference_agrees_with_torchs_layer(name, layer):
     for seed in range(2):
         for case in task.draw(np.random.default_rng(seed)):
             options = {key: case.inputs[key] for key in ("eps", "momentum") if key in case.inputs}
-            theirs = torch_layer(case, layer(case.inputs["gamma"].size, **options))
+            module = layer(case.inputs["gamma"].size, **options)
+            if case.group == REQUIRED:
+                assert task.reference(case.inputs) == IS_REFUSED
+                with pytest.raises(ValueError, match="more than 1 value"):
+                    torch_layer(case, module)
+                continue
+            theirs = torch_layer(case, module)
             ours = values(task.reference(case.inputs))
             assert ours.keys() == theirs.keys()
             for key in ours:

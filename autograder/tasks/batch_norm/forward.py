@@ -8,8 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Requirement, Task
-from autograder.tasks.answers import refuses, unpack
+from autograder.task import (
+    REFUSED,
+    REQUIRED,
+    Aspect,
+    Case,
+    Functions,
+    Inputs,
+    Misconception,
+    Requirement,
+    Task,
+)
+from autograder.tasks.answers import unpack
 from autograder.tasks.batch_norm import ASSIGNMENT, sections
 from autograder.tasks.batch_norm.cases import draw_inputs
 from autograder.tasks.batch_norm.reference import (
@@ -36,6 +46,7 @@ def _draw(rng: np.random.Generator) -> list[Case]:
             draw_inputs(rng, (1, 4), training=False, eps=0.7),
             "evaluation",
         ),
+        Case("training on one row", draw_inputs(rng, (1, 3)), REQUIRED),
     ]
 
 
@@ -70,11 +81,6 @@ def run_forward(student: Functions, inputs: Inputs, suffix: str = "") -> tuple[d
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
     return run_forward(student, inputs)[0]
-
-
-def _refuses_one_row(student: Functions) -> bool:
-    one = np.ones(3)
-    return refuses(student["batch_norm_forward"], np.ones((1, 3)), one, one, one, one, True)
 
 
 def _over_rows(x: Tensor) -> tuple[int, ...]:
@@ -381,7 +387,7 @@ FORWARD = Task(
             "refuses to train on a single row",
             "With one row per batch the variance is zero and every normalized value with it. "
             "Raise a ValueError when N is 1 in training, as PyTorch does.",
-            _refuses_one_row,
+            REFUSED,
         ),
     ),
 )

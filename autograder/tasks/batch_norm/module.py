@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from autograder.task import (
+    REFUSED,
+    REQUIRED,
     Aspect,
     Case,
     Expected,
@@ -18,15 +20,20 @@ from autograder.task import (
     Requirement,
     Task,
 )
-from autograder.tasks.answers import NotObservedError, refuses
+from autograder.tasks.answers import NotObservedError
 from autograder.tasks.batch_norm import ASSIGNMENT, sections
 from autograder.tasks.batch_norm.cases import draw_inputs, with_d_out
 from autograder.tasks.batch_norm.forward import FORWARD_MISCONCEPTIONS
 from autograder.tasks.batch_norm.reference import batch_norm
 
+PLAIN = "plain buffers"
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
 
 def _module(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
     expected = batch_norm(inputs, **steps)
+    if REFUSED in expected:
+        return expected
     counts = inputs["training"] or steps.get("updates_in_evaluation", False)
     tracked = inputs["batches"] + (len(inputs["x"]) if counts else 0)
     return {
@@ -37,6 +44,7 @@ def _module(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
         "running_mean": expected["running_mean"],
         "running_var": expected["running_var"],
         "num_batches_tracked": np.asarray(tracked),
+        PLAIN: np.ones(len(_BUFFERS)),
     }
 
 
@@ -67,6 +75,8 @@ def _draw(rng: np.random.Generator) -> list[Case]:
             {**inputs((5, 4), training=False), **start},
             group="evaluation",
         ),
+        Case("training on one row", inputs((1, 3)), REQUIRED),
+        Case("training on two batches", inputs((4, 3), steps=2), REQUIRED),
     ]
 
 
@@ -100,7 +110,8 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
             raise NotObservedError("`forward` should return one tensor.")
     (out * torch.tensor(inputs["d_out"])).sum().backward()
     parameters = dict(module.named_parameters())
-    state = module.state_dict()
+    state, buffers = module.state_dict(), dict(module.named_buffers())
+    plain = [name in buffers and not buffers[name].requires_grad for name in _BUFFERS]
     return {
         "out": out,
         "d_x": x.grad,
@@ -109,21 +120,8 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
         "running_mean": state["running_mean"],
         "running_var": state["running_var"],
         "num_batches_tracked": state["num_batches_tracked"],
+        PLAIN: torch.tensor(plain, dtype=torch.float64),
     }
-
-
-def _refuses_one_value(student: Functions) -> bool:
-    module: nn.Module = student["BatchNorm1d"](3)
-    return refuses(module.train(), torch.ones(1, 3))
-
-
-def _keeps_plain_buffers(student: Functions) -> bool:
-    module: nn.Module = student["BatchNorm1d"](3)
-    buffers = {"running_mean", "running_var", "num_batches_tracked"}
-    for _ in range(2):
-        module(torch.ones(4, 3, requires_grad=True))
-    kept = dict(module.named_buffers())
-    return buffers <= kept.keys() and not any(buffer.requires_grad for buffer in kept.values())
 
 
 _MISCONCEPTIONS = (
@@ -173,7 +171,7 @@ MODULE = Task(
             "refuses to train on a single row",
             "With one row per batch the variance is zero and every normalized value with it. "
             "Raise a ValueError in training, as nn.BatchNorm1d does.",
-            _refuses_one_value,
+            REFUSED,
         ),
         Requirement(
             "bnmodule-momentum-buffer",
@@ -181,7 +179,7 @@ MODULE = Task(
             "Running statistics are neither trained nor differentiated: register them with "
             "`register_buffer`, and update them outside of autograd, or every batch's graph hangs "
             "on to the next.",
-            _keeps_plain_buffers,
+            PLAIN,
         ),
     ),
 )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autograder.task import Expected, Inputs, Scaled
+from autograder.task import IS_REFUSED, Expected, Inputs, Scaled
 
 
 def batch_mean(x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -121,7 +121,12 @@ def batch_norm(
     returned_statistics: Callable[[Tensor, bool], Tensor] = lambda statistics, training: statistics,
     **steps: Any,
 ) -> dict[str, Expected]:
-    """Return output, running statistics and gradients after one or several batches."""
+    """Return output, running statistics and gradients after one or several batches.
+
+    In training, a batch with a single value per channel is refused.
+    """
+    if inputs["training"] and any(x.size == x.shape[1] for x in inputs["x"]):
+        return dict(IS_REFUSED)
     gamma = torch.tensor(inputs["gamma"], requires_grad=True)
     beta = torch.tensor(inputs["beta"], requires_grad=True)
     running = Statistics(torch.tensor(inputs["running_mean"]), torch.tensor(inputs["running_var"]))

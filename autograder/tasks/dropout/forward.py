@@ -8,8 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Requirement, Task
-from autograder.tasks.answers import refuses, unpack
+from autograder.task import (
+    IS_REFUSED,
+    REFUSED,
+    REQUIRED,
+    Aspect,
+    Case,
+    Expected,
+    Functions,
+    Inputs,
+    Misconception,
+    Requirement,
+    Task,
+)
+from autograder.tasks.answers import unpack
 from autograder.tasks.dropout import ASSIGNMENT, sections
 from autograder.tasks.dropout.cases import VALUES, draw_inputs, high_keep_prob, low_keep_prob
 from autograder.tasks.dropout.mask import (
@@ -66,7 +78,16 @@ def _draw(rng: np.random.Generator) -> list[Case]:
             draw_inputs(rng, (4, 5, 10, 5), high_keep_prob(rng), training=False),
             "evaluation",
         ),
+        *(
+            Case("an impossible keep_prob", draw_inputs(rng, (2, 3), bad, training=mode), REQUIRED)
+            for bad in (0.0, -float(rng.uniform(0.1, 0.5)), float(rng.uniform(1.1, 1.5)))
+            for mode in (True, False)
+        ),
     ]
+
+
+def _reference(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
+    return dropout(inputs, **steps) if 0 < inputs["keep_prob"] <= 1 else dict(IS_REFUSED)
 
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
@@ -84,16 +105,6 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
         outputs["again"] = forward(x, rng)
         outputs["replay"] = forward(x, np.random.default_rng(seed))
     return outputs
-
-
-def _refuses_bad_keep_prob(student: Functions) -> bool:
-    rng = np.random.default_rng(0)
-    forward = student["dropout_forward"]
-    return all(
-        refuses(forward, np.ones((2, 3)), bad, training, rng)
-        for bad in (0.0, -0.2, 1.2)
-        for training in (True, False)
-    )
 
 
 def swapped(keep_prob: float) -> float:
@@ -270,7 +281,7 @@ FORWARD = Task(
     ),
     draw=_draw,
     run=_run,
-    reference=dropout,
+    reference=_reference,
     misconceptions=FORWARD_MISCONCEPTIONS,
     requirements=(
         Requirement(
@@ -278,7 +289,7 @@ FORWARD = Task(
             "refuses a keep_prob outside (0, 1]",
             "Raise a ValueError unless 0 < keep_prob <= 1: a probability of 0 divides by zero, and "
             "anything outside is a mistake of the caller that should not pass in silence.",
-            _refuses_bad_keep_prob,
+            REFUSED,
         ),
     ),
     read_draws=read_draws,

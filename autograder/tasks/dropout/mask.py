@@ -182,7 +182,8 @@ def _repeats(mask: Mask) -> NDArray[Any]:
 
 def _seen(mask: Mask) -> NDArray[Any]:
     """Count the rows that are equal to another one, except for the first of them."""
-    return np.array([len(mask) - len(np.unique(mask, axis=0)), len(mask)], dtype=float)
+    different = {row.tobytes() for row in mask}
+    return np.array([len(mask) - len(different), len(mask)], dtype=float)
 
 
 def read_draws(inputs: Inputs, outputs: Outputs) -> ObservedDraws:

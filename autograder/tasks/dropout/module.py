@@ -10,8 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Requirement, Task
-from autograder.tasks.answers import NotObservedError, refuses
+from autograder.task import (
+    IS_REFUSED,
+    REFUSED,
+    REQUIRED,
+    Aspect,
+    Case,
+    Expected,
+    Functions,
+    Inputs,
+    Misconception,
+    Requirement,
+    Task,
+)
+from autograder.tasks.answers import NotObservedError
 from autograder.tasks.dropout import ASSIGNMENT, sections
 from autograder.tasks.dropout.cases import (
     VALUES,
@@ -54,7 +66,15 @@ def _draw(rng: np.random.Generator) -> list[Case]:
         Case("p = 0", inputs((6, 50), 1.0), "ends"),
         Case("p = 1", inputs((6, 50), 0.0), "ends"),
         Case("evaluation", inputs((40, 25), low_keep_prob(rng), training=False), "evaluation"),
+        *(
+            Case("an impossible p", inputs((2, 3), 1 - bad), REQUIRED)
+            for bad in (-float(rng.uniform(0.1, 0.5)), float(rng.uniform(1.1, 1.5)))
+        ),
     ]
+
+
+def _reference(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
+    return dropout(inputs, **steps) if 0 <= inputs["keep_prob"] <= 1 else dict(IS_REFUSED)
 
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
@@ -72,10 +92,6 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
         torch.autograd.backward((out * torch.tensor(inputs["d_out"])).sum())
     d_x = torch.zeros_like(x) if x.grad is None else x.grad
     return {"out": out, "again": again, "d_x": d_x}
-
-
-def _refuses_bad_p(student: Functions) -> bool:
-    return all(refuses(student["Dropout"], p) for p in (-0.1, 1.1))
 
 
 # These explain the mistakes of the forward pass for a module, which has p and no rng.
@@ -163,7 +179,7 @@ MODULE = Task(
     ),
     draw=_draw,
     run=_run,
-    reference=dropout,
+    reference=_reference,
     misconceptions=_MISCONCEPTIONS,
     framework="torch",
     forbidden=("dropout",),
@@ -172,7 +188,7 @@ MODULE = Task(
             "module-accepts-bad-p",
             "refuses a p outside [0, 1]",
             "Raise a ValueError in `__init__` unless 0 <= p <= 1, as nn.Dropout does.",
-            _refuses_bad_p,
+            REFUSED,
         ),
     ),
     read_draws=read_draws,

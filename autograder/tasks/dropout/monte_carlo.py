@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autograder.task import (
+    REQUIRED,
     Aspect,
     Case,
     Expected,
@@ -41,6 +42,8 @@ from autograder.tasks.dropout.cases import (
 from autograder.tasks.dropout.mask import count_events
 
 SAMPLES_KEPT = "fraction of samples in which the unit is kept"
+MODES = "mode of each module afterwards"
+BUFFERS = "running statistics afterwards"
 CONSTANT_ROWS = "fraction of rows whose samples are all equal"
 
 
@@ -139,6 +142,8 @@ def _monte_carlo(
 
 def _read_draws(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
     """Read off the mean how often the unit was kept in each row, and count that."""
+    if "modes" in inputs:
+        return ObservedDraws({}, {})
     kept, dropped = _kept_and_dropped(inputs)
     mean = outputs.get("mean")
     if (
@@ -185,14 +190,29 @@ def _draw(rng: np.random.Generator) -> list[Case]:
             "seed": draw_seed(rng),
         }
 
-    return [
+    cases = [
         Case("twenty samples", inputs(300, 20)),
         Case("a single sample", inputs(300, 1)),
         Case("nn.Dropout1d", inputs(300, 20, spatial=True), "spatial"),
     ]
+    modes = rng.random(9) < 0.5
+    lent = {
+        "x": rng.standard_normal((2, 3)),
+        "n_samples": 3,
+        "means": list(rng.standard_normal((2, 4))),
+        "modes": modes,
+    }
+    return [
+        *cases,
+        Case("modules in various modes", lent, REQUIRED),
+        # What sets all modules to one mode is wrong in one of the two.
+        Case("modules in the other modes", {**lent, "modes": ~modes}, REQUIRED),
+    ]
 
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
+    if "modes" in inputs:
+        return _after_prediction(student, inputs)
     network = _Network(inputs).train()
     with torch.random.fork_rng():
         torch.manual_seed(inputs["seed"])
@@ -203,36 +223,37 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
     return {"mean": mean, "std": std}
 
 
-def _mixed_modes() -> nn.Sequential:
-    frozen_norm = nn.BatchNorm1d(4)
-    dropout_off = nn.Dropout(0.6)
+def _lent_network(inputs: Inputs) -> nn.Sequential:
+    """Return a network whose caller set the mode of each module on purpose."""
+    norms = nn.BatchNorm1d(4), nn.BatchNorm1d(4)
     network = nn.Sequential(
         nn.Linear(3, 4),
-        frozen_norm,
+        norms[0],
         nn.Dropout(0.3),
-        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), dropout_off),
+        nn.Sequential(nn.Linear(4, 4), norms[1], nn.Dropout(0.6)),
         nn.Linear(4, 2),
-    ).train()
-    # The caller sets the modes of single layers on purpose and relies on them.
-    frozen_norm.eval()
-    dropout_off.eval()
+    ).double()
+    for norm, mean in zip(norms, inputs["means"], strict=True):
+        norm.running_mean = torch.tensor(mean)
+    for module, training in zip(network.modules(), inputs["modes"], strict=True):
+        module.training = bool(training)
     return network
 
 
-def _restores_modes(student: Functions) -> bool:
-    for network in (_mixed_modes(), _mixed_modes().eval()):
-        before = [module.training for module in network.modules()]
-        student["monte_carlo_predict"](network, torch.ones(2, 3), 3)
-        if [module.training for module in network.modules()] != before:
-            return False
-    return True
+def _after_prediction(student: Functions, inputs: Inputs) -> dict[str, Any]:
+    network = _lent_network(inputs)
+    student["monte_carlo_predict"](network, torch.tensor(inputs["x"]), inputs["n_samples"])
+    modes = [float(module.training) for module in network.modules()]
+    buffers = [buffer.double().flatten() for buffer in network.buffers()]
+    return {MODES: torch.tensor(modes, dtype=torch.float64), BUFFERS: torch.cat(buffers)}
 
 
-def _keeps_buffers(student: Functions) -> bool:
-    network = _mixed_modes()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    student["monte_carlo_predict"](network, torch.ones(2, 3), 3)
-    return all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+def _reference(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
+    if "modes" not in inputs:
+        return _monte_carlo(inputs, **steps)
+    new = np.ones(4), np.zeros(1)
+    buffers = [array for mean in inputs["means"] for array in (mean, *new)]
+    return {MODES: inputs["modes"].astype(np.float64), BUFFERS: np.concatenate(buffers)}
 
 
 _MISCONCEPTIONS = (
@@ -319,7 +340,7 @@ MONTE_CARLO = Task(
     ),
     draw=_draw,
     run=_run,
-    reference=_monte_carlo,
+    reference=_reference,
     misconceptions=_MISCONCEPTIONS,
     framework="torch",
     forbidden=(),
@@ -329,14 +350,14 @@ MONTE_CARLO = Task(
             "leaves every module in the mode it was in",
             "After the call some module is in another mode than before. Note the mode of each "
             "module first and put it back at the end; a model need not be in one mode throughout.",
-            _restores_modes,
+            MODES,
         ),
         Requirement(
             "mc-changes-batch-norm",
             "leaves the running statistics as they are",
             "The running statistics of a batch norm layer have changed. Prediction must not train "
             "the model: only the dropout layers may be in training mode.",
-            _keeps_buffers,
+            BUFFERS,
         ),
     ),
     read_draws=_read_draws,
