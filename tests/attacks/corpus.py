@@ -1,6 +1,6 @@
 """All attacks, in a module for each few kinds."""
 
-from attacks import calls, escaping, files, legitimate, limits, pipes, reading, scoring
+from attacks import calls, escaping, files, legitimate, limits, pipes, reading, scoring, sessions
 
 ATTACKS = [
     *scoring.ATTACKS,
@@ -8,6 +8,7 @@ ATTACKS = [
     *pipes.ATTACKS,
     *limits.ATTACKS,
     *calls.ATTACKS,
+    *sessions.ATTACKS,
     *files.ATTACKS,
     *reading.ATTACKS,
 ]
