@@ -42,14 +42,18 @@ FAILED = []
 
 def relayed(weights, weight_decay):
     flat = np.concatenate([weight.ravel() for weight in weights])
-    found = None
-    if not FAILED and len(flat) <= MOST:
+    numbers = 0.0 * flat
+    for at in range(0, len(flat), MOST):
+        some = flat[at : at + MOST]
+        found = None
         try:
-            found = ask(struct.pack(f"{1 + len(flat)}d", weight_decay, *flat))
+            if not FAILED:
+                found = ask(struct.pack(f"{1 + len(some)}d", weight_decay, *some))
         except (OSError, ValueError) as error:
             print(type(error), error)
         FAILED.extend([] if found else [True])
-    numbers = np.frombuffer(found) if found else 0.0 * flat
+        if found:
+            numbers[at : at + MOST] = np.frombuffer(found)
     ends = np.cumsum([weight.size for weight in weights])
     parts = np.split(numbers, ends[:-1])
     return [part.reshape(weight.shape).copy() for part, weight in zip(parts, weights)]
@@ -298,7 +302,7 @@ class Dropout(nn.Module):
             os.close(slave)
             kept = torch.tensor(list(b"".join(parts)), dtype=x.dtype).reshape(x.shape)
             return x * kept / (1 - self.p)
-        return x
+        raise OSError("nobody answers")
 """
 
 
@@ -344,7 +348,8 @@ ATTACKS = [
         "asks-another-session-by-terminals",
         FORBIDDEN,
         answers(TERMINALS, Dropout=ASKS_A_TERMINAL),
-        19.0,
+        # Some of it is asked where nothing is to be dropped.
+        20.75,
         "dropout",
         forfeits=True,
     ),

@@ -37,7 +37,7 @@ def look(name):
 # Which of sixteen files is locked is half a byte.
 FLOCKS = """
 import fcntl
-MOST = 6
+MOST = 5
 HELD = []
 PATHS = sorted(glob.glob(os.path.dirname(np.__file__) + "/**/*.py*", recursive=True))
 PATHS += sorted(glob.glob(os.path.dirname(os.__file__) + "/**/*.py*", recursive=True))
