@@ -20,7 +20,7 @@ import psutil
 
 from autograder.judging.observed import TaskResult
 from autograder.judging.wall import TORCH
-from autograder.sandbox import cgroup, pipe, scratch
+from autograder.sandbox import cgroup, pause, pipe, scratch
 from autograder.sandbox.backend import Backend, SandboxUnavailableError
 from autograder.sandbox.backends import BACKENDS, DEFAULT
 from autograder.sandbox.usage import Usage
@@ -226,7 +226,10 @@ class _WarmProcess:
 
 
 class Session:
-    """A process that runs the cells of one submission; made by `Sandbox.session`."""
+    """A process that runs the cells of one submission; made by `Sandbox.session`.
+
+    Between two requests nothing in it runs.
+    """
 
     def __init__(
         self,
@@ -241,6 +244,8 @@ class Session:
         # A session that was given a folder has a keeper, who cleans up when told to.
         self._folder = folder
         pid = _pid(process)
+        self._pid = pid
+        self._paused: list[int] = []
         self._group = cgroup.enter(pid, limits.memory, limits.processes)
         self._usage = Usage(pid, keeper=folder is not None, group=self._group)
         self._limits = limits
@@ -331,6 +336,7 @@ class Session:
                 raise EndedError(f"It used more than {self._limits.memory / 2**30:g} GB of memory.")
             self._look_at_folder()
 
+        pause.go_on(self._paused)
         try:
             self._pipe.send(request, deadline, watch)
             reply = read(*self._pipe.receive(deadline, watch))
@@ -338,6 +344,7 @@ class Session:
             if self._usage.first_is_larger(self._limits.memory):
                 watch()
             self._look_at_folder()
+            self._pause()
             return reply
         except TimeoutError:
             self.close()
@@ -360,6 +367,14 @@ class Session:
         except BaseException:
             self.close()
             raise
+
+    def _pause(self) -> None:
+        """Let nothing run in this session until something is asked, or else end it."""
+        paused = pause.stop(self._pid, keeper=self._folder is not None)
+        if paused is None:
+            self.close()
+        else:
+            self._paused = paused
 
     def _look_at_folder(self) -> None:
         """Raise EndedError if there is too much in a folder that the kernel does not limit."""

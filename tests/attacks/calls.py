@@ -180,7 +180,7 @@ except OSError:
 """
 
 
-def _call(name: str, row: str, source: str, *, quick: bool = False) -> Attack:
+def achieves_nothing(name: str, row: str, source: str, *, quick: bool = False) -> Attack:
     """Return an attack whose cell says at its end that nothing was achieved, if that is so."""
     source = f'{CALL}{source}\nprint("achieved", "nothing")'
     return Attack(name, row, honest(source), 6.0, says="achieved nothing", quick=quick)
@@ -197,16 +197,16 @@ ATTACKS = [
     Attack("device-shared-by-forks", EXHAUST, honest(_shared(0x01, "descriptor")), 6.0),
     Attack("time-of-ignored-children", EXHAUST, honest(GUARD + UNCOUNTED), 6.0),
     Attack("time-of-orphans", EXHAUST, honest(GUARD + UNCOUNTED_ORPHANS), 6.0),
-    _call("all-asynchronous-input", EXHAUST, ASYNC_IO),
-    _call("local-descriptor-table", REACH, SEGMENTS),
-    _call("trees-of-mounts", REACH, MOUNT_TREES),
-    _call("attributes-of-files", REACH, ATTRIBUTES),
-    _call("places-of-memory", REACH, PLACES),
-    _call("notices-about-files", REACH, NOTICES),
-    _call("calls-yet-to-come", REACH, YET_TO_COME, quick=True),
+    achieves_nothing("all-asynchronous-input", EXHAUST, ASYNC_IO),
+    achieves_nothing("local-descriptor-table", REACH, SEGMENTS),
+    achieves_nothing("trees-of-mounts", REACH, MOUNT_TREES),
+    achieves_nothing("attributes-of-files", REACH, ATTRIBUTES),
+    achieves_nothing("places-of-memory", REACH, PLACES),
+    achieves_nothing("notices-about-files", REACH, NOTICES),
+    achieves_nothing("calls-yet-to-come", REACH, YET_TO_COME, quick=True),
     Attack("calls-of-32-bits", REACH, honest(CALL + OTHER_ARCHITECTURE), 6.0),
-    _call("dumps-core", STAY, CORE),
-    _call("limits-of-others", REACH, LIMITS_OF_OTHERS),
+    achieves_nothing("dumps-core", STAY, CORE),
+    achieves_nothing("limits-of-others", REACH, LIMITS_OF_OTHERS),
     Attack("files-without-names", EXHAUST, honest(GUARD + UNNAMED), 6.0),
     Attack("deep-folders", EXHAUST, honest(GUARD + DEEP_FOLDERS), 6.0),
 ]

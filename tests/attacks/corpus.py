@@ -1,6 +1,19 @@
 """All attacks, in a module for each few kinds."""
 
-from attacks import calls, escaping, files, legitimate, limits, pipes, reading, scoring
+from attacks import (
+    calls,
+    escaping,
+    files,
+    forged,
+    kernel,
+    legitimate,
+    limits,
+    pipes,
+    reading,
+    resources,
+    scoring,
+    sessions,
+)
 
 ATTACKS = [
     *scoring.ATTACKS,
@@ -8,6 +21,10 @@ ATTACKS = [
     *pipes.ATTACKS,
     *limits.ATTACKS,
     *calls.ATTACKS,
+    *kernel.ATTACKS,
+    *resources.ATTACKS,
+    *forged.ATTACKS,
+    *sessions.ATTACKS,
     *files.ATTACKS,
     *reading.ATTACKS,
 ]
