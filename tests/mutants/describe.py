@@ -69,6 +69,23 @@ QUANTITIES = {
     "m_hat": "m̂",
     "v_hat": "v̂",
     "step": "the step count",
+    "decay": "the weight decay",
+    "l2": "the L2 term",
+    "g": "the gradient with its L2 term",
+    "squared": "the squared gradient",
+    "correction1": "the correction of m",
+    "correction2": "the correction of v",
+    "power1": "the power of β₁",
+    "power2": "the power of β₂",
+    "root": "the root of v̂",
+    "update": "the update",
+    "change": "the change",
+    "rate": "the corrected step size",
+    "new": "the new parameter",
+    "labels": "the one-hot labels",
+    "log_totals": "the log-sum-exps",
+    "errors": "the gradient of the scores",
+    "d_w": "the gradient",
     "beta1": "β₁",
     "beta2": "β₂",
     "rows": "the rows",
@@ -192,6 +209,12 @@ class Describer:
                 return "the loop leaves one out or runs the other way"
             case cst.Integer() | cst.Float():
                 return self._number(node, new)
+            case cst.FunctionDef():
+                return self._of_parameter(new)
+            case cst.Name() if not isinstance(new, cst.Name):
+                return self._size(self.phrase(node), new)
+            case cst.Name() if isinstance(self.parents.get(node), cst.AssignTarget):
+                return f"what is computed for {self.phrase(node)} overwrites {self.phrase(new)}"
             case cst.Name() | cst.Attribute():
                 return self._name(node, new)
             case cst.Call():
@@ -284,15 +307,21 @@ class Describer:
         return _joined([self.phrase(one) for one in _stored(statement.targets[0].target)])
 
     def _of_target(self, node: cst.Assign, new: cst.Assign) -> str | None:
-        target = self._targets(node)
-        value = new.value
+        return self._size(self._targets(node), new.value)
+
+    def _size(self, quantity: str, value: cst.CSTNode) -> str | None:
         if isinstance(value, cst.UnaryOperation):
-            return f"{target} has the wrong sign"
+            return f"{quantity} has the wrong sign"
         if isinstance(value, cst.BinaryOperation) and isinstance(value.left, cst.Integer):
-            return f"{target} is doubled"
+            return f"{quantity} is doubled"
         if isinstance(value, cst.BinaryOperation) and isinstance(value.left, cst.Float):
-            return f"{target} is halved"
+            return f"{quantity} is halved"
         return None
+
+    def _of_parameter(self, new: cst.FunctionDef) -> str | None:
+        assignment = new.body.body[0].body[0]
+        size = self._size(f"`{assignment.targets[0].target.value}`", assignment.value)
+        return size and f"{size} throughout"
 
     def _binary(self, node: cst.BinaryOperation, new: cst.CSTNode) -> str | None:
         left, right = self.phrase(node.left), self.phrase(node.right)
@@ -458,7 +487,13 @@ class Describer:
     def _place(self, node: cst.CSTNode) -> str:
         """Return “on the way to …” and the mode; a whole line names its target itself."""
         if isinstance(
-            node, cst.SimpleStatementLine | cst.Assign | cst.AugAssign | cst.If | cst.For
+            node,
+            cst.SimpleStatementLine
+            | cst.Assign
+            | cst.AugAssign
+            | cst.If
+            | cst.For
+            | cst.FunctionDef,
         ):
             return self._mode(node)
         if isinstance(node, cst.Tuple | cst.List | cst.Dict):
