@@ -26,7 +26,8 @@ PUBLIC_SEED = 20150206
 PROJECTIONS = (1.0, 2.3)
 """Frequencies of the cosines with which arrays are multiplied and summed."""
 
-_MISSING = 1e9
+MISSING = 1e9
+"""What stands for an output that is not there."""
 _NOT_A_NUMBER, _INFINITE = 1e6, 1e7
 
 
@@ -71,7 +72,7 @@ def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
         value = 0.0 if trial.agrees(name) else np.inf
         return value, value
     if got is None or got.dtype.kind not in "fiub":
-        return _MISSING, _MISSING
+        return MISSING, MISSING
     if trial.task.read_draws is not None:
         return _relative(got, array_of(expected))
     # What is expected may be 0 but for rounding.
