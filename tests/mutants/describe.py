@@ -564,7 +564,9 @@ def _joined(words: list[str]) -> str:
 
 def _function(call: cst.Call) -> str:
     function = call.func
-    return function.attr.value if isinstance(function, cst.Attribute) else function.value
+    if isinstance(function, cst.Attribute):
+        return function.attr.value
+    return function.value if isinstance(function, cst.Name) else "function"
 
 
 def _is_module(node: cst.CSTNode) -> bool:

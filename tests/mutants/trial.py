@@ -173,7 +173,9 @@ def _is_shape(kind: object) -> bool:
 
 def _can_be_added(some: set[Any], others: set[Any]) -> bool:
     for one, other in itertools.product(some, others):
-        pairs = zip(*(tuple(reversed(k)) if isinstance(k, tuple) else () for k in (one, other)))
-        if all(a == b or 1 in (a, b) for a, b in pairs):
-            return True
+        try:
+            np.broadcast_shapes(*(kind if isinstance(kind, tuple) else () for kind in (one, other)))
+        except ValueError:
+            continue
+        return True
     return False

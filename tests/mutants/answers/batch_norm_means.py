@@ -1,4 +1,4 @@
-"""Batch norm with an early return, averages for gradients, and a scale and a shift in evaluation."""
+"""Batch norm with averages for gradients, and a scale and a shift in evaluation."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
         out = x * scale + shift
         cache = {"x_hat": (x - running_mean) * inv_std, "scale": scale, "training": False}
         return out, running_mean, running_var, cache
-    count, features = x.shape
+    count = x.shape[0]
     if count <= 1:
         raise ValueError("one row")
     mean = x.sum(axis=0) / count
