@@ -222,7 +222,7 @@ class Probes:
         aspect
             If given, only what it judges has to agree, and what no aspect judges.
         """
-        if self.table is None:
+        if self.table is None or not self._is_mostly_finite(aspect):
             return ()
         same = self._matching(self.table.rows, aspect, with_not_judged=True)
         return tuple(dict.fromkeys(one for i in same for one in self.table.changes[i]))
@@ -241,6 +241,19 @@ class Probes:
         digests, tolerance = self.table.pair_digests, _tolerance(self.trials.task)
         close = np.abs(digests - digest(self.numbers)) <= tolerance * len(self.numbers)
         return {self.table.pairs[i] for i in np.flatnonzero(close.all(axis=1))}
+
+    def _is_mostly_finite(self, aspect: Aspect | None) -> bool:
+        """Return whether each output is finite somewhere in more than half of the cases.
+
+        Many programs return nothing but NaN; that two of them do makes them no less different.
+        """
+        looked_at = cells(self.trials) if aspect is None else self.trials.looked_at(aspect)
+        finite: dict[str, list[bool]] = {}
+        for trial, name in looked_at:
+            got = trial.got(name)
+            if got is not None and got.dtype.kind == "f" and got.size:
+                finite.setdefault(name, []).append(bool(np.isfinite(got).any()))
+        return all(sum(found) > len(found) / 2 for found in finite.values())
 
     def _matching(
         self,
