@@ -26,7 +26,8 @@ PUBLIC_SEED = 20150206
 PROJECTIONS = (1.0, 2.3)
 """Frequencies of the cosines with which arrays are multiplied and summed."""
 
-_MISSING = 1e9
+MISSING = 1e9
+"""What stands for an output that is not there."""
 _NOT_A_NUMBER, _INFINITE = 1e6, 1e7
 
 
@@ -71,7 +72,7 @@ def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
         value = 0.0 if trial.agrees(name) else np.inf
         return value, value
     if got is None or got.dtype.kind not in "fiub":
-        return _MISSING, _MISSING
+        return MISSING, MISSING
     if trial.task.read_draws is not None:
         return _relative(got, array_of(expected))
     # What is expected may be 0 but for rounding.
@@ -221,7 +222,7 @@ class Probes:
         aspect
             If given, only what it judges has to agree, and what no aspect judges.
         """
-        if self.table is None:
+        if self.table is None or not self._is_mostly_finite(aspect):
             return ()
         same = self._matching(self.table.rows, aspect, with_not_judged=True)
         return tuple(dict.fromkeys(one for i in same for one in self.table.changes[i]))
@@ -244,6 +245,19 @@ class Probes:
     @cached_property
     def _cells(self) -> list[tuple[Trial, str]]:
         return list(cells(self.trials))
+
+    def _is_mostly_finite(self, aspect: Aspect | None) -> bool:
+        """Return whether each output is finite somewhere in more than half of the cases.
+
+        Many programs return nothing but NaN; that two of them do makes them no less different.
+        """
+        looked_at = self._cells if aspect is None else self.trials.looked_at(aspect)
+        finite: dict[str, list[bool]] = {}
+        for trial, name in looked_at:
+            got = trial.got(name)
+            if got is not None and got.dtype.kind == "f" and got.size:
+                finite.setdefault(name, []).append(bool(np.isfinite(got).any()))
+        return all(sum(found) > len(found) / 2 for found in finite.values())
 
     def _matching(
         self,

@@ -20,6 +20,9 @@ def factor(wrong: Sequence[Difference]) -> str | None:
         factor = _ratio(one.got, one.expected)
         if factor is None:
             return None
+        if factor != 0 and one.would_agree(np.zeros_like(one.expected)):
+            # The right numbers are rounding errors, of which anything is a multiple.
+            return None
         if one.got.any() if factor == 0 else not one.would_agree(np.asarray(one.got / factor)):
             return None
         factors.append(factor)

@@ -146,5 +146,7 @@ def test_rounding_errors_have_no_factor():
     tiny = told(lambda a, inputs: a + 1.0, right=lambda x: 1e-17 * np.ones_like(x))
     assert "times" not in tiny
     assert "factor" not in tiny
+    noise = told(lambda a, inputs: -9e5 * a, right=lambda x: 1e-13 * x)
+    assert "times" not in noise
     nearly = told(lambda a, inputs: a * (1 + 3e-7))
     assert "1 times" not in nearly

@@ -1,12 +1,14 @@
 """Small mistakes made of a right answer: each mutant differs from it in one place."""
 
 import difflib
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
 from mutants.describe import Describer
+from mutants.wider import replacements
 
 from autograder.intake.exercise import BEGIN, END
 
@@ -57,11 +59,15 @@ FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """A changed answer, the lines that changed as `diff` shows them, and the change in words."""
+    """A changed answer, the lines that changed as `diff` shows them, and the change in words.
+
+    `wider` says whether only the tables know this kind of change.
+    """
 
     source: str
     change: str
     words: str = ""
+    wider: bool = False
 
 
 def mutants(source: str, alike: Mapping[str, set[str]], every: int = 1) -> list[Mutant]:
@@ -85,6 +91,7 @@ def described_mutants(
     lines: set[int],
     returns: Mapping[str, tuple[str, ...]],
     every: int = 1,
+    broadcast: Mapping[str, set[str]] | None = None,
 ) -> list[Mutant]:
     """Return the mutants of some lines with their changes in words, and a few kinds more.
 
@@ -96,8 +103,11 @@ def described_mutants(
         The lines to change.
     returns
         For each function the names of what it returns.
+    broadcast
+        If given, there are also the changes of `mutants.wider`: for each local name of a number or
+        an array the names of others that could be added to it.
     """
-    mutation = _Mutation(source, alike, lines)
+    mutation = _Mutation(source, alike, lines, broadcast)
     return mutation.mutants(every, Describer(mutation.parents, returns))
 
 
@@ -112,9 +122,17 @@ def lines_of_solutions(source: str) -> set[int]:
 
 
 class _Mutation:
-    def __init__(self, source: str, alike: Mapping[str, set[str]], lines: set[int]) -> None:
+    def __init__(
+        self,
+        source: str,
+        alike: Mapping[str, set[str]],
+        lines: set[int],
+        broadcast: Mapping[str, set[str]] | None = None,
+    ) -> None:
         self.source = source
+        self.lines = source.splitlines(keepends=True)
         self.alike = alike
+        self.broadcast = broadcast or {}
         wrapper = MetadataWrapper(cst.parse_module(source))
         self.module = wrapper.module
         self.positions = wrapper.resolve(PositionProvider)
@@ -138,13 +156,33 @@ class _Mutation:
             # Nobody writes the divisor alone, and a quotient that is rounded may look like it.
             places = [pair for pair in places if not _is_divisor_alone(*pair)]
             places += [(node, new) for node in self.nodes for new in _further(node)]
+        places = [(*place, False) for place in places]
+        if describer is not None:
+            places += [(node, new, True) for node in self.nodes for new in self._wider(node)]
         found: dict[str, Mutant] = {}
-        for node, replacement in places[::every]:
-            changed = self.module.deep_replace(node, replacement).code
+        for node, replacement, wider in places[::every]:
+            changed = self._replaced(node, replacement)
             if changed != self.source and changed not in found and _compiles(changed):
                 words = describer.describe(node, replacement) if describer else ""
-                found[changed] = Mutant(changed, _diff(self.source, changed), words)
+                found[changed] = Mutant(changed, _diff(self.source, changed), words, wider)
         return list(found.values())
+
+    def _replaced(self, node: cst.CSTNode, replacement: cst.CSTNode) -> str:
+        line = node
+        while not isinstance(line, cst.SimpleStatementLine):
+            if line not in self.parents:
+                return self.module.deep_replace(node, replacement).code
+            line = self.parents[line]
+        # To write one line is faster than to write all of them.
+        position = self.positions[line]
+        before, after = position.start.line - 1, position.end.line
+        indent = self.lines[before][: position.start.column]
+        changed = line.deep_replace(node, replacement).with_changes(leading_lines=[])
+        block = cst.Module([]).code_for_node(cst.IndentedBlock([changed], indent=indent or None))
+        written = block.split("\n", 1)[1]
+        if not indent:
+            written = textwrap.dedent(written)
+        return "".join([*self.lines[:before], written, *self.lines[after:]])
 
     def _is_answer(self, node: cst.CSTNode) -> bool:
         position = self.positions.get(node)
@@ -165,6 +203,15 @@ class _Mutation:
             child, parent = parent, self.parents[parent]
         return isinstance(parent, cst.AssignTarget) or (
             isinstance(parent, cst.For | cst.CompFor) and parent.target is child
+        )
+
+    def _wider(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        line = self.positions[node].start.line
+        return replacements(
+            node,
+            self.parents.get(node),
+            self.broadcast,
+            lambda name: self.first_line.get(name, line) < line,
         )
 
     def _replacements(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:

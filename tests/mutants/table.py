@@ -7,10 +7,10 @@ import ast
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +27,7 @@ from autograder.intake.exercise import is_answer, source_notebook
 from autograder.judging.diagnosis import compatible, joined
 from autograder.judging.fingerprint import (
     FORWARD,
+    MISSING,
     cells,
     digest,
     fingerprint,
@@ -42,7 +43,6 @@ from autograder.task import REQUIRED, Case, Expected, Misconception, Task, array
 ANSWERS = Path(__file__).parent / "answers"
 TABLES = Path(autograder.__file__).parent / "judging" / "fingerprints"
 SECONDS = 20
-MISSING = 1e8
 MOST_WORDS = 3
 RETURNS = {
     "batch_norm_forward": ("out", "running_mean", "running_var", "cache"),
@@ -99,8 +99,10 @@ class Answer:
 
     def mutants(self, every: int = 1) -> list[Mutant]:
         """Return its mutants, or every so many of them, in words."""
-        alike = names_alike(self.name, self.functions(self.source), self.file)
-        return described_mutants(self.source, alike, set(self.lines), RETURNS, every)
+        functions = self.functions(self.source)
+        alike = names_alike(self.name, functions, self.file)
+        broadcast = names_alike(self.name, functions, self.file, broadcast=True)
+        return described_mutants(self.source, alike, set(self.lines), RETURNS, every, broadcast)
 
 
 def answers(name: str) -> Iterator[Answer]:
@@ -123,7 +125,7 @@ def numbers_of(name: str, functions: Mapping[str, Any]) -> np.ndarray | None:
     trials = Trials(task, cases, observe(task, functions, cases))
     if any(trial.problems for trial in trials):
         return None
-    if any(np.size(got) and not np.isfinite(got).any() for got in _arrays(trials)):
+    if not _has_numbers(trials):
         # Many programs return nothing but NaN; that two of them do makes them no less different.
         return None
     if task.read_draws is None:
@@ -133,11 +135,14 @@ def numbers_of(name: str, functions: Mapping[str, Any]) -> np.ndarray | None:
     return fingerprint(trials)
 
 
-def _arrays(trials: Trials) -> Iterator[np.ndarray]:
+def _has_numbers(trials: Trials) -> bool:
+    """Return whether each output is finite somewhere, if not in all cases."""
+    found: dict[str, bool] = {}
     for trial, output in cells(trials):
         got = trial.got(output)
-        if got is not None and got.dtype.kind == "f":
-            yield got
+        if got is not None and got.dtype.kind == "f" and got.size:
+            found[output] = found.get(output, False) or bool(np.isfinite(got).any())
+    return all(found.values())
 
 
 @cache
@@ -156,18 +161,25 @@ def dependents(name: str) -> list[str]:
     return [name, *(one.name for one in tasks.values() if name in one.depends_on)]
 
 
-def wrong_programs(name: str) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Yield task, fingerprint and words of every mutant of the answers to a task."""
+def wrong_programs(name: str, wanted: Collection[str]) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Yield task, fingerprint and words of every mutant of the answers to a task.
+
+    They are also tried as companions of those of the wanted tasks that depend on it, if they are
+    what a student would write.
+    """
     torch.set_num_threads(1)
+    tried = [one for one in dependents(name) if one in wanted]
     for answer in answers(name):
-        right = {one: numbers_of(one, answer.functions(answer.source)) for one in dependents(name)}
+        right = {one: numbers_of(one, answer.functions(answer.source)) for one in tried}
         for mutant in answer.mutants():
             try:
                 with time_limit(SECONDS):
                     functions = answer.functions(mutant.source)
-                    for one in dependents(name):
+                    for one in tried:
+                        if mutant.wider and one != name:
+                            continue
                         numbers = numbers_of(one, functions)
-                        if numbers is None or np.abs(numbers).max() > MISSING:
+                        if numbers is None or np.isin(numbers, (MISSING, np.inf)).any():
                             continue
                         if is_same(numbers, right[one], tasks[one]).all():
                             continue
@@ -203,9 +215,9 @@ def grouped(
     ]
 
 
-def _run(name: str) -> list[tuple[str, np.ndarray, str]]:
+def _run(wanted: Collection[str], name: str) -> list[tuple[str, np.ndarray, str]]:
     start = time.perf_counter()
-    found = list(wrong_programs(name))
+    found = list(wrong_programs(name, wanted))
     print(f"{name}: {len(found)} in {time.perf_counter() - start:.0f} s", flush=True)
     return found
 
@@ -293,7 +305,7 @@ def main(names: list[str]) -> None:
     TABLES.mkdir(exist_ok=True)
     with ProcessPoolExecutor(2) as pool:
         for programs in pool.map(
-            _run, [name for name in reversed(list(tasks)) if name in made_from]
+            partial(_run, names), [name for name in reversed(list(tasks)) if name in made_from]
         ):
             for name, numbers, words in programs:
                 found[name].append((numbers, words))

@@ -1,5 +1,6 @@
 """Put a mutant in the place of an answer and grade whatever depends on it."""
 
+import itertools
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -115,7 +116,10 @@ def time_limit(seconds: int) -> Iterator[None]:
 
 
 def names_alike(
-    name: str, functions: Mapping[str, Any] | None = None, file: str = ""
+    name: str,
+    functions: Mapping[str, Any] | None = None,
+    file: str = "",
+    broadcast: bool = False,
 ) -> dict[str, set[str]]:
     """Return for each local name of an answer those that hold values of the same kind.
 
@@ -128,6 +132,8 @@ def names_alike(
         The task.
     functions, file
         The answers and the file that they were compiled from; by default the exercise's solution.
+    broadcast
+        Return numbers and arrays only, with those that could be added to them.
     """
     task = tasks[name]
     functions = functions or solution(task.assignment.name)
@@ -148,11 +154,28 @@ def names_alike(
     finally:
         sys.setprofile(None)
     assert kinds, f"the answer to {name} was not seen while it ran"
+    if broadcast:
+        kinds = {one: held for one, held in kinds.items() if all(map(_is_shape, held))}
+    are_alike = _can_be_added if broadcast else set.intersection
     return {
-        one: {other for other in kinds if other != one and kinds[one] & kinds[other]}
+        one: {other for other in kinds if other != one and are_alike(kinds[one], kinds[other])}
         for one in kinds
     }
 
 
 def _kind(value: object) -> object:
     return getattr(value, "shape", None) or type(value).__name__
+
+
+def _is_shape(kind: object) -> bool:
+    return isinstance(kind, tuple) or kind in ("int", "float", "float64")
+
+
+def _can_be_added(some: set[Any], others: set[Any]) -> bool:
+    for one, other in itertools.product(some, others):
+        try:
+            np.broadcast_shapes(*(kind if isinstance(kind, tuple) else () for kind in (one, other)))
+        except ValueError:
+            continue
+        return True
+    return False

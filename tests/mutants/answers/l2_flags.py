@@ -1,0 +1,34 @@
+"""Adam whose flag is a factor, with averages that are changed by a difference."""
+
+import numpy as np
+
+
+def l2_penalty(weights, weight_decay):
+    penalty = 0.0
+    for w in weights:
+        flat = w.reshape(-1)
+        penalty = penalty + 0.5 * weight_decay * np.dot(flat, flat)
+    return penalty
+
+
+def sgd_step(param, grad, lr, weight_decay):
+    step = grad + weight_decay * param
+    step = lr * step
+    new = param.copy()
+    new -= step
+    return new
+
+
+def adam_step(param, grad, state, lr, betas, eps, weight_decay, decoupled):
+    m, v, step = state["m"].copy(), state["v"].copy(), state["step"] + 1
+    beta1, beta2 = betas
+    l2 = 0 if decoupled else weight_decay
+    decay = weight_decay if decoupled else 0
+    g = grad + l2 * param
+    m -= (1 - beta1) * (m - g)
+    v -= (1 - beta2) * (v - g * g)
+    power1 = beta1**step
+    power2 = beta2**step
+    rate = lr * np.sqrt(1 - power2) / (1 - power1)
+    param = param - lr * decay * param - rate * m / (np.sqrt(v) + eps * np.sqrt(1 - power2))
+    return param, {"m": m, "v": v, "step": step}
