@@ -13,12 +13,11 @@ import signal
 import time
 from collections.abc import Sequence
 
-import psutil
+from autograder.sandbox.children import descendants
 
 _SECONDS = 2
 _LOOK_AGAIN = 0.001
 _STOPPED = "TtZX"
-_TELLS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 def stop(pid: int, *, keeper: bool = False) -> list[int] | None:
@@ -35,7 +34,7 @@ def stop(pid: int, *, keeper: bool = False) -> list[int] | None:
     told: set[int] = set()
     # What was told to stop cannot fork any more, so what it has started will be seen.
     while time.monotonic() < end:
-        found = _tree(pid)[keeper:]
+        found = descendants(pid)[keeper:]
         running = [one for one in found if one not in told or _state(one) not in _STOPPED]
         if not running:
             return found
@@ -54,22 +53,6 @@ def go_on(processes: Sequence[int]) -> None:
     for one in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one, signal.SIGCONT)
-
-
-def _tree(pid: int) -> list[int]:
-    """Return a process and all its descendants."""
-    if not _TELLS_CHILDREN:
-        with contextlib.suppress(psutil.Error):
-            children = psutil.Process(pid).children(recursive=True)
-            return [pid, *(child.pid for child in children)]
-        return [pid]
-    found = [pid]
-    for one in found:
-        with contextlib.suppress(OSError):
-            for thread in os.listdir(f"/proc/{one}/task"):
-                with open(f"/proc/{one}/task/{thread}/children") as file:
-                    found += map(int, file.read().split())
-    return found
 
 
 def _state(pid: int) -> str:

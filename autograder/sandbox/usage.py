@@ -7,7 +7,7 @@ import contextlib
 import psutil
 
 from autograder.sandbox import cgroup
-from autograder.sandbox.children import children
+from autograder.sandbox.children import children, descendants
 
 
 class Usage:
@@ -36,12 +36,9 @@ class Usage:
     def processes(self) -> list[psutil.Process]:
         """Return the processes that there are now, the first one first."""
         found = []
-        waiting = [self._pid]
-        while waiting:
-            pid = waiting.pop(0)
+        for pid in descendants(self._pid):
             with contextlib.suppress(psutil.Error):
                 found.append(psutil.Process(pid))
-                waiting += children(pid)
         return found
 
     def processor_time(self) -> float:
