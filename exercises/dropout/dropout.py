@@ -170,7 +170,8 @@ class Dropout(nn.Module):
 
     Notes
     -----
-    `forward` takes a tensor of any shape and returns one of the same shape and dtype.
+    `forward` takes a tensor of any shape and returns one of the same shape and dtype. Its mask
+    comes from PyTorch's generator, so that `torch.manual_seed` repeats it.
 
     Examples
     --------
@@ -237,8 +238,9 @@ def monte_carlo_predict(model, x, n_samples):
     ----------
     model : nn.Module
         Its dropout layers, of any kind, draw a fresh mask for each sample; all other modules work
-        in evaluation mode. Afterwards every module is in the mode it was in before, and no
-        parameter and no running statistic has changed.
+        in evaluation mode. Afterwards every module is in the mode it was in before, no parameter
+        and no running statistic has changed, and PyTorch's generator has moved on: a second call
+        draws other masks.
     x : tensor
         The input of the model.
     n_samples : int

@@ -14,6 +14,7 @@ from autograder.judging.compare import FALSE_ALARM
 from autograder.task import Probability
 from autograder.tasks import tasks
 from autograder.tasks.dropout.cases import VALUES
+from autograder.tasks.dropout.networks import Network
 
 SEEDS = range(2)
 
@@ -109,10 +110,12 @@ def test_monte_carlo_moments_agree_with_all_masks():
     case = task.draw(np.random.default_rng(2))[0]
     n, keep = 4, case.inputs["keep_prob"]
     inputs = {**case.inputs, "n_samples": n, "x": case.inputs["x"][:2]}
-    always = task.reference({**inputs, "mean": np.full((2, 3), np.inf)})["mean"]
-    never = task.reference({**inputs, "mean": np.full((2, 3), -np.inf)})["mean"]
-    if not (np.sign(inputs["output"][0]) > 0):
-        always, never = never, always
+    network = Network(inputs).eval()
+    with torch.no_grad():
+        # In evaluation the unit is as large as it is on average.
+        average = network(torch.tensor(inputs["x"])).numpy()
+    never = np.broadcast_to(inputs["bias"], average.shape)
+    always = never + (average - never) / keep
     expectation = np.zeros((2, 3))
     for sequence in itertools.product([0, 1], repeat=n):
         k = sum(sequence)
@@ -471,6 +474,23 @@ class IgnoresMode(nn.Module):
         return x * (torch.rand_like(x) >= self.p) / (1 - self.p) if self.p < 1 else x * 0
 
 
+class DrawsFromNumPy(nn.Module):
+    """A module whose masks PyTorch's seed does not repeat."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+        self.rng = np.random.default_rng(0)
+        if not 0 <= p <= 1:
+            raise ValueError(p)
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        mask = torch.from_numpy(self.rng.random(x.shape) >= self.p)
+        return x * mask / (1 - self.p) if self.p < 1 else x * 0
+
+
 class AcceptsAnything(solution("dropout")["Dropout"]):
     """A module that takes any p."""
 
@@ -483,6 +503,7 @@ class AcceptsAnything(solution("dropout")["Dropout"]):
     [
         (Wrong, "module-p-is-keep"),
         (IgnoresMode, "module-ignores-eval"),
+        (DrawsFromNumPy, "module-own-generator"),
         (AcceptsAnything, "module-accepts-bad-p"),
     ],
 )
@@ -522,7 +543,20 @@ def all_but_batch_norm(model):
             module.eval()
 
 
+def first_dropout(model):
+    model.eval()
+    layers = [one for one in model.modules() if isinstance(one, nn.modules.dropout._DropoutNd)]
+    layers[0].train()
+
+
+def seeded(model):
+    only_dropout(model)
+    torch.manual_seed(0)
+
+
 MONTE_CARLO_MISTAKES = {
+    "mc-first-dropout-only": predict_with(first_dropout),
+    "mc-seeds": predict_with(seeded),
     "mc-single-pass": predict_with(only_dropout, repeat=True),
     "mc-dropout-off": predict_with(lambda model: model.eval()),
     "mc-batch-norm-in-training": predict_with(lambda model: model.train()),

@@ -37,6 +37,7 @@ from autograder.tasks.dropout.mask import (
     CALLS,
     KEPT,
     NEIGHBORS,
+    REPLAY,
     ROWS,
     SHIFTS,
     dropout,
@@ -46,7 +47,7 @@ from autograder.tasks.dropout.mask import (
 
 
 def _draw(rng: np.random.Generator) -> list[Case]:
-    frequencies = (KEPT, NEIGHBORS, ROWS, SHIFTS, CALLS)
+    frequencies = (KEPT, NEIGHBORS, ROWS, SHIFTS, CALLS, REPLAY)
 
     def inputs(shape: tuple[int, ...], keep_prob: float, **more: Any) -> dict[str, Any]:
         drawn = draw_inputs(rng, shape, keep_prob, **more)
@@ -85,13 +86,16 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
             raise NotObservedError("`Dropout` is not an nn.Module. Derive it from nn.Module.")
         module.train(inputs["training"])
         x = torch.tensor(inputs["x"], requires_grad=True)
+        torch.manual_seed(inputs["seed"])
         out, again = module(x), module(x)
+        torch.manual_seed(inputs["seed"])
+        replay = module(x)
     if not isinstance(out, Tensor):
         raise NotObservedError("`forward` should return one tensor.")
     if out.shape == x.shape and out.requires_grad:
         torch.autograd.backward((out * torch.tensor(inputs["d_out"])).sum())
     d_x = torch.zeros_like(x) if x.grad is None else x.grad
-    return {"out": out, "again": again, "d_x": d_x}
+    return {"out": out, "again": again, "replay": replay, "d_x": d_x}
 
 
 # These explain the mistakes of the forward pass for a module, which has p and no rng.
@@ -135,6 +139,13 @@ _MISCONCEPTIONS = (
         {"rate": swapped, "scale": inverse_of_dropped},
     ),
     Misconception(
+        "module-own-generator",
+        "Your mask does not come from PyTorch's generator: after the same `torch.manual_seed` it "
+        "is another one. Draw it with torch, so that whoever seeds torch can repeat a run.",
+        sections.PYTORCH,
+        {"replays": False},
+    ),
+    Misconception(
         "module-ignores-eval",
         "Your module drops values in evaluation mode too. `model.eval()` sets `self.training` "
         "to False; look at it in `forward`.",
@@ -172,7 +183,9 @@ MODULE = Task(
     aspects=(
         Aspect("share of values kept", 1.5, (KEPT,), ("training",)),
         Aspect("size of the survivors", 1.0, ("out",), ("training",)),
-        Aspect("each element on its own", 1.0, (ROWS, CALLS, NEIGHBORS, SHIFTS), ("training",)),
+        Aspect(
+            "each element on its own", 1.0, (ROWS, CALLS, REPLAY, NEIGHBORS, SHIFTS), ("training",)
+        ),
         Aspect("gradient", 0.75, ("d_x",), ("training",)),
         Aspect("p = 0 and p = 1", 0.5, ("out", KEPT), ("ends",)),
         Aspect("evaluation mode", 1.25, ("out", "d_x", KEPT), ("evaluation",)),

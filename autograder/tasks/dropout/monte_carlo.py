@@ -1,19 +1,19 @@
 """Declare the task on Monte Carlo dropout (Gal and Ghahramani 2016).
 
-The paper is https://arxiv.org/abs/1506.02142.  The network has a single hidden unit that dropout
-can drop.  The mean over the samples then tells how often the unit was kept, and the standard
-deviation follows from that exactly.
+The paper is https://arxiv.org/abs/1506.02142.  Each dropout layer of the network drops a single
+hidden unit.  The mean over the samples then tells how often each unit was kept, and with one such
+layer the standard deviation follows from that exactly.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from autograder.task import (
     REQUIRED,
@@ -40,67 +40,13 @@ from autograder.tasks.dropout.cases import (
     low_keep_prob,
 )
 from autograder.tasks.dropout.mask import count_events
+from autograder.tasks.dropout.networks import Network, contributions_of, lent_network, shares_of
 
-SAMPLES_KEPT = "fraction of samples in which the unit is kept"
+SAMPLES_KEPT = "fraction of samples in which a unit is kept"
 MODES = "mode of each module afterwards"
 BUFFERS = "running statistics afterwards"
 CONSTANT_ROWS = "fraction of rows whose samples are all equal"
-
-
-class _Network(nn.Module):
-    def __init__(self, inputs: Inputs) -> None:
-        super().__init__()
-        drop = 1 - inputs["keep_prob"]
-        self.linear = nn.Linear(inputs["hidden"].shape[1], 1)
-        # It is nested, because not all dropout layers of a real network are children of its root.
-        self.dropout = (
-            nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Dropout1d(drop), nn.Flatten())
-            if inputs["spatial"]
-            else nn.Sequential(nn.Dropout(drop))
-        )
-        self.output = nn.Linear(1, len(inputs["output"]))
-        # It comes last, to catch a walk through the modules that ends too early.
-        self.norm = nn.BatchNorm1d(1)
-        self.double().load_state_dict(
-            {
-                **self.state_dict(),
-                "linear.weight": torch.tensor(inputs["hidden"]),
-                "norm.running_mean": torch.tensor([inputs["running_mean"]]),
-                "norm.running_var": torch.tensor([inputs["running_var"]]),
-                "linear.bias": torch.zeros(1),
-                "output.weight": torch.tensor(inputs["output"][:, None]),
-                "output.bias": torch.tensor(inputs["bias"]),
-            }
-        )
-
-    def unit(self, x: Tensor) -> Tensor:
-        # Not only PyTorch's layers have a mode: this network looks at its own.
-        return torch.sigmoid(self.norm(self.linear(x)) + float(self.training))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.output(self.dropout(self.unit(x)))
-        return out
-
-
-def _kept_and_dropped(
-    inputs: Inputs, batch_norm_trains: bool = False, network_trains: bool = False
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return what the network gives, (N, C) each, with the hidden unit kept and dropped."""
-    network = _Network(inputs).eval()
-    network.norm.training, network.training = batch_norm_trains, network_trains
-    with torch.no_grad():
-        unit = network.unit(torch.tensor(inputs["x"]))
-        kept = network.output(unit / inputs["keep_prob"])
-        dropped = network.output(torch.zeros_like(unit))
-    return np.asarray(kept), np.asarray(dropped)
-
-
-def _shares(
-    mean: NDArray[Any], kept: NDArray[Any], dropped: NDArray[Any], n_samples: int
-) -> NDArray[Any]:
-    """Return for each row the share of samples that kept the unit, (N, 1)."""
-    share = (mean[:, :1] - dropped[:, :1]) / (kept - dropped)[:, :1]
-    return np.asarray(np.clip(np.round(share * n_samples), 0, n_samples) / n_samples)
+AGAIN = "fraction of rows whose mean is the same in a second call"
 
 
 def _monte_carlo(
@@ -110,90 +56,117 @@ def _monte_carlo(
     network_trains: bool = False,
     correction: int = 0,
     single_pass: bool = False,
+    seeds: bool = False,
     root: Callable[[NDArray[Any]], NDArray[Any]] = np.sqrt,
-    is_stochastic: Callable[[bool], bool] = lambda spatial: True,
+    is_stochastic: Callable[[int, str], bool] = lambda number, kind: True,
 ) -> dict[str, Expected]:
-    """Return mean and standard deviation, given how often the hidden unit was kept."""
+    """Return mean and standard deviation, given how often each hidden unit was kept."""
     n_samples, keep_prob = inputs["n_samples"], inputs["keep_prob"]
-    stochastic = is_stochastic(inputs["spatial"])
-    kept, dropped = _kept_and_dropped(inputs, batch_norm_trains, network_trains)
-    share = _shares(inputs["mean"], kept, dropped, n_samples)
-    mean = dropped + share * (kept - dropped)
-    variance = share * (1 - share)
-    if not stochastic:
-        mean, variance = dropped + keep_prob * (kept - dropped), 0 * variance
-    with np.errstate(all="ignore"):
-        variance = variance * np.float64(n_samples) / (n_samples - correction)
-    constant = keep_prob**n_samples + (1 - keep_prob) ** n_samples
+    stochastic = np.array([is_stochastic(*layer) for layer in enumerate(inputs["layers"])])
+    contributions = contributions_of(inputs, batch_norm_trains, network_trains)
+    # A mean that is not finite has no shares, but must not agree with anything.
+    mean = np.nan_to_num(inputs["mean"], posinf=0.0, neginf=0.0)
+    share = np.where(stochastic, shares_of(inputs, contributions, mean), keep_prob)
     expected: dict[str, Expected] = {
-        "mean": mean,
-        # Programs that compute E[x²] − E[x]² turn a rounding error of 1e-16 into one of 1e-8.
-        "std": Scaled(
-            root(variance * (kept - dropped) ** 2), 10 * np.maximum(abs(kept), abs(dropped))
-        ),
+        "mean": inputs["bias"] + (contributions @ share[:, :, None])[:, :, 0]
     }
+    if len(stochastic) == 1:
+        variance = stochastic * share * (1 - share)
+        with np.errstate(all="ignore"):
+            variance = variance * np.float64(n_samples) / (n_samples - correction)
+        kept = contributions[:, :, 0]
+        # Programs that compute E[x²] − E[x]² turn a rounding error of 1e-16 into one of 1e-8.
+        scale = 10 * np.maximum(abs(kept + inputs["bias"]), abs(inputs["bias"]))
+        expected["std"] = Scaled(root(variance * kept**2), scale)
     # The counts are read off with the right network and say nothing about another one.
-    if stochastic and not batch_norm_trains and not network_trains:
+    if stochastic.all() and not batch_norm_trains and not network_trains:
+        constant = (keep_prob**n_samples + (1 - keep_prob) ** n_samples) ** len(stochastic)
         expected[CONSTANT_ROWS] = Probability(1.0 if single_pass else constant)
         if not single_pass:
             expected[SAMPLES_KEPT] = Probability(keep_prob)
+        if inputs["twice"]:
+            times = 1 if single_pass else n_samples
+            expected[AGAIN] = Probability(1.0 if seeds else _same_count(times, keep_prob))
     return expected
 
 
+def _same_count(n_samples: int, keep_prob: float) -> float:
+    """Return how likely it is that a unit is kept equally often in two calls."""
+    likely = [
+        math.comb(n_samples, k) * keep_prob**k * (1 - keep_prob) ** (n_samples - k)
+        for k in range(n_samples + 1)
+    ]
+    return sum(one**2 for one in likely)
+
+
 def _read_draws(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
-    """Read off the mean how often the unit was kept in each row, and count that."""
+    """Read off the mean how often each unit was kept in each row, and count that."""
     if "modes" in inputs:
         return ObservedDraws({}, {})
-    kept, dropped = _kept_and_dropped(inputs)
-    mean = outputs.get("mean")
-    if (
-        mean is None
-        or mean.shape != kept.shape
-        or mean.dtype != np.float64
-        or not np.isfinite(mean).all()
-    ):
-        return ObservedDraws({"mean": kept}, {})
-    counts = np.round(_shares(mean, kept, dropped, inputs["n_samples"]) * inputs["n_samples"])
-    constant = (counts == 0) | (counts == inputs["n_samples"])
-    return ObservedDraws(
-        {"mean": mean},
-        {
-            SAMPLES_KEPT: np.array([counts.sum(), counts.size * inputs["n_samples"]]),
-            CONSTANT_ROWS: count_events(constant),
-        },
-    )
+    contributions, n_samples = contributions_of(inputs), inputs["n_samples"]
+
+    def counts(name: str) -> NDArray[Any] | None:
+        mean = outputs.get(name)
+        if mean is None or mean.shape != contributions.shape[:2] or mean.dtype != np.float64:
+            return None
+        if not np.isfinite(mean).all():
+            return None
+        return np.asarray(np.round(shares_of(inputs, contributions, mean) * n_samples))
+
+    kept, again = counts("mean"), counts("again")
+    if kept is None:
+        return ObservedDraws({"mean": inputs["bias"] + contributions.sum(axis=2)}, {})
+    constant = ((kept == 0) | (kept == n_samples)).all(axis=1)
+    found = {
+        SAMPLES_KEPT: np.array([kept.sum(), kept.size * n_samples]),
+        CONSTANT_ROWS: count_events(constant),
+    }
+    if again is not None:
+        found[AGAIN] = count_events((kept == again).all(axis=1))
+    return ObservedDraws({"mean": outputs["mean"]}, found)
 
 
 def _simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
     """Return the outputs of a program with these steps that draws its masks from `rng`."""
     modes = {name: steps[name] for name in ("batch_norm_trains", "network_trains") if name in steps}
-    kept, dropped = _kept_and_dropped(inputs, **modes)
-    n_samples, rows = inputs["n_samples"], (len(kept), 1)
-    different = 1 if steps.get("single_pass") else n_samples
-    share = rng.binomial(different, inputs["keep_prob"], rows) / different
-    expected = _monte_carlo({**inputs, "mean": dropped + share * (kept - dropped)}, **steps)
-    return {name: array_of(expected[name]) for name in ("mean", "std")}
+    contributions = contributions_of(inputs, **modes)
+    different = 1 if steps.get("single_pass") else inputs["n_samples"]
+
+    def outputs() -> Outputs:
+        drawn = (len(contributions), contributions.shape[2])
+        share = rng.binomial(different, inputs["keep_prob"], drawn) / different
+        mean = inputs["bias"] + (contributions @ share[:, :, None])[:, :, 0]
+        expected = _monte_carlo({**inputs, "mean": mean}, **steps)
+        return {name: array_of(expected[name]) for name in ("mean", "std") if name in expected}
+
+    first = outputs()
+    if inputs["twice"]:
+        first["again"] = (first if steps.get("seeds") else outputs())["mean"]
+    return first
 
 
 def _draw(rng: np.random.Generator) -> list[Case]:
-    def inputs(rows: int, n_samples: int, spatial: bool = False) -> dict[str, Any]:
+    def inputs(n_samples: int, *layers: str, twice: bool = False) -> dict[str, Any]:
+        units = len(layers)
         return {
-            "x": rng.standard_normal((rows, 4)),
-            "hidden": rng.standard_normal((1, 4)),
-            "output": draw_nonzero(rng, (3,)),
+            "x": rng.standard_normal((300, 4)),
+            "hidden": rng.standard_normal((units, 4)),
+            # Turned towards different outputs, so that each shows how often it was kept.
+            "output": draw_nonzero(rng, (3, units)) + 2 * np.eye(3, units),
             "bias": draw_nonzero(rng, (3,)),
-            "running_mean": float(rng.uniform(0.5, 1.0)),
-            "running_var": float(rng.uniform(2.0, 4.0)),
+            "running_mean": rng.uniform(0.5, 1.0, units),
+            "running_var": rng.uniform(2.0, 4.0, units),
             "keep_prob": low_keep_prob(rng) if rng.random() < 0.5 else high_keep_prob(rng),
             "n_samples": n_samples,
-            "spatial": spatial,
+            "layers": layers,
+            "twice": twice,
             "seed": draw_seed(rng),
         }
 
     cases = [
-        Case("twenty samples", inputs(300, 20)),
-        Case("a single sample", inputs(300, 1)),
-        Case("nn.Dropout1d", inputs(300, 20, spatial=True), "spatial"),
+        Case("twenty samples", inputs(20, "Dropout", twice=True)),
+        Case("a single sample", inputs(1, "Dropout")),
+        Case("nn.Dropout1d and nn.Dropout", inputs(20, "Dropout1d", "Dropout"), "several"),
     ]
     modes = rng.random(9) < 0.5
     lent = {
@@ -213,35 +186,25 @@ def _draw(rng: np.random.Generator) -> list[Case]:
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
     if "modes" in inputs:
         return _after_prediction(student, inputs)
-    network = _Network(inputs).train()
-    with torch.random.fork_rng():
-        torch.manual_seed(inputs["seed"])
+    network = Network(inputs).train()
+
+    def predict() -> tuple[Any, ...]:
         returned = student["monte_carlo_predict"](
             network, torch.tensor(inputs["x"]), inputs["n_samples"]
         )
-    mean, std = unpack("monte_carlo_predict", returned, ("mean", "std"))
-    return {"mean": mean, "std": std}
+        return unpack("monte_carlo_predict", returned, ("mean", "std"))
 
-
-def _lent_network(inputs: Inputs) -> nn.Sequential:
-    """Return a network whose caller set the mode of each module on purpose."""
-    norms = nn.BatchNorm1d(4), nn.BatchNorm1d(4)
-    network = nn.Sequential(
-        nn.Linear(3, 4),
-        norms[0],
-        nn.Dropout(0.3),
-        nn.Sequential(nn.Linear(4, 4), norms[1], nn.Dropout(0.6)),
-        nn.Linear(4, 2),
-    ).double()
-    for norm, mean in zip(norms, inputs["means"], strict=True):
-        norm.running_mean = torch.tensor(mean)
-    for module, training in zip(network.modules(), inputs["modes"], strict=True):
-        module.training = bool(training)
-    return network
+    with torch.random.fork_rng():
+        torch.manual_seed(inputs["seed"])
+        mean, std = predict()
+        outputs = {"mean": mean, "std": std}
+        if inputs["twice"]:
+            outputs["again"] = predict()[0]
+    return outputs
 
 
 def _after_prediction(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    network = _lent_network(inputs)
+    network = lent_network(inputs)
     student["monte_carlo_predict"](network, torch.tensor(inputs["x"]), inputs["n_samples"])
     modes = [float(module.training) for module in network.modules()]
     buffers = [buffer.double().flatten() for buffer in network.buffers()]
@@ -269,7 +232,7 @@ _MISCONCEPTIONS = (
         "No value is dropped in your passes. Dropout layers drop only in training mode, and "
         "the model is in evaluation mode.",
         sections.MONTE_CARLO,
-        {"is_stochastic": lambda spatial: False},
+        {"is_stochastic": lambda number, kind: False},
     ),
     Misconception(
         "mc-dropout-of-one-kind",
@@ -277,7 +240,21 @@ _MISCONCEPTIONS = (
         "nn.Dropout1d, Dropout2d, Dropout3d, AlphaDropout and FeatureAlphaDropout are classes "
         "beside it.",
         sections.MONTE_CARLO,
-        {"is_stochastic": lambda spatial: not spatial},
+        {"is_stochastic": lambda number, kind: kind == "Dropout"},
+    ),
+    Misconception(
+        "mc-first-dropout-only",
+        "Only the first dropout layer drops values in your passes. A model may have many, and "
+        "every one of them has to be in training mode.",
+        sections.MONTE_CARLO,
+        {"is_stochastic": lambda number, kind: number == 0},
+    ),
+    Misconception(
+        "mc-seeds",
+        "Two calls give the same numbers, so PyTorch's generator is seeded, or put back, in each. "
+        "Whoever wants to repeat a run seeds it outside; your function only draws from it.",
+        sections.MONTE_CARLO,
+        {"seeds": True},
     ),
     Misconception(
         "mc-batch-norm-in-training",
@@ -330,12 +307,17 @@ MONTE_CARLO = Task(
     aspects=(
         Aspect("mean", 2.0, ("mean",), ("training",)),
         Aspect("standard deviation", 2.0, ("std",), ("training",)),
-        Aspect("a fresh mask in every pass", 1.25, (SAMPLES_KEPT, CONSTANT_ROWS), ("training",)),
         Aspect(
-            "other kinds of dropout layers",
+            "a fresh mask in every pass",
+            1.25,
+            (SAMPLES_KEPT, CONSTANT_ROWS, AGAIN),
+            ("training",),
+        ),
+        Aspect(
+            "every dropout layer, of any kind",
             0.75,
-            ("mean", "std", SAMPLES_KEPT, CONSTANT_ROWS),
-            ("spatial",),
+            ("mean", SAMPLES_KEPT, CONSTANT_ROWS),
+            ("several",),
         ),
     ),
     draw=_draw,
