@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from attacks.attack import SOURCES
-from attacks.canaries import NOBODY, Canaries
+from attacks.canaries import Canaries
 from attacks.corpus import BY_NAME, LEGITIMATE
 from attacks.graded import (
     HONEST_POINTS,
@@ -24,6 +23,7 @@ from attacks.graded import (
     start_grading,
 )
 from helpers.courses import ROOT, make_course, points
+from helpers.ordinary_user import NOBODY, with_python_in_reach
 
 from autograder.course.plugins import course_secret
 from autograder.course.release import release
@@ -141,7 +141,7 @@ def test_an_ordinary_user_sees_the_same(tmp_path_factory):
     os.chown(home, NOBODY, NOBODY)
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
     tests = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "tests/attacks"]
-    user = [*_with_python_in_reach(tmp_path_factory.mktemp("spare")), *user]
+    user = [*with_python_in_reach(tmp_path_factory.mktemp("spare")), *user]
     done = subprocess.run(
         [*user, *tests, f"--basetemp={home / 'tmp'}"],
         cwd=ROOT,
@@ -149,16 +149,3 @@ def test_an_ordinary_user_sees_the_same(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0
-
-
-def _with_python_in_reach(spare):
-    """Return a command that runs another where Python may be entered by everybody."""
-    python = Path(sys.base_prefix)
-    closed = [folder for folder in python.parents if not folder.stat().st_mode & 0o001]
-    if not closed:
-        return []
-    script = (
-        f'mount --bind "{python}" "{spare}" && mount -t tmpfs -o mode=755 tmpfs "{closed[-1]}" && '
-        f'mkdir -p "{python}" && mount --bind "{spare}" "{python}" && exec "$@"'
-    )
-    return ["unshare", "--mount", "sh", "-c", script, "sh"]
