@@ -16,6 +16,7 @@ try:
     import typer
     from rich.console import Console
 
+    from autograder.platforms import commands
     from autograder.sandbox.backends import BACKENDS, DEFAULT
 except ImportError as error:
     raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
@@ -333,6 +334,9 @@ def _course() -> Iterator[Course]:
     else:
         return
     raise typer.Exit(2)
+
+
+app.command("collect")(_course()(commands.collect))
 
 
 def ignore_third_party_warnings() -> None:

@@ -1,8 +1,7 @@
 """Read untrusted archives: those of learning platforms, and those that students hand in.
 
-Only regular files come out, within limits, and never under a name that a stranger chose.  An archive
-of a learning platform has files from a whole class, so one bad file must not keep the others from
-being collected.
+Only regular files come out, within limits, and never under a name that a stranger chose.  One bad
+file in an archive of a whole class does not keep the others from coming out.
 """
 
 from __future__ import annotations
