@@ -337,6 +337,7 @@ def _course() -> Iterator[Course]:
 
 
 app.command("collect")(_course()(commands.collect))
+app.command("return")(_course()(commands.give_back))
 
 
 def ignore_third_party_warnings() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from autograder.intake.student_id import plain
 from autograder.platforms.platform import File, HandIn, Platform, unclaimed
-from autograder.platforms.sheet import Sheet, SheetError, one_column
+from autograder.platforms.sheet import Sheet, SheetError, number, one_column
 
 # The first row of numbers: what follows it is the student's.
 _NAMED = re.compile(r"(?P<name>.*?)(?P<numbers>(?:_\d+){2,})_.+", re.DOTALL)
@@ -109,16 +109,28 @@ def _rows(sheet: Sheet) -> Mapping[int, Sequence[str]]:
     return {
         row: [sheet.value(row, column) for column in columns if column is not None]
         for row in sheet.rows
-        if not sheet.value(row, first).strip().casefold().startswith(_POINTS)
+        if not _is_points(sheet.value(row, first))
     }
 
 
+def _points(sheet: Sheet) -> int | None:
+    """Return the row of possible points, if there is one."""
+    rows = (row for row in sheet.rows if _is_points(sheet.value(row, 0)))
+    return next(rows, None)
+
+
+def _is_points(cell: str) -> bool:
+    return cell.strip().casefold().startswith(_POINTS)
+
+
+def _most(sheet: Sheet, column: int) -> float | None:
+    points = _points(sheet)
+    return None if points is None else number(sheet.value(points, column))
+
+
 def _column(sheet: Sheet, names: Sequence[str]) -> int:
-    # Canvas skips these on import; only the row of possible points says so.
-    points = next(
-        (row for row in sheet.rows if sheet.value(row, 0).strip().casefold().startswith(_POINTS)),
-        None,
-    )
+    # Canvas skips what is read-only, and only the row of possible points says that.
+    points = _points(sheet)
     columns = [
         column
         for column, title in enumerate(sheet.header)
@@ -137,4 +149,6 @@ CANVAS = Platform(
     page=_page,
     rows=_rows,
     column=_column,
+    most=_most,
+    numbered=True,
 )

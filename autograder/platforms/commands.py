@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+
+class To(Enum):
+    """Where grades go back to."""
+
+    CANVAS = "canvas"
+    MOODLE = "moodle"
+    GRADESCOPE = "gradescope"
+    CLASSROOM50 = "classroom50"
+    CSV = "csv"
 
 
 def collect(
@@ -50,4 +61,45 @@ def collect(
     # soft_wrap: whoever reads a log looks for one line.
     console.print(f"{show.sentence(found)}", soft_wrap=True, highlight=False)
     if any(entry.outcome == "set aside" for entry in found.entries):
+        raise typer.Exit(1)
+
+
+def give_back(
+    to: Annotated[To, typer.Option(help="The platform, or csv for a table.")],
+    sheet: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SHEET]", help="The sheet of grades that the platform exports."),
+    ] = None,
+    assignment: Annotated[
+        str | None,
+        typer.Option("--in", help="The assignment; all that are in the sheet if not given."),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The title of the column, if it has no other sign.")
+    ] = None,
+) -> None:
+    """Write grades into a platform's own sheet, and pack feedback pages as it takes them back.
+
+    Everything is written to the course's returned/PLATFORM; the sheet that you give is not
+    changed.  In the copy, only cells of grades change.  A cell stays as it is if nothing was handed
+    in, if the work is not graded, and if the student is excused.  Exit status 1 if somebody's
+    grade or page does not go back.
+    """
+    from autograder.course.course import Course, CourseError
+    from autograder.platforms import show
+    from autograder.platforms.download import PLATFORMS
+    from autograder.platforms.give_back import give_back as give_all_back
+    from autograder.platforms.sheet import SheetError
+
+    course = Course.nearest(Path.cwd())
+    try:
+        done = give_all_back(course, PLATFORMS[to.value], sheet, assignment, column)
+    except SheetError as error:
+        raise CourseError(str(error)) from None
+    console = Console()
+    show.returned(done, console)
+    for path in done.files:
+        console.print(f"To upload: {path}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{done.grades} grades, {done.pages} feedback pages", highlight=False)
+    if done.incomplete:
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from autograder.intake.student_id import plain
 from autograder.platforms.platform import File, HandIn, Platform, unclaimed
-from autograder.platforms.sheet import Sheet, SheetError, one_column
+from autograder.platforms.sheet import Sheet, SheetError, number, one_column
 
 # The first place that fits: what a student chose comes after it, and Moodle's names have no "_".
 _NAMED = re.compile(
@@ -77,7 +77,13 @@ def _rows(sheet: Sheet) -> Mapping[int, Sequence[str]]:
             "The sheet has no column Identifier. In Moodle, open the assignment, and choose "
             "Download grading worksheet."
         )
-    return {row: [participant(sheet.value(row, column))] for row in sheet.rows}
+    found = {row: [participant(sheet.value(row, column))] for row in sheet.rows}
+    for other in range(len(sheet.header)):
+        cells = [sheet.value(row, other).strip() for row in sheet.rows]
+        if any(cells) and all(re.fullmatch(r"\S+@\S+", cell) for cell in cells if cell):
+            for row, cell in zip(sheet.rows, cells, strict=True):
+                found[row].append(cell)
+    return found
 
 
 def _column(sheet: Sheet, names: Sequence[str]) -> int:
@@ -100,10 +106,9 @@ def _grades(sheet: Sheet, column: int) -> bool:
     return all(cell in ("", "-") or number(cell) is not None for cell in cells)
 
 
-def number(text: str) -> float | None:
-    """Return a number that is written with a point or a comma, or None."""
-    match = re.fullmatch(r"\s*(\d+)(?:[.,](\d+))?\s*", text)
-    return float(f"{match[1]}.{match[2] or 0}") if match else None
+def _most(sheet: Sheet, column: int) -> float | None:
+    cells = {sheet.value(row, column + 1) for row in sheet.rows}
+    return number(*cells) if len(cells) == 1 else None
 
 
 MOODLE = Platform(
@@ -115,4 +120,6 @@ MOODLE = Platform(
     page=_page,
     rows=_rows,
     column=_column,
+    most=_most,
+    numbered=True,
 )

@@ -108,6 +108,10 @@ class Platform:
     column
         Returns the column of an assignment in a sheet, from all names that it goes by; raises a
         SheetError if there is none or more than one.
+    most
+        Returns the highest grade in a column of a sheet, if the sheet says it.
+    numbered
+        Whether the first id of a row is a number that means nothing elsewhere.
     """
 
     name: str
@@ -118,3 +122,5 @@ class Platform:
     page: Callable[[str, str, str], str]
     rows: Callable[[Sheet], Mapping[int, Sequence[str]]]
     column: Callable[[Sheet, Sequence[str]], int]
+    most: Callable[[Sheet, int], float | None] = lambda sheet, column: None
+    numbered: bool = False

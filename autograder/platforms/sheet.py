@@ -86,7 +86,8 @@ class Sheet:
     def _read(self, text: str) -> Iterator[list[_Field]]:
         # A quote inside a field that does not begin with one is a character like others.
         rest = f"[^\r\n{self.delimiter}]*"
-        field = re.compile(rf'((?:"(?:[^"]|"")*+")?{rest})({self.delimiter}|\r\n|\r|\n|$)')
+        quoted = rf'"(?:[^"]|"")*+"{rest}'
+        field = re.compile(rf'({quoted}|(?!"){rest})({self.delimiter}|\r\n|\r|\n|$)')
         row: list[_Field] = []
         place = 0
         while True:
@@ -190,3 +191,9 @@ def _has(title: str, name: str) -> bool:
     words = [re.escape(word) for word in re.split(r"[\W_]+", name) if word]
     pattern = r"[\W_]*".join(words)
     return bool(words) and bool(re.search(rf"(?<![^\W_]){pattern}(?![^\W_])", title, re.IGNORECASE))
+
+
+def number(text: str) -> float | None:
+    """Return a number that is written with a point or a comma, or None."""
+    match = re.fullmatch(r"\s*(\d+)(?:[.,](\d+))?\s*", text)
+    return float(f"{match[1]}.{match[2] or 0}") if match else None

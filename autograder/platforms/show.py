@@ -12,6 +12,7 @@ from rich.text import Text
 from autograder.course.sanitize import printed
 from autograder.platforms import record
 from autograder.platforms.collect import Collected
+from autograder.platforms.give_back import Returned
 from autograder.platforms.record import Entry
 
 LONGEST = 60
@@ -106,3 +107,27 @@ def sentence(found: Collected) -> str:
 def sources(found: Collected) -> Sequence[str]:
     """Return a line for each download: where it is from."""
     return [f"{name}: a download of {title}" for name, title in found.sources]
+
+
+def returned(done: Returned, console: Console) -> None:
+    """Show what does not go back, and why."""
+    rows = table("", "students", "who")
+    reasons: dict[str, list[str]] = {}
+    for student, why in done.ungraded.items():
+        reasons.setdefault(why, []).append(student)
+    for why, students in reasons.items():
+        rows.add_row(Text(why, "red"), str(len(students)), names(students))
+    for label, color, some in (
+        ("graded, but not in the sheet", "red", done.unplaced),
+        ("no feedback page of this grade", "red", done.without_page),
+        ("excused", "", done.excused),
+        ("nothing handed in", "yellow", done.nothing),
+    ):
+        if some:
+            who = Text(", ").join(text(one) for one in sorted({*some}, key=_counted))
+            rows.add_row(Text(label, color), str(len({*some})), who)
+    if rows.row_count:
+        console.print(rows)
+        console.print()
+    for warning in done.warnings:
+        console.print(text(warning, 300), style="yellow")
