@@ -1,4 +1,4 @@
-"""The `autograder` command: release, grade, explain and export an nbgrader course."""
+"""The `autograder` command: release, collect, grade, explain and return an nbgrader course."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="autograder",
-    help="Release, grade, explain and export the assignments of a course.\n\n"
+    help="Release, collect, grade, explain and return the assignments of a course.\n\n"
     "Works on the course whose nbgrader_config.py is in this folder or nearest above it. "
-    "Exit status: 0 done, 1 something was not graded, 2 wrong usage.",
+    "Exit status: 0 done, 1 something was set aside, 2 wrong usage.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -68,7 +68,7 @@ def give_back(
     to: Annotated[To, typer.Option(help="The platform, or csv for a table.")],
     sheet: Annotated[
         Path | None,
-        typer.Argument(metavar="[SHEET]", help="The sheet of grades that the platform exports."),
+        typer.Argument(metavar="SHEET", help="The sheet of grades that the platform exports."),
     ] = None,
     assignment: Annotated[
         str | None,

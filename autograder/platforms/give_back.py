@@ -213,13 +213,13 @@ class _Return:
             if student:
                 placed.add(student)
             if sheet.value(row, column).strip().upper() == EXCUSED:
-                self.done.excused.append(student or rows[row][0])
+                self.done.excused.append(student or _called(rows[row]))
             elif student in graded:
                 text = f"{round(graded[student].net, 2):g}"
                 sheet.put(row, column, text.replace(".", ",") if comma else text)
                 self.done.grades += 1
             elif student not in self.ungraded[name]:
-                self.done.nothing.append(student or rows[row][0])
+                self.done.nothing.append(student or _called(rows[row]))
         self.done.unplaced |= graded.keys() - placed
         most = self.platform.most(sheet, column)
         ours = {score.max_points for score in graded.values()}
@@ -337,6 +337,11 @@ class _Return:
     def _write(self, name: str, content: bytes) -> None:
         record.put(self.folder / name, content)
         self.done.files.append(self.folder / name)
+
+
+def _called(ids: Sequence[str]) -> str:
+    """Return what people call a row of which the course knows nothing."""
+    return next((id for id in reversed(ids) if id), "?")
 
 
 def harmless(text: str) -> str:

@@ -299,6 +299,29 @@ def test_a_group_has_one_file_and_each_member_a_copy(collecting):
     assert collecting.last_line.endswith("1 missing")
 
 
+def test_all_who_submitted_together_get_a_copy(collecting):
+    """Gradescope names all of them; numbers that begin with zeros stay as they are."""
+    content = samples.notebook_of(CLASS[3], collecting.base)
+    people = "".join(f"  - {{:name: {n}, :sid: {n}, :email: }}\n" for n in ("0012", "0x1F"))
+    metadata = f"submission_5:\n  :submitters:\n{people}".encode()
+    export = {
+        "assignment_1_export/submission_metadata.yml": metadata,
+        "assignment_1_export/submission_5/l2.ipynb": content,
+    }
+    found = collecting.collect(samples.zipped(export))
+    assert found == {"0012": (3, 1), "0x1F": (3, 1)}
+
+
+def test_the_notebook_of_another_assignment_is_not_taken(collecting):
+    """It would be graded as one without answers."""
+    other = {"cells": [{"cell_type": "code", "source": "x", "id": "check-dropout_forward"}]}
+    mine = samples.notebook_of(CLASS[0], collecting.base)
+    bad = {"eve_4999_51000_l2.ipynb": json.dumps(other).encode()}
+    found = collecting.collect(samples.zipped(bad | {"ada_4700_50000_dropout.ipynb": mine}))
+    assert found == {"ada-4700": (0, 1)}
+    assert "eve_4999_51000_l2.ipynb" in collecting.said
+
+
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [
