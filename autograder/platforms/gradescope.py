@@ -25,7 +25,7 @@ def _read(files: Sequence[File], assignments: Collection[str]) -> list[HandIn] |
     try:
         submissions = apart(_SECONDS, _metadata, read(metadata.path))
     except (TooMuchError, UnreadableError, yaml.YAMLError):
-        return None
+        raise SheetError(f"{_METADATA} cannot be read. Export the submissions again.") from None
     by_folder: dict[str, list[File]] = {}
     for file in files:
         if file is not metadata:

@@ -95,7 +95,8 @@ class Platform:
         The name in sentences.
     read
         Returns who handed in which files, or None if a download has another shape.  Its arguments
-        are the files and the names of the assignments.
+        are the files and the names of the assignments.  Raises a SheetError if the list of them
+        in the download is damaged.
     joins
         The columns of a roster that know the platform's ids, see `roster.Person.known`.
     one_assignment

@@ -302,7 +302,7 @@ def test_a_group_has_one_file_and_each_member_a_copy(collecting):
 def test_all_who_submitted_together_get_a_copy(collecting):
     """Gradescope names all of them; numbers that begin with zeros stay as they are."""
     content = samples.notebook_of(CLASS[3], collecting.base)
-    people = "".join(f"  - {{:name: {n}, :sid: {n}, :email: }}\n" for n in ("0012", "0x1F"))
+    people = "".join(f"  - :name: {n}\n    :sid: {n}\n    :email:\n" for n in ("0012", "0x1F"))
     metadata = f"submission_5:\n  :submitters:\n{people}".encode()
     export = {
         "assignment_1_export/submission_metadata.yml": metadata,
@@ -310,6 +310,14 @@ def test_all_who_submitted_together_get_a_copy(collecting):
     }
     found = collecting.collect(samples.zipped(export))
     assert found == {"0012": (3, 1), "0x1F": (3, 1)}
+
+
+def test_a_damaged_list_of_submissions_is_no_plain_folder(collecting):
+    """Its folders are no students."""
+    export = {"x/submission_metadata.yml": b"a: [", "x/submission_5/l2.ipynb": b"{}"}
+    assert collecting.collect(samples.zipped(export)) == {}
+    assert collecting.status == 2
+    assert "submission_metadata.yml cannot be read" in collecting.said
 
 
 def test_the_notebook_of_another_assignment_is_not_taken(collecting):
