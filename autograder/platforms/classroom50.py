@@ -32,12 +32,12 @@ def _read(files: Sequence[File], assignments: Collection[str]) -> list[HandIn] |
         return None
     if not all(_is_repository(name, some) for name, some in folders.items()):
         return None
-    found = []
+    prefix, found = _common(list(folders)), []
     for folder, some in folders.items():
-        owner = _owner(folder, assignments)
+        owner, ids = _owner(folder, prefix, assignments)
         # A repository is checked out in no order of time, and git's own files are nobody's answer.
         answers = tuple(replace(file, changed=None) for file in some if "/.git" not in file.name)
-        found.append(HandIn(owner, owner, answers, owner, _ids(folder, owner)))
+        found.append(HandIn(owner, owner, answers, owner, ids))
     return [*found, *(one for one in nobody if one.name.endswith(".ipynb"))]
 
 
@@ -45,17 +45,29 @@ def _is_repository(folder: str, files: Sequence[File]) -> bool:
     return any(file.name.startswith(f"{folder}/.git") for file in files)
 
 
-def _owner(folder: str, assignments: Collection[str]) -> str:
+def _common(folders: Sequence[str]) -> str:
+    """Return what all names begin with, up to a hyphen; "" if there are too few to say."""
+    if len(folders) < 3:
+        return ""
+    shared = ""
+    for words in zip(*(folder.split("-")[:-1] for folder in folders), strict=False):
+        if len({*words}) > 1:
+            break
+        shared += f"{words[0]}-"
+    return shared
+
+
+def _owner(folder: str, prefix: str, assignments: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the account, and what else it may be.
+
+    A classroom calls repositories `ASSIGNMENT-ACCOUNT`, and its assignments what it likes.
+    """
     match = assignment_pattern(assignments, "[-_](?P<rest>.+)").fullmatch(folder)
-    return match["rest"] if match else folder
-
-
-def _ids(folder: str, owner: str) -> tuple[str, ...]:
-    """Return what may be the account: all that follows a hyphen, unless the assignment does."""
-    if owner != folder:
-        return (owner,)
+    if match:
+        return match["rest"], (match["rest"],)
     words = folder.split("-")
-    return tuple("-".join(words[start:]) for start in range(len(words)))
+    ids = ("-".join(words[start:]) for start in range(len(words)))
+    return folder.removeprefix(prefix), tuple(ids)
 
 
 def _page(file: str, assignment: str, student: str) -> str:

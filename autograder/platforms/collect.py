@@ -23,6 +23,7 @@ from autograder.platforms.notebooks import Notebook, newest, notebooks, own_cell
 from autograder.platforms.platform import HandIn
 from autograder.platforms.record import Entry, Record
 from autograder.platforms.roster import Person, Roster
+from autograder.platforms.sheet import squeezed
 from autograder.platforms.students import Students
 
 TIMESTAMP = "%Y-%m-%d %H:%M:%S UTC"
@@ -205,11 +206,23 @@ class _Download:
 
     def _chosen(self, some: Sequence[Notebook], target: str | None) -> list[tuple[str, Notebook]]:
         """Return the notebooks to take, with the assignment of each."""
-        if target is None:
-            return [(notebook.assignment, notebook) for notebook in some if notebook.assignment]
-        right = [notebook for notebook in some if notebook.assignment == target]
         # A damaged file is handed in, too: grading tells the student.
-        return [(target, n) for n in right or [n for n in some if n.problem]]
+        damaged = [(self._named(n), n) for n in some if n.problem]
+        readable = [(n.assignment, n) for n in some if n.assignment]
+        if target is None:
+            has = {name for name, _ in readable}
+            return [*readable, *(one for one in damaged if one[0] and one[0] not in has)]
+        right = [(name, n) for name, n in readable if name == target]
+        right = right or [(name, n) for name, n in damaged if name == target]
+        if not right and self.platform.one_assignment:
+            right = [(target, n) for _, n in damaged]
+        return right
+
+    def _named(self, notebook: Notebook) -> str:
+        """Return the assignment whose name is in the name of a file; "" if none or several are."""
+        name = squeezed(_name_of(notebook))
+        found = [known for known in self.known if squeezed(known) in name]
+        return found[0] if len(found) == 1 else ""
 
     def _take(
         self, student: str, name: str, candidates: list[tuple[HandIn, Notebook, Entry]]

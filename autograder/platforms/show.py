@@ -37,6 +37,7 @@ def table(*columns: str) -> Table:
 def collected(found: Collected, console: Console) -> None:
     """Show what was collected, who is missing, and what was set aside and why."""
     outcomes = table("", "students", "who")
+    several = len({entry.assignment for entry in found.entries if entry.student}) > 1
     for outcome, color in (
         (record.COLLECTED, "green"),
         (record.REPLACED, "green"),
@@ -44,9 +45,11 @@ def collected(found: Collected, console: Console) -> None:
         (record.OLDER, ""),
     ):
         some = found.of(outcome)
-        if some:
+        for name in sorted({entry.assignment for entry in some}):
+            entries = [entry for entry in some if entry.assignment == name]
             label = "older than what is there" if outcome == record.OLDER else outcome
-            outcomes.add_row(Text(label, color), str(len(some)), _students(some))
+            label += f", {name}" if several else ""
+            outcomes.add_row(Text(label, color), str(len(entries)), _students(entries))
     some = found.of(record.SET_ASIDE)
     if some:
         outcomes.add_row(Text("set aside", "red"), str(len(some)), Text("see below"))

@@ -289,6 +289,21 @@ def test_files_of_git_and_links_are_left_alone(collecting):
     assert (collecting.course.root / "downloads" / "clones" / "l2-user-0" / "l2.ipynb").exists()
 
 
+def test_accounts_are_what_repositories_do_not_share(collecting):
+    """Whatever the classroom calls the assignment; a roster joins accounts."""
+    for number in range(3):
+        repository = collecting.folder / "clones" / f"fall-hw-1-some-{number}"
+        (repository / ".git").mkdir(parents=True)
+        (repository / ".git" / "HEAD").write_text("x")
+        content = samples.notebook_of(CLASS[number], collecting.base)
+        (repository / "work.ipynb").write_bytes(content if number else b"broken")
+        (repository / "l2.ipynb").write_bytes(b"broken, too")
+    collecting.run("collect", collecting.folder / "clones", "--in", "l2")
+    assert collecting.course.submitted("l2") == ["0", "1", "2"]
+    handed_in = collecting.course.folder("submitted", "0", "l2") / "l2.ipynb"
+    assert handed_in.read_bytes() == b"broken, too"
+
+
 def test_a_group_has_one_file_and_each_member_a_copy(collecting):
     """Moodle's worksheet says who is in it."""
     content = samples.notebook_of(CLASS[0], collecting.base)
