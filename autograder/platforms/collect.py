@@ -154,9 +154,15 @@ class _Download:
     def _merged(self, kept: Record) -> list[Entry]:
         """Return the entries, and those of an earlier time that are about something else."""
         now = {(entry.student or entry.file, entry.assignment) for entry in self.entries}
+        settled = {entry.key for entry in self.entries}
         return [
             *self.entries,
-            *(e for e in kept.entries if (e.student or e.file, e.assignment) not in now),
+            *(
+                e
+                for e in kept.entries
+                if (e.student or e.file, e.assignment) not in now
+                and not (e.outcome == record.SET_ASIDE and e.key in settled)
+            ),
         ]
 
     def _place(self, found: Sequence[tuple[HandIn, list[Notebook], list[str]]]) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
+from autograder.intake.student_id import PLAIN_NAME
 from autograder.platforms.platform import File, HandIn, Platform, unclaimed
 from autograder.platforms.roster import COLUMNS
 from autograder.platforms.sheet import Sheet, SheetError, one_column
@@ -35,10 +36,25 @@ def _read(files: Sequence[File], assignments: Collection[str]) -> list[HandIn] |
         elif name.lower().endswith(_NOTEBOOK_OR_ARCHIVE):
             nobody.append(unclaimed(file))
     claimed = [
-        HandIn(owner, owner, tuple(some), owner, (owner, owner.replace("_", " ")))
+        HandIn(
+            key=owner,
+            name=owner,
+            files=tuple(some),
+            suggested=owner,
+            ids=(owner, owner.replace("_", " ")),
+            doubt=_doubt(owner, some),
+        )
         for owner, some in found.items()
     ]
     return [*claimed, *nobody]
+
+
+def _doubt(owner: str, files: Sequence[File]) -> str:
+    """Return why several files may be of several people, or ""."""
+    loose = [file for file in files if "/" not in file.name]
+    if len(loose) < 2 or PLAIN_NAME.fullmatch(owner):
+        return ""
+    return f"{len(loose)} files have this name, which several students may have: give --roster"
 
 
 def _is_wrapped(files: Sequence[File], assignments: Collection[str]) -> bool:
@@ -64,17 +80,20 @@ def _is_assignment(folder: str, assignments: Collection[str]) -> bool:
 
 def _owner(name: str, assignments: Collection[str]) -> str:
     """Return whose a file is that is in no folder, from its name."""
-    stem, _, suffix = name.rpartition(".")
-    named = _named(name, assignments)
+    stem, named = _stem(name), _named(name, assignments)
     if named or _is_assignment(_without_copy(stem), assignments):
         return named
-    return stem.strip() if f".{suffix.lower()}" in _NOTEBOOK_OR_ARCHIVE else ""
+    return stem.strip() if name.lower().endswith(_NOTEBOOK_OR_ARCHIVE) else ""
+
+
+def _stem(name: str) -> str:
+    return (name.rpartition(".")[0] or name).removesuffix(".tar")
 
 
 def _named(name: str, assignments: Collection[str]) -> str:
     """Return what is before or after the name of an assignment, or ""."""
-    stem = name.rpartition(".")[0] or name
-    last = assignment_pattern(assignments, before=r"(?P<rest>.+?)[\s_-]+")
+    stem = _stem(name)
+    last = assignment_pattern(assignments, before=r"(?P<rest>.+?)[\s_-]+(?:copy of\s+)?")
     first = assignment_pattern(assignments, after=r"[\s_-]+(?P<rest>.+)")
     # A number at the end may belong to the student's name.
     match = last.fullmatch(_without_copy(stem)) or first.fullmatch(_without_copy(stem, ""))

@@ -220,6 +220,20 @@ FOLDER_SHAPES = {
 }
 
 
+def google(base, students=CLASS):
+    """Return a folder of Google Classroom: names of people and nothing else, numbered if twice."""
+    found = {}
+    for student, content in hand_ins(base, students):
+        kind = student.file.rpartition(".")[2]
+        suffix = "tar.gz" if kind == "gz" else kind
+        name, number = f"{moodle_name(student)} - l2.{suffix}", 0
+        while name in found:
+            number += 1
+            name = f"{moodle_name(student)} - l2 ({number}).{suffix}"
+        found[name] = content
+    return zipped(found)
+
+
 def table(header, rows, delimiter=",", encoding="utf-8", end="\r\n"):
     """Return a CSV file."""
     out = io.StringIO()

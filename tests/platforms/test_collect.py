@@ -99,9 +99,39 @@ def test_a_name_is_enough_only_if_it_is_nobody_elses(collecting):
     assert "it may be of several students in the roster: user-7, user-8" in flat(collecting.said)
 
 
+def test_a_whole_class_known_by_names_only(collecting):
+    """Nobody gets another's notebook: 19 of 25 are sure, 4 share names, 2 are not in the roster.
+
+    Those two have names with characters that no file may have.
+    """
+    found = collecting.collect(samples.google(collecting.base), roster=samples.roster())
+    sure = {student: by for student, by in found.items() if student.startswith("user-")}
+    assert sure == {f"user-{n}": (n, 1) for n in range(25) if n not in (1, 2, 7, 8, 14, 15)}
+    assert {by for by, _ in (found[student] for student in found.keys() - sure)} == {14, 15}
+    assert sum("may be of several students" in e["why"] for e in every(collecting)) == 3
+    assert "not in the roster" in collecting.said
+
+
+def every(collecting):
+    """Return all that the course keeps about a download."""
+    path = collecting.course.root / "downloads" / "submissions.zip.json"
+    return json.loads(path.read_text())["entries"]
+
+
 def flat(text):
     """Return what a table says without its line breaks."""
     return " ".join(text.split())
+
+
+@pytest.mark.parametrize("roster", [None, samples.roster(CLASS[:3])])
+def test_two_files_of_one_name_may_be_of_two_people(collecting, roster):
+    """A number at the end may be a second attempt or a namesake's, so neither is taken."""
+    one, two = (samples.notebook_of(student, collecting.base) for student in CLASS[1:3])
+    files = {"Wei Wang - l2.ipynb": one, "Wei Wang - l2 (1).ipynb": (two, (2026, 11, 3, 1, 1, 1))}
+    assert collecting.collect(samples.zipped(files), roster=roster) == {}
+    assert collecting.status == 1
+    found = collecting.collect(samples.zipped(files), roster=samples.roster(CLASS[:2]))
+    assert found == {"user-1": (2, 1)}
 
 
 def test_two_of_one_name_are_not_one_student(collecting):
@@ -250,6 +280,7 @@ def write(collecting, content):
         "submissions/ada_l2.ipynb",
         "a/b/c/ada_l2.ipynb",
         "submissions/Copy of ada_l2 (1).ipynb",
+        "ada - Copy of L2.ipynb",
         "l2 ada.ipynb",
         "ada/l2.ipynb",
         "ada/l2/l2.ipynb",
