@@ -89,7 +89,8 @@ def collect(
         one.collect()
         collected.entries += one.entries
         collected.unlisted += one.students.unlisted
-        collected.sources.append((path.name, one.platform.title))
+        how = ", matched with the roster by name" if one.students.by_name else ""
+        collected.sources.append((path.name, f"{one.platform.title}{how}"))
         assignments |= one.assignments
         for student, others in one.students.called.items():
             called.setdefault(student, set()).update(others)
@@ -132,12 +133,7 @@ class _Download:
 
             files = download.files_of(self.path, scratch())
             self.platform, hand_ins = download.recognize(files, self.known)
-            own = own_cells(
-                {
-                    name: self.course.folder("release", ".", name) / f"{name}.ipynb"
-                    for name in self.known
-                }
-            )
+            own = own_cells({name: self._release(name) for name in self.known})
             found = [(one, *notebooks(one.files, own, scratch)) for one in hand_ins]
             digest = download.digest(self.path)
             kept = next((r for r in self.records if r.sha256 == digest), None)
@@ -150,6 +146,12 @@ class _Download:
                 self._place(found)
             finally:
                 record.write(self.course, replace(kept, entries=self._merged(kept)))
+
+    def _release(self, name: str) -> Path:
+        path = self.course.folder("release", ".", name) / f"{name}.ipynb"
+        if not path.is_file():
+            raise CourseError(f"{path} is missing: run `autograder release {name}` again.")
+        return path
 
     def _merged(self, kept: Record) -> list[Entry]:
         """Return the entries, and those of an earlier time that are about something else."""

@@ -27,6 +27,8 @@ class Students:
         What people of the roster are called in the course, if they were collected without it.
     unlisted
         The hand-ins of people who are not in the roster.
+    by_name
+        Whether names had to do, because the roster knows no id of the platform.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Students:
         self.of: dict[str, list[Entry] | str] = {}
         self.called: dict[str, set[str]] = {}
         self.unlisted: list[HandIn] = []
+        self.by_name = False
         listed = {person.student for person in (roster.people if roster else ())}
         self._find(hand_ins, {*taken, *listed})
 
@@ -49,6 +52,7 @@ class Students:
         people = {one.key: self._people(one) for one in hand_ins if one.key}
         if self.roster and not any(people.values()):
             people = self._by_name(hand_ins)
+            self.by_name = True
         known = self._known()
         taken = {student.casefold(): student for student in taken_ids}
         for one in hand_ins:

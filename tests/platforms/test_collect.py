@@ -110,6 +110,7 @@ def test_a_whole_class_known_by_names_only(collecting):
     assert {by for by, _ in (found[student] for student in found.keys() - sure)} == {14, 15}
     assert sum("may be of several students" in e["why"] for e in every(collecting)) == 3
     assert "not in the roster" in collecting.said
+    assert "matched with the roster by name" in collecting.said
 
 
 def every(collecting):
@@ -392,6 +393,14 @@ def test_wrong_usage_is_one_line(collecting, arguments, advice):
     assert collecting.status == 2
     assert advice in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_a_lost_release_is_one_line(collecting):
+    """That says what to do."""
+    (collecting.course.folder("release", ".", "l2") / "l2.ipynb").unlink()
+    collecting.collect(samples.canvas(collecting.base, CLASS[:1]))
+    assert collecting.status == 2
+    assert "run `autograder release l2` again" in collecting.said
 
 
 def test_strangers_names_do_not_steer_the_terminal(collecting):
