@@ -8,7 +8,6 @@ https://nbgrader.readthedocs.io/en/stable/configuration/config_options.html list
 from pathlib import Path
 
 from autograder.course.scores import show_net_scores
-from autograder.tasks import assignments
 
 c = get_config()
 
@@ -44,14 +43,3 @@ c.Autograde.sanitize_preprocessors = []
 
 # Feedback is one file that runs no script and loads nothing from other hosts.
 c.GenerateFeedback.exporter_class = "autograder.course.feedback.FeedbackExporter"
-
-# Archives of submissions are untrusted, too.
-c.ZipCollectApp.extractor_plugin = "autograder.intake.archives.SafeExtractor"
-c.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector"
-
-# How `nbgrader zip_collect` reads the names of downloaded files: STUDENT_NAME.ipynb, with
-# anything a learning platform inserts between or after the two (ann_4711_l2-1.ipynb).
-c.FileNameCollectorPlugin.named_regexp = (
-    r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?"
-    rf"(?P<file_id>{'|'.join(assignments)})(?:-\d+)?\.ipynb$"
-)

@@ -1,4 +1,4 @@
-"""The `autograder` command: release, grade, explain and export an nbgrader course."""
+"""The `autograder` command: release, collect, grade, explain and return an nbgrader course."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ try:
     import typer
     from rich.console import Console
 
+    from autograder.platforms import commands
     from autograder.sandbox.backends import BACKENDS, DEFAULT
 except ImportError as error:
     raise SystemExit(f"autograder: {error}; run pip install '.[grading]' first.") from None
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="autograder",
-    help="Release, grade, explain and export the assignments of a course.\n\n"
+    help="Release, collect, grade, explain and return the assignments of a course.\n\n"
     "Works on the course whose nbgrader_config.py is in this folder or nearest above it. "
-    "Exit status: 0 done, 1 something was not graded, 2 wrong usage.",
+    "Exit status: 0 done, 1 something was set aside, 2 wrong usage.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -333,6 +334,10 @@ def _course() -> Iterator[Course]:
     else:
         return
     raise typer.Exit(2)
+
+
+app.command("collect")(_course()(commands.collect))
+app.command("return")(_course()(commands.give_back))
 
 
 def ignore_third_party_warnings() -> None:

@@ -20,7 +20,14 @@ TOGETHER = {
 SPREAD = ("tests/book/experiments/",)
 """Files of long tests that share nothing."""
 
-LONGEST = ("tests/book/", "tests/attacks/", "tests/grading/", "tests/course/", "tests/intake/")
+LONGEST = (
+    "tests/book/",
+    "tests/attacks/",
+    "tests/grading/",
+    "tests/course/",
+    "tests/platforms/",
+    "tests/intake/",
+)
 """What several processes should begin with, so that none of them waits for it at the end."""
 
 # Threads that wait for each other on a busy machine take longer than the work.

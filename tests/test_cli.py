@@ -50,7 +50,9 @@ def course(tmp_path, monkeypatch):
     return course
 
 
-@pytest.mark.parametrize("command", ["release", "grade", "export", "explain", "validate"])
+@pytest.mark.parametrize(
+    "command", ["release", "collect", "grade", "return", "export", "explain", "validate"]
+)
 def test_help_says_what_a_command_does(command):
     """Both for the command as a whole and for each part."""
     assert command in run("--help")[1]

@@ -29,8 +29,8 @@ from autograder.course.scores import (
     scores,
 )
 from autograder.grading.results import result_name
-from autograder.intake.archives import PLAIN_NAME
 from autograder.intake.notebook_file import UnreadableError
+from autograder.intake.student_id import PLAIN_NAME
 from autograder.sandbox import SandboxUnavailableError
 
 # Grading fewer than this takes less time than starting workers.

@@ -18,6 +18,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 
 from autograder.course.course import Course
 from autograder.course.gradebook import one_transaction
+from autograder.intake.exercise import task_of
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,20 @@ def scores(course: Course, assignment: str) -> dict[str, Score]:
     with course.api.gradebook as gradebook:
         return {
             submission.student_id: score_of(submission)
+            for submission in gradebook.assignment_submissions(assignment)
+            if _is_complete(submission)
+        }
+
+
+def task_scores(course: Course, assignment: str) -> dict[str, list[tuple[str, Score]]]:
+    """Return the score of each task, before late penalties, of each student with a grade."""
+    with course.api.gradebook as gradebook:
+        return {
+            submission.student_id: [
+                (task_of(grade.name), Score(grade.score, 0.0, grade.max_score))
+                for notebook in submission.notebooks
+                for grade in notebook.grades
+            ]
             for submission in gradebook.assignment_submissions(assignment)
             if _is_complete(submission)
         }

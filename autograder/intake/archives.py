@@ -1,8 +1,7 @@
-"""Plug-ins for `nbgrader zip_collect` that handle untrusted archives.
+"""Read untrusted archives: those of learning platforms, and those that students hand in.
 
-nbgrader's own extractor writes wherever an archive says and as much as it holds, opens nested
-archives, and stops at the first damaged one.  A learning platform's archive has files from a whole
-class, so one bad file must not keep the others from being collected.
+Only regular files come out, within limits, and never under a name that a stranger chose.  One bad
+file in an archive of a whole class does not keep the others from coming out.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ import os
 import re
 import stat
 import tarfile
-import tempfile
+import unicodedata
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
-
-from autograder.intake.notebook_file import MAX_BYTES, UnreadableError, read
+from autograder.intake.notebook_file import MAX_BYTES
 
 MAX_MEMBERS = 10_000
 MAX_TOTAL = 2_000_000_000
@@ -33,163 +32,84 @@ MAX_HEADER = 100_000
 
 _CHUNK = 64 * 1024
 _DRIVE = re.compile("[A-Za-z]:")
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 
 
 class ArchiveError(Exception):
     """An archive was refused; the message says why and what to do."""
 
 
-class SafeExtractor(ExtractorPlugin):  # type: ignore[misc]  # nbgrader is untyped
-    """Extract only regular files, only into the folder of their archive, and within limits.
+@dataclass(frozen=True)
+class Unpacked:
+    """A file of an archive.
 
-    A file that is not acceptable is left out and the others are kept.  An archive that is damaged
-    or exceeds the limits is left out as a whole.  Both are logged as errors.  Nested archives stay
-    closed.
+    Attributes
+    ----------
+    name
+        Its name there, with "/" between folders.  It may be too long for a file, and may hold
+        characters that are invisible; a name that leads out of a folder has a problem.
+    path
+        Where its content is now; None if it was left out.
+    changed
+        When it was changed, as the archive says; None if it does not.
+    problem
+        Why it was left out, or "".
     """
 
-    def extract(self, archive_path: str, extracted_path: str) -> None:
-        """Extract all archives in a folder and copy all other files."""
-        source, target = Path(archive_path), Path(extracted_path)
-        if not any(source.iterdir()):
-            self.log.warning("%s is empty.", source)
-        for folder, _, names in os.walk(source):
-            into = target / Path(folder).relative_to(source)
-            into.mkdir(parents=True, exist_ok=True)
-            for name in sorted(names):
-                self._take(Path(folder) / name, into)
-
-    def _take(self, path: Path, into: Path) -> None:
-        try:
-            if path.suffix in self.zip_ext:
-                for left_out in extract(path, into / _folder_of(path)):
-                    self.log.error("%s in %s", left_out, path)
-            else:
-                (into / path.name).write_bytes(read(path))
-        except (ArchiveError, UnreadableError) as error:
-            self.log.error("%s was not collected. %s", path, error)
+    name: str
+    path: Path | None
+    changed: datetime | None
+    problem: str = ""
 
 
-class SafeNameCollector(FileNameCollectorPlugin):  # type: ignore[misc]  # nbgrader is untyped
-    """Say whose a file is, from the folder that the learning platform made, or from its name.
+def unpack(archive: Path, folder: Path) -> list[Unpacked]:
+    """Write the files of an archive into a folder, under numbers instead of their names.
 
-    A student chooses the names of files, but not of the folder that they are in.  So the id in an
-    archive's top folder wins over what a file says.  Of two files of the same student for the same
-    notebook, neither is collected.  Ids are safe to display and to use in paths.
-    """
-
-    @cached_property
-    def _claims(self) -> Counter[tuple[str, str]]:
-        """Count all extracted files, by student and notebook."""
-        if self.parent is None:
-            return Counter()
-        files = [path for path in self._folder("extracted_directory").rglob("*") if path.is_file()]
-        return Counter(filter(None, (_key(self._named(path)) for path in files)))
-
-    def _folder(self, step: str) -> Path:
-        return Path(self.parent._format_collect_path(getattr(self.parent, step)))
-
-    def collect(self, submitted_file: str) -> dict[str, str] | None:
-        """Return whose file it is and for which notebook, or None to skip it."""
-        found = self._named(Path(submitted_file))
-        if found is None or not isinstance(found.get("student_id"), str):
-            return found
-        student = found["student_id"]
-        problem = ""
-        if not PLAIN_NAME.fullmatch(student):
-            problem = (
-                f"its student id {_shown(student)} has other characters than letters, digits and "
-                "._@+-. Rename the file or its folder."
-            )
-        elif self._claims[student, found.get("file_id", "")] > 1:
-            problem = (
-                "another file of the same student is for the same notebook. Delete the wrong one "
-                "and collect again."
-            )
-        if problem:
-            self.log.error("%s was not collected: %s", submitted_file, problem)
-            return None
-        return found
-
-    def _named(self, path: Path) -> dict[str, str] | None:
-        found: dict[str, str] | None = super().collect(str(path))
-        owner = self._owner(path)
-        if owner is None or path.suffix not in self.valid_ext:
-            return found
-        match = re.match(self.named_regexp, str(path))
-        # A pattern of the instructor's own may read the folder itself.
-        if match and match.start("student_id") < len(str(path)) - len(path.name):
-            return found
-        found = super().collect(str(path.with_name(f"{owner}_{path.name}")))
-        return None if found is None else {**found, "student_id": owner}
-
-    def _owner(self, path: Path) -> str | None:
-        """Return the id in the topmost folder that is in an archive or in no archive's folder."""
-        if self.parent is None:
-            return None
-        extracted, archives = map(self._folder, ("extracted_directory", "archive_directory"))
-        folders = path.relative_to(extracted).parts[:-1]
-        top = 0
-        for depth in range(len(folders)):
-            beside = archives.joinpath(*folders[:depth])
-            if beside.is_dir() and any(
-                other.is_file() and _folder_of(other) == folders[depth]
-                for other in beside.iterdir()
-            ):
-                top = depth + 1
-        return folders[top].partition("_")[0] if folders[top:] else None
-
-
-def _key(found: dict[str, str] | None) -> tuple[str, str] | None:
-    return (found.get("student_id", ""), found.get("file_id", "")) if found else None
-
-
-def _folder_of(archive: Path) -> str:
-    """Return the name of the folder into which an archive is extracted."""
-    stem = archive.with_suffix("")
-    return stem.stem if stem.suffix == ".tar" else stem.name
-
-
-def extract(archive: Path, target: Path) -> list[str]:
-    """Extract a zip or tar file into a new folder.
+    A file that is not acceptable is left out, and says why.  Archives in it stay closed.
 
     Parameters
     ----------
     archive
         A zip file, or a tar file that is uncompressed or compressed by gzip.
-    target
-        The folder.  It is created only if the extraction succeeds.
-
-    Returns
-    -------
-    list of str
-        A phrase for each file that was left out, with the reason.
+    folder
+        An empty folder.
 
     Raises
     ------
     ArchiveError
-        When nothing was extracted.
+        When the archive cannot be read to its end.
     """
-    if target.exists():
-        raise ArchiveError(f"A folder {target.name} already exists. Rename the archive.")
+    found: dict[str, Unpacked] = {}
+    with _members_of(archive) as members:
+        for number, member in enumerate(members):
+            if member.opened is None and not member.problem:
+                continue
+            problem, path = member.problem or _bad_name(member.name), folder / str(number)
+            if member.name in found:
+                continue
+            if member.opened and not problem:
+                problem = _write(member.opened, path)
+            found[member.name] = Unpacked(
+                member.name, None if problem else path, member.changed, problem
+            )
+    return list(found.values())
+
+
+@contextmanager
+def _members_of(archive: Path) -> Iterator[Iterator[_Member]]:
+    """Open an archive; whatever reading it raises becomes an ArchiveError."""
     if not stat.S_ISREG(archive.lstat().st_mode):
         raise ArchiveError("It is not a regular file. Put the archive itself there.")
-    with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as scratch:
-        folder = Path(scratch) / target.name
-        folder.mkdir()
-        try:
-            with archive.open("rb") as file:
-                left_out = _extract(file, folder)
-        except ArchiveError:
-            raise
-        # On malicious input, parsers can raise anything.
-        except Exception as error:
-            raise ArchiveError(
-                f"It is damaged or in a format that is not supported ({type(error).__name__}). "
-                "Download it again, or unpack it by hand."
-            ) from error
-        folder.rename(target)
-    return left_out
+    try:
+        with archive.open("rb") as file:
+            yield _members(file)
+    except ArchiveError:
+        raise
+    # On malicious input, parsers can raise anything.
+    except Exception as error:
+        raise ArchiveError(
+            f"It is damaged or in a format that is not supported ({type(error).__name__}). "
+            "Download it again, or unpack it by hand."
+        ) from error
 
 
 class _Budget:
@@ -232,27 +152,27 @@ class _Header(tarfile.TarInfo):
         return header
 
 
-# The name; why the member is left out, or ""; and what opens it, or None for a folder.
-_Member = tuple[str, str, Callable[[], Any] | None]
+@dataclass(frozen=True)
+class _Member:
+    name: str
+    # Why it is left out, or "".
+    problem: str
+    # What opens it; None for a folder.
+    opened: Callable[[], Any] | None
+    changed: datetime | None = None
 
 
-def _extract(file: IO[bytes], folder: Path) -> list[str]:
+def _members(file: IO[bytes]) -> Iterator[_Member]:
     budget = _Budget(os.fstat(file.fileno()).st_size)
     if zipfile.is_zipfile(file):
         members = _zipped(file, budget)
     else:
         file.seek(0)
         members = _tarred(file, budget)
-    left_out = []
-    for number, (name, problem, opened) in enumerate(members, 1):
+    for number, member in enumerate(members, 1):
         if number > MAX_MEMBERS:
             raise ArchiveError(f"It has more than {MAX_MEMBERS} files. Split it.")
-        problem = problem or _bad_name(name)
-        if opened and not problem:
-            problem = _write(opened, folder / PurePosixPath(name))
-        if problem:
-            left_out.append(f"{problem}: left out {_shown(name)}")
-    return left_out
+        yield member
 
 
 def _zipped(file: IO[bytes], budget: _Budget) -> Iterator[_Member]:
@@ -269,7 +189,19 @@ def _zipped(file: IO[bytes], budget: _Budget) -> Iterator[_Member]:
                 problem = "encrypted"
             # The raw name: zipfile truncates `filename` at a NUL.
             opened = None if info.is_dir() else partial(_unzip, archive, info, budget)
-            yield info.orig_filename, problem, opened
+            changed = None
+            with suppress(ValueError):
+                changed = datetime(*info.date_time)
+            yield _Member(_zip_name(info), problem, opened, changed)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Return a name; some programs write UTF-8 and do not say so."""
+    name: str = info.orig_filename
+    if not info.flag_bits & 0x800:
+        with suppress(UnicodeError):
+            return name.encode("cp437").decode("utf-8")
+    return name
 
 
 def _unzip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: _Budget) -> _Counted:
@@ -286,26 +218,24 @@ def _tarred(file: IO[bytes], budget: _Budget) -> Iterator[_Member]:
         for member in archive:
             problem = "" if member.isreg() or member.isdir() else "not a regular file"
             opened = None if member.isdir() else partial(archive.extractfile, member)
-            yield member.name, problem, opened
+            changed = None
+            with suppress(ValueError, OverflowError, OSError):
+                changed = datetime.fromtimestamp(member.mtime, UTC).replace(tzinfo=None)
+            yield _Member(member.name, problem, opened, changed)
 
 
 def _bad_name(name: str) -> str:
     path = PurePosixPath(name)
     unsafe = path.is_absolute() or ".." in path.parts or not path.parts
-    if unsafe or "\\" in name or _DRIVE.match(name) or not name.isprintable():
-        return "unsafe name"
-    return ""
+    # Control characters, and what no text may have.
+    unsafe |= any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    return "unsafe name" if unsafe or "\\" in name or _DRIVE.match(name) else ""
 
 
 def _write(opened: Callable[[], Any], path: Path) -> str:
     """Write a new file; return why it was not written, or ""."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        target = path.open("xb")
-    except OSError:
-        return "name taken by another, or too long"
     written = 0
-    with target, opened() as source:
+    with path.open("xb") as target, opened() as source:
         while chunk := source.read(_CHUNK):
             written += len(chunk)
             if written > MAX_BYTES:
@@ -313,9 +243,5 @@ def _write(opened: Callable[[], Any], path: Path) -> str:
             target.write(chunk)
     if written > MAX_BYTES:
         path.unlink()
-        return f"more than {MAX_BYTES} bytes"
+        return f"more than {MAX_BYTES // 1_000_000} MB"
     return ""
-
-
-def _shown(name: str) -> str:
-    return ascii(name if len(name) <= 100 else name[:100] + "...")

@@ -60,19 +60,6 @@ def test_nbgraders_own_commands_give_the_same_points(copied):
     assert "solved" in (copied.config_file.parent / "grades.csv").read_text()
 
 
-@pytest.mark.parametrize("name", ["ann_l2.ipynb", "ann_4711_l2-1.ipynb"])
-def test_zip_collect_reads_the_names_of_downloads(tmp_path, name):
-    """Downloads of a learning platform end where grading looks for them."""
-    course = released_course(tmp_path)
-    downloaded = course.root / "downloaded" / "l2" / "archive"
-    downloaded.mkdir(parents=True)
-    write(answered(course), tmp_path / name)
-    shutil.make_archive(str(downloaded / "class"), "zip", tmp_path, name)
-    nbgrader(course, "zip_collect", "l2")
-    assert course.submitted("l2") == ["ann"]
-    assert (course.folder("submitted", "ann", "l2") / "l2.ipynb").exists()
-
-
 def test_formgrader_lists_the_assignment(served):
     """A Jupyter server started in the course's folder has formgrader with its submissions."""
     _, api = served

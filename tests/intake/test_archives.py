@@ -1,23 +1,19 @@
-"""Archives from strangers, and names of files, through the plug-ins of `nbgrader zip_collect`."""
+"""Archives from strangers."""
 
 import gzip
 import io
-import logging
 import os
 import struct
 import tarfile
 import zipfile
-from pathlib import Path
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nbgrader.apps import ZipCollectApp
-from nbgrader.coursedir import CourseDirectory
-from traitlets.config import Config
 
 from autograder.intake import archives as collect
-from autograder.intake.archives import ArchiveError, SafeExtractor, SafeNameCollector, extract
+from autograder.intake.archives import ArchiveError, unpack
 
 GOOD = {"ann_l2.ipynb": b"ann's", "folder/bob_l2.ipynb": b"bob's"}
 
@@ -59,37 +55,41 @@ def files_in(folder):
 
 @pytest.fixture
 def place(tmp_path):
-    """Return a function that extracts bytes and says what is found, and what was left out."""
+    """Return a function that unpacks bytes and says what is found, and what was left out."""
 
-    def place(content, name="class.zip"):
-        outside = tmp_path / "outside"
-        outside.mkdir()
-        (tmp_path / name).write_bytes(content)
+    def place(content):
+        folder = tmp_path / "unpacked"
+        folder.mkdir()
+        (tmp_path / "class.zip").write_bytes(content)
         try:
-            left_out = extract(tmp_path / name, outside / "class")
+            files = unpack(tmp_path / "class.zip", folder)
         finally:
             # The archive itself and the one folder: nothing was written elsewhere.
-            assert {path.name for path in tmp_path.iterdir()} == {name, "outside"}
-            assert {path.name for path in outside.iterdir()} <= {"class"}
-        return files_in(outside / "class"), left_out
+            assert {path.name for path in tmp_path.iterdir()} == {"class.zip", "unpacked"}
+            assert all(name.isdecimal() for name in files_in(folder))
+        found = {file.name: file.path.read_bytes() for file in files if file.path}
+        assert len(found) == len(files_in(folder))
+        return found, [file.problem for file in files if file.problem]
 
     return place
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred, gzipped])
-def test_archives_are_extracted_with_their_folders(place, pack):
+def test_files_keep_the_names_of_their_folders(place, pack):
     """What a learning platform packs comes out as it was."""
     assert place(pack(GOOD)) == (GOOD, [])
 
 
-def test_folders_in_archives_are_no_trouble(tmp_path, place):
+FOLDER = tarfile.TarInfo("folder")
+FOLDER.type = tarfile.DIRTYPE
+
+
+@pytest.mark.parametrize(
+    "packed", [tarred({FOLDER: b"", **GOOD}), zipped({"folder/": b"", **GOOD})], ids=["tar", "zip"]
+)
+def test_folders_in_archives_are_no_trouble(place, packed):
     """Archives may list them as members of their own, or not."""
-    folder = tarfile.TarInfo("folder")
-    folder.type = tarfile.DIRTYPE
-    assert place(tarred({folder: b"", **GOOD})) == (GOOD, [])
-    (tmp_path / "outside" / "class").rename(tmp_path / "outside" / "first")
-    (tmp_path / "second.zip").write_bytes(zipped({"folder/": b"", **GOOD}))
-    assert extract(tmp_path / "second.zip", tmp_path / "outside" / "class") == []
+    assert place(packed) == (GOOD, [])
 
 
 NAMES = [
@@ -105,21 +105,15 @@ NAMES = [
     "..\\escaped",
     "folder\\escaped",
     "\x1b[31mred",
-    "ann\u202e_l2.ipynb",
     "ann\n_l2.ipynb",
-    "ann_l2\u200b.ipynb",
 ]
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
 @pytest.mark.parametrize("name", NAMES)
 def test_unsafe_names_are_left_out(place, pack, name):
-    """Nothing is written for them, the other files are kept, and the report can be printed."""
-    found, [left_out] = place(pack({name: b"evil", **GOOD}))
-    assert found == GOOD
-    assert left_out.startswith("unsafe name")
-    assert left_out.isprintable()
-    assert left_out.isascii()
+    """Nothing is written for them, and the other files are kept."""
+    assert place(pack({name: b"evil", **GOOD})) == (GOOD, ["unsafe name"])
 
 
 def test_a_name_with_a_nul_is_left_out(place):
@@ -131,12 +125,21 @@ def test_a_name_with_a_nul_is_left_out(place):
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
-def test_names_that_cannot_be_are_left_out(place, pack):
-    """Too long for a file system, or a file where a folder is."""
-    evil = {"x" * 300: b"evil", "ann_l2.ipynb/more": b"evil"}
-    found, left_out = place(pack(GOOD | evil))
-    assert found == GOOD
-    assert len(left_out) == 2
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "ann_l2.ipynb/more", "a\u202eb", "\u05d0\u200f/l2", "é"]
+)
+def test_names_that_no_file_can_have_are_kept(place, pack, name):
+    """Too long, with a file where a folder is, or invisible: a person may be called so."""
+    assert place(pack({**GOOD, name: b"ok"})) == ({**GOOD, name: b"ok"}, [])
+
+
+def test_names_in_utf_8_are_read_as_such(place):
+    """Even if the archive does not say so."""
+    packed = zipped({"M\u00fcller_l2.ipynb": b"x"})
+    for signature, offset in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        at = packed.index(signature) + offset
+        packed = packed[:at] + bytes([packed[at] & ~8]) + packed[at + 1 :]
+    assert place(packed) == ({"M\u00fcller_l2.ipynb": b"x"}, [])
 
 
 def test_the_first_of_two_with_one_name_is_kept(place):
@@ -144,9 +147,7 @@ def test_the_first_of_two_with_one_name_is_kept(place):
     again = zipfile.ZipInfo("ann_l2.ipynb")
     with pytest.warns(UserWarning, match="Duplicate name"):
         packed = zipped({**GOOD, again: b"evil"})
-    found, [left_out] = place(packed)
-    assert found == GOOD
-    assert "name taken" in left_out
+    assert place(packed)[0] == GOOD
 
 
 def special(kind, target=""):
@@ -172,7 +173,7 @@ def test_links_and_devices_in_tar_files_are_left_out(place, header):
     """The file that they point to is neither read nor written."""
     found, [left_out] = place(tarred({**GOOD, header: b""}))
     assert found == GOOD
-    assert left_out == "not a regular file: left out 'eve_l2.ipynb'"
+    assert left_out == "not a regular file"
 
 
 def test_writing_through_a_link_is_impossible(place, tmp_path):
@@ -199,7 +200,7 @@ def test_a_large_file_costs_only_itself(place, pack):
     others = {f"{n}_l2.ipynb": os.urandom(20_000) for n in range(10)}
     found, [left_out] = place(pack({"eve_l2.ipynb": bytes(3 * collect.MAX_BYTES), **others}))
     assert found == others
-    assert left_out.startswith("more than 10000000 bytes")
+    assert left_out == "more than 10 MB"
 
 
 def test_a_header_that_lies_about_its_size_does_not_help(place):
@@ -299,12 +300,11 @@ def encrypted():
         negative_size(),
     ],
 )
-def test_damaged_archives_are_refused_and_leave_nothing(place, tmp_path, content):
+def test_damaged_archives_are_refused(place, content):
     """The error says what to do."""
     with pytest.raises(ArchiveError) as caught:
         place(content)
     assert str(caught.value).count(". ") == 1
-    assert files_in(tmp_path / "outside") == {}
 
 
 @pytest.mark.parametrize(
@@ -318,13 +318,13 @@ def test_damaged_archives_are_refused_and_leave_nothing(place, tmp_path, content
 def test_members_that_need_a_key_or_much_memory_are_left_out(place, content, reason):
     """With the reason."""
     found, [left_out] = place(content)
-    assert (found, left_out.split(":")[0]) == ({}, reason)
+    assert (found, left_out) == ({}, reason)
 
 
 @settings(max_examples=100)
 @given(data=st.data())
 def test_damage_anywhere_never_raises_anything_else(tmp_path_factory, data):
-    """Nor does it write outside of the folder, or leave half of an archive."""
+    """Nor does it write outside of the folder."""
     folder = tmp_path_factory.mktemp("fuzz")
     pack = data.draw(st.sampled_from([zipped, tarred]))
     content = bytearray(pack(GOOD))
@@ -334,11 +334,10 @@ def test_damage_anywhere_never_raises_anything_else(tmp_path_factory, data):
     if data.draw(st.booleans()):
         content = gzip.compress(bytes(content))
     (folder / "class.zip").write_bytes(content)
-    try:
-        extract(folder / "class.zip", folder / "class")
-    except ArchiveError:
-        assert {path.name for path in folder.iterdir()} == {"class.zip"}
-    assert {path.name for path in folder.iterdir()} <= {"class.zip", "class"}
+    (folder / "unpacked").mkdir()
+    with suppress(ArchiveError):
+        unpack(folder / "class.zip", folder / "unpacked")
+    assert {path.name for path in folder.iterdir()} == {"class.zip", "unpacked"}
 
 
 def test_an_archive_that_is_a_link_or_a_pipe_is_refused(tmp_path):
@@ -348,135 +347,4 @@ def test_an_archive_that_is_a_link_or_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.zip")
     for name in ("link.zip", "pipe.zip"):
         with pytest.raises(ArchiveError, match="regular"):
-            extract(tmp_path / name, tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    "student", ["ann", "ann.lee", "ann@uni.edu", "ann+1", "a-b", "4711", "A" * 100]
-)
-def test_plain_student_ids_are_accepted(student):
-    """All that learning platforms hand out."""
-    [found] = collected([f"{student}_l2.ipynb"])
-    assert found == {"student_id": student, "file_id": "l2"}
-
-
-@pytest.mark.parametrize(
-    "student",
-    [
-        "..",
-        ".hidden",
-        "-rf",
-        "<script>",
-        "a b",
-        "a\u202eb",
-        "a\nb",
-        "a\x1b[31m",
-        "müller",
-        "$(id)",
-        "a'b",
-        "%2e",
-        "*",
-        "A" * 101,
-    ],
-)
-def test_other_student_ids_are_skipped(student, caplog):
-    """They would appear in paths and on pages; the error says what to do."""
-    names = [f"/course/{student}_l2.ipynb", "/course/ann_l2.ipynb"]
-    assert collected(names)[0] is None
-    assert collected(names)[1] is not None
-    assert "Rename the file" in caplog.text
-
-
-def test_names_that_mean_nothing_are_skipped():
-    """As nbgrader does."""
-    assert collected(["/c/notes.txt", "/c/notes.ipynb"]) == [None, None]
-
-
-def collected(names):
-    pattern = r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?(?P<file_id>l2|dropout)(?:-\d+)?\.ipynb$"
-    plugin = SafeNameCollector(named_regexp=pattern, log=logging.getLogger("collect"))
-    return [plugin.collect(name) for name in names]
-
-
-def zip_collect(root, caplog):
-    """Collect l2 with the real command; return the errors that it logged."""
-    config = Config()
-    config.CourseDirectory.root = str(root)
-    config.CourseDirectory.assignment_id = "l2"
-    config.ZipCollectApp.extractor_plugin = "autograder.intake.archives.SafeExtractor"
-    config.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector"
-    config.FileNameCollectorPlugin.named_regexp = (
-        r"(?:.*/)?(?P<student_id>[^_/]+)_(?:[^/]*_)?(?P<file_id>l2)(?:-\d+)?\.ipynb$"
-    )
-    app = ZipCollectApp(config=config)
-    app.log = logging.getLogger("zip_collect")
-    app.coursedir = CourseDirectory(parent=app)
-    app.init_plugins()
-    assert isinstance(app.extractor_plugin_inst, SafeExtractor)
-    app.extract_archive_files()
-    app.process_extracted_files()
-    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-
-
-@pytest.mark.parametrize(
-    ("members", "submitted"),
-    [
-        (
-            {"Ada_101_x/bob_l2.ipynb": b"a", "Bob_102_x/bob_l2.ipynb": b"b"},
-            {"Ada": b"a", "Bob": b"b"},
-        ),
-        ({"Ada_101_x/bob_l2.ipynb": b"a", "bob_l2.ipynb": b"b"}, {"Ada": b"a", "bob": b"b"}),
-        ({"Ada_101_x/bob_l2.ipynb": b"a"}, {"Ada": b"a"}),
-        ({"Ada_101_x/l2.ipynb": b"a", "Bob/l2.ipynb": b"b"}, {"Ada": b"a", "Bob": b"b"}),
-        ({"Ada_101_x/Bob_102_x/bob_l2.ipynb": b"a"}, {"Ada": b"a"}),
-        ({"Ada_101_x/l2.ipynb": b"1", "Ada_101_x/l2-1.ipynb": b"2"}, {}),
-        ({"Ada_101_x/l2.ipynb": b"1", "Ada_l2.ipynb": b"2", "bob_l2.ipynb": b"b"}, {"bob": b"b"}),
-        ({"ann_1_l2.ipynb": b"1", "ann_2_l2.ipynb": b"2", "bob_l2.ipynb": b"b"}, {"bob": b"b"}),
-    ],
-)
-def test_the_folder_says_whose_a_file_is(tmp_path, caplog, members, submitted):
-    """Whatever its name says; of two files for one notebook, neither is collected."""
-    archive = tmp_path / "downloaded" / "l2" / "archive"
-    archive.mkdir(parents=True)
-    (archive / "all_of_l2.zip").write_bytes(zipped(members))
-    errors = zip_collect(tmp_path, caplog)
-    expected = {f"{student}/l2/l2.ipynb": content for student, content in submitted.items()}
-    assert files_in(tmp_path / "submitted") == expected
-    assert len(errors) == len(members) - len(submitted)
-
-
-@pytest.mark.parametrize("folder", ["Ada_101_x", "Ada"])
-def test_a_folder_that_was_unpacked_by_hand_counts_too(tmp_path, caplog, folder):
-    """Ada's file never becomes Bob's."""
-    archive = tmp_path / "downloaded" / "l2" / "archive"
-    (archive / folder).mkdir(parents=True)
-    (archive / folder / "bob_l2.ipynb").write_bytes(b"a")
-    assert zip_collect(tmp_path, caplog) == []
-    assert files_in(tmp_path / "submitted") == {"Ada/l2/l2.ipynb": b"a"}
-
-
-def test_zip_collect_goes_on_after_bad_archives(tmp_path, caplog):
-    """The real command, with everything bad at once in its folder beside honest files."""
-    archive = tmp_path / "downloaded" / "l2" / "archive"
-    (archive / "sub").mkdir(parents=True)
-    (tmp_path / "secret").write_text("secret")
-    (archive / "class.zip").write_bytes(zipped({**GOOD, "../../cat_l2.ipynb": b"evil"}))
-    (archive / "sub" / "more.tar.gz").write_bytes(gzipped({"dan_4_l2-1.ipynb": b"dan's"}))
-    (archive / "a_bomb.zip").write_bytes(
-        zipped({f"{n}_l2.ipynb": bytes(4_000_000) for n in range(5)})
-    )
-    (archive / "broken.zip").write_bytes(b"broken")
-    (archive / "eve_l2.ipynb").symlink_to(tmp_path / "secret")
-    (archive / "fay_l2.ipynb").write_bytes(b"fay's")
-    (archive / "<b>_l2.ipynb").write_bytes(b"evil")
-    errors = zip_collect(tmp_path, caplog)
-    assert files_in(tmp_path / "submitted") == {
-        "ann/l2/l2.ipynb": b"ann's",
-        # The folder that this file is in has no other name.
-        "folder/l2/l2.ipynb": b"bob's",
-        "dan/l2/l2.ipynb": b"dan's",
-        "fay/l2/l2.ipynb": b"fay's",
-    }
-    assert len(errors) == 5
-    for name in ("class.zip", "a_bomb.zip", "broken.zip", "eve_l2.ipynb", "<b>_l2.ipynb"):
-        assert any(Path(name).name in error for error in errors)
+            unpack(tmp_path / name, tmp_path)
