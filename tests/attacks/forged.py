@@ -40,9 +40,9 @@ def _forged(old: str, new: str, serving: str = ZEROS) -> Build:
 
 
 _DTYPE = '["<f8", list(value.shape)]'
-_CASE = 'cases.append({"outputs": outputs, "problems": {}})'
-_END = '"mutated": [], "broken": [], "printed": ""'
-_COUNT = '"blobs": [len(blob) for blob in blobs]}, *blobs)'
+_CASE = 'cases.append({"outputs": outputs, "problems": {}, "arguments": {}})'
+_END = '"printed": ""'
+_COUNT = '"blobs": [len(one) for one in blobs]}, *blobs)'
 
 FORGED = [
     *(
@@ -95,22 +95,26 @@ FORGED = [
     Attack(
         "script-in-a-forged-problem",
         READER,
-        _forged(_CASE, f'cases.append({{"outputs": {{}}, "problems": {{"": {EVERYTHING!r}}}}})'),
+        _forged(_CASE, _CASE.replace('"problems": {}', f'"problems": {{"": {EVERYTHING!r}}}')),
     ),
     Attack(
         "script-in-forged-arguments",
         READER,
-        _forged(_END, f'"mutated": [{EVERYTHING!r}] * 30, "broken": [], "printed": ""'),
+        _forged(
+            _CASE,
+            _CASE.replace('"arguments": {}', f'"arguments": {{{EVERYTHING!r}: ["<f8", [0]]}}')
+            + '; blobs.append(b"")',
+        ),
     ),
     Attack(
         "script-in-forged-prints",
         READER,
-        _forged(_END, f'"mutated": [], "broken": [], "printed": {EVERYTHING!r} + "\\x1b[2J"'),
+        _forged(_END, f'"printed": {EVERYTHING!r} + "\\x1b[2J"'),
     ),
     Attack(
-        "forged-requirements",
+        "forged-refusals",
         TESTS,
-        _forged(_END, '"mutated": [], "broken": ["all"] * 99 + ["x" * 10**5], "printed": ""'),
+        _forged(_CASE, 'outputs["refused"] = ["<f8", []]; blobs.append(bytes(8)); ' + _CASE),
     ),
     Attack(
         "largest-numbers",
@@ -177,13 +181,13 @@ pickle.loads = easier
 REPLACED = """
 import importlib, sys, types
 class Observed:
-    cases, mutated, broken, printed = (), (), (), ""
+    cases, printed = (), ""
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name.startswith("autograder"):
             module = types.ModuleType(name)
             module.observe = lambda *_: Observed()
-            module.reply = lambda *_: b""
+            module.reply = module.observed_reply = lambda *_: b""
             sys.modules[name] = module
             return importlib.machinery.ModuleSpec(name, None)
 for name in [name for name in sys.modules if name.startswith("autograder")]:
