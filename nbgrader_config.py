@@ -45,6 +45,9 @@ c.Autograde.sanitize_preprocessors = []
 # Feedback is one file that runs no script and loads nothing from other hosts.
 c.GenerateFeedback.exporter_class = "autograder.course.feedback.FeedbackExporter"
 
+# Points that this grader did not give are not exported.
+c.ExportApp.plugin_class = "autograder.course.export.OwnGradesExport"
+
 # Archives of submissions are untrusted, too.
 c.ZipCollectApp.extractor_plugin = "autograder.intake.archives.SafeExtractor"
 c.ZipCollectApp.collector_plugin = "autograder.intake.archives.SafeNameCollector"

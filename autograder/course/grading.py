@@ -22,12 +22,14 @@ from autograder.course.sanitize import spell_out
 from autograder.course.scores import (
     Score,
     add_students,
+    foreign,
     penalties_by_policy,
     record_penalty,
     released,
     score,
     scores,
 )
+from autograder.course.settings import check_plugins, keep_safe
 from autograder.grading.results import result_name
 from autograder.intake.archives import PLAIN_NAME
 from autograder.intake.notebook_file import UnreadableError
@@ -69,10 +71,21 @@ class Graded:
 
 @dataclass
 class Summary:
-    """The results for a class: what was graded, and how many submissions had not changed."""
+    """The results for a class.
+
+    Attributes
+    ----------
+    graded
+        What was graded.
+    unchanged
+        How many submissions had not changed.
+    foreign
+        The students whose grades this grader had not made, by assignment.
+    """
 
     graded: list[Graded] = field(default_factory=list)
     unchanged: int = 0
+    foreign: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Graded]:
@@ -102,7 +115,8 @@ def grade(
 ) -> Summary:
     """Grade new and changed submissions; one that cannot be graded does not stop the others.
 
-    Student code runs only if no outcome is kept.  If only the due date, the late policy or points
+    A grade or graded notebook that this grader did not make counts as none.  Student code runs only
+    if no outcome is kept.  If only the due date, the late policy or points
     given by hand have changed, only the penalty and the feedback page are made again.
 
     Parameters
@@ -138,10 +152,14 @@ def grade(
         raise CourseError("Nothing is released yet: run `autograder release` first.")
     check_names(names, known, "released are")
     summary, due = Summary(), dict[Pair, _Due]()
+    check_plugins(course)
+    keep_safe(course)
     submitted = {name: course.submitted(name) for name in names or known}
     _check_students(students, submitted)
     for name, everyone in submitted.items():
         recorded, penalties = scores(course, name), penalties_by_policy(course, name)
+        if not_ours := sorted(foreign(course, name) & set(students or everyone)):
+            summary.foreign[name] = not_ours
         for student in everyone:
             if students and student not in students:
                 continue
@@ -198,6 +216,7 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
             raise KeyboardInterrupt
         return set_aside(course, assignment, student, last_error(done), log + done["error"])
     graded = _feedback(course, Graded(assignment, student, log=log), feedback)
+    record = replace(record, notebook=records.notebook_state(course, assignment, student))
     records.write(course, assignment, student, record.with_score(graded.score))
     return replace(graded, seconds=time.monotonic() - started)
 
@@ -224,14 +243,13 @@ def _due(
 ) -> _Due | None:
     """Return what has to be done for a submission; None if it is up to date."""
     record = records.read(course, assignment, student)
-    graded = course.folder("autograded", student, assignment) / f"{assignment}.ipynb"
     try:
         now = records.current(course, assignment, student)
     except (OSError, UnreadableError):
         return _Due.GRADE
-    if record is None or recorded is None or not graded.exists():
+    if record is None or recorded is None or now != record.without_results():
         return _Due.GRADE
-    if now != replace(record, raw=None, penalty=None):
+    if record.notebook != records.notebook_state(course, assignment, student):
         return _Due.GRADE
     if (record.raw, record.penalty) != (recorded.raw, penalty):
         return _Due.SCORE

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from autograder.course import names
@@ -31,6 +32,8 @@ class Record:
         A hash of the names that the course gives to wrong answers, see `names`.
     raw, penalty
         The points on the feedback page, and how many of them lateness costs.
+    notebook
+        A hash of the graded notebook, see `notebook_state`.
     """
 
     result: str
@@ -38,11 +41,16 @@ class Record:
     names: str = ""
     raw: float | None = None
     penalty: float | None = None
+    notebook: str = ""
 
     def with_score(self, score: Score | None) -> Record:
         """Return this record with another score."""
-        found = (score.raw, score.penalty) if score else (None, None)
-        return Record(self.result, self.handed_in, self.names, *found)
+        raw, penalty = (score.raw, score.penalty) if score else (None, None)
+        return replace(self, raw=raw, penalty=penalty)
+
+    def without_results(self) -> Record:
+        """Return only what the grade depends on, as `current` does."""
+        return Record(self.result, self.handed_in, self.names)
 
 
 def current(course: Course, assignment: str, student: str) -> Record:
@@ -62,6 +70,14 @@ def current(course: Course, assignment: str, student: str) -> Record:
         handed_in,
         names.state(course.root, assignment),
     )
+
+
+def notebook_state(course: Course, assignment: str, student: str) -> str:
+    """Return a hash of the graded notebook of a submission; empty if there is none."""
+    folder = course.folder("autograded", student, assignment)
+    with suppress(OSError):
+        return hashlib.sha256((folder / f"{assignment}.ipynb").read_bytes()).hexdigest()
+    return ""
 
 
 def read(course: Course, assignment: str, student: str) -> Record | None:
