@@ -69,7 +69,7 @@ def start(folder, *arguments):
             sys.executable,
             "-m",
             "nbgrader",
-            *"autograde l2 --student=eve --force".split(),
+            *["autograde", "l2", "--student=eve", "--force"],
             *arguments,
         ],
         cwd=folder,
