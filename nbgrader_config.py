@@ -7,6 +7,7 @@ https://nbgrader.readthedocs.io/en/stable/configuration/config_options.html list
 
 from pathlib import Path
 
+from autograder.course.late import read_times_strictly
 from autograder.course.scores import show_net_scores
 from autograder.tasks import assignments
 
@@ -14,6 +15,10 @@ c = get_config()
 
 # Formgrader's lists show scores after late penalties.
 show_net_scores()
+
+# A time that could be read in two ways is refused, and dates.toml says what lateness costs.
+read_times_strictly()
+c.AssignLatePenalties.plugin_class = "autograder.course.late.LateWork"
 
 # Sources, submissions, grades and feedback belong to the instructor and are never committed.
 c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")

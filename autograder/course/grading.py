@@ -10,11 +10,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import islice
 
-from autograder.course import plugins, records
+from nbgrader.api import MissingEntry
+
+from autograder.course import late, plugins, records
 from autograder.course.course import Course, CourseError, check_names
 from autograder.course.gradebook import one_transaction
 from autograder.course.nbgrader_log import last_error
@@ -156,6 +159,7 @@ def grade(
     keep_safe(course)
     submitted = {name: course.submitted(name) for name in names or known}
     _check_students(students, submitted)
+    _enter_dates(course, submitted)
     for name, everyone in submitted.items():
         recorded, penalties = scores(course, name), penalties_by_policy(course, name)
         if not_ours := sorted(foreign(course, name) & set(students or everyone)):
@@ -209,6 +213,8 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
     record = records.current(course, assignment, student)
     _run(course, assignment, student)
     with one_transaction(course.api.coursedir.db_url):
+        if not record.handed_in:
+            _forget_time(course, assignment, student)
         done = course.api.autograde(assignment, student, force=True)
     log = done.get("log", "")
     if not done["success"]:
@@ -229,6 +235,32 @@ def set_aside(course: Course, assignment: str, student: str, problem: str, log: 
     if plugins.clear_scores(course.api.coursedir.db_url, assignment, student):
         problem += "; the points of an earlier version were cleared"
     return Graded(assignment, student, problem=problem, log=log)
+
+
+def _enter_dates(course: Course, submitted: dict[str, list[str]]) -> None:
+    """Put what `dates.toml` says into the gradebook."""
+    try:
+        dates = late.read(course.root)
+    except late.DatesError as error:
+        raise CourseError(str(error)) from None
+    if dates is None:
+        return
+    if unknown := dates.due.keys() - set(released(course)):
+        raise CourseError(
+            f"{course.root / late.FILE} has a due date of {min(unknown)!r}, which is not released."
+        )
+    for name, everyone in submitted.items():
+        extended = dates.extensions.get(name, {}).keys() & set(everyone)
+        add_students(course, {one for one in extended if PLAIN_NAME.fullmatch(one)})
+    with one_transaction(course.api.coursedir.db_url), course.api.gradebook as gradebook:
+        late.enter(dates, gradebook, submitted)
+
+
+def _forget_time(course: Course, assignment: str, student: str) -> None:
+    """Make the gradebook forget when work was handed in, which nbgrader only ever replaces."""
+    with course.api.gradebook as gradebook, suppress(MissingEntry):
+        gradebook.find_submission(assignment, student).timestamp = None
+        gradebook.db.commit()
 
 
 def _check_students(students: Sequence[str] | None, submitted: dict[str, list[str]]) -> None:
@@ -354,6 +386,7 @@ def _unreadable(course: Course, assignment: str, student: str) -> str:
         return f"there is no {path.name}, only {spell_out(found, 300) or 'nothing'}"
     try:
         course.grader.job(assignment, student).rebuilt()
-    except UnreadableError as error:
+        course.api.coursedir.get_existing_timestamp(str(folder))
+    except (UnreadableError, late.DatesError) as error:
         return str(error)
     return ""

@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from autograder.course import names
+from autograder.course import late, names
 from autograder.course.course import Course
 from autograder.course.scores import Score
 from autograder.grading.results import result_name
-from autograder.intake import notebook_file
 
 FOLDER = ".graded"
 """The folder of the records, in the root of a course."""
@@ -27,7 +26,7 @@ class Record:
     result
         The name of the outcome it was graded by, see `grading.results`.
     handed_in
-        The content of `timestamp.txt`; empty if there is no such file.
+        The time in `timestamp.txt`, or what is wrong with it; empty if there is no such file.
     names
         A hash of the names that the course gives to wrong answers, see `names`.
     raw, penalty
@@ -61,10 +60,11 @@ def current(course: Course, assignment: str, student: str) -> Record:
     UnreadableError
         When the file cannot be read.
     """
-    timestamp = course.folder("submitted", student, assignment) / "timestamp.txt"
-    handed_in = (
-        notebook_file.read(timestamp).decode("utf-8", "replace") if timestamp.exists() else ""
-    )
+    folder = course.folder("submitted", student, assignment)
+    try:
+        handed_in = str(course.api.coursedir.get_existing_timestamp(str(folder)) or "")
+    except late.DatesError as error:
+        handed_in = str(error)
     return Record(
         result_name(course.grader.job(assignment, student)),
         handed_in,
