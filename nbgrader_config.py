@@ -7,12 +7,17 @@ https://nbgrader.readthedocs.io/en/stable/configuration/config_options.html list
 
 from pathlib import Path
 
+from autograder.course.late import read_times_strictly
 from autograder.course.scores import show_net_scores
 
 c = get_config()
 
 # Formgrader's lists show scores after late penalties.
 show_net_scores()
+
+# A time that could be read in two ways is refused, and dates.toml says what lateness costs.
+read_times_strictly()
+c.AssignLatePenalties.plugin_class = "autograder.course.late.LateWork"
 
 # Sources, submissions, grades and feedback belong to the instructor and are never committed.
 c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
@@ -43,3 +48,6 @@ c.Autograde.sanitize_preprocessors = []
 
 # Feedback is one file that runs no script and loads nothing from other hosts.
 c.GenerateFeedback.exporter_class = "autograder.course.feedback.FeedbackExporter"
+
+# Points that this grader did not give are not exported.
+c.ExportApp.plugin_class = "autograder.course.export.OwnGradesExport"

@@ -6,7 +6,7 @@ import atexit
 import gc
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -205,11 +205,19 @@ def export_command(
         Path | None, typer.Option(help="File to write; the course's grades.csv if not given.")
     ] = None,
 ) -> None:
-    """Write all grades to a CSV file, as `nbgrader export` does."""
+    """Write all grades to a CSV file, as `nbgrader export` does.
+
+    Points that this grader did not give are left out; they count as 0 there.
+    """
     with _course() as course:
         from autograder.course.export import export
+        from autograder.course.scores import foreign, released
 
         console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
+        not_ours = {name: foreign(course, name) for name in assignments or released(course)}
+        _show_foreign(not_ours, "were left out: run `autograder grade`")
+    if any(not_ours.values()):
+        raise typer.Exit(1)
 
 
 @app.command("doctor")
@@ -276,6 +284,7 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: Any) ->
             on_graded=progress.advance,
             **options,
         )
+    _show_foreign(summary.foreign, "were made again")
     not_graded = sum(one.score is None for one in summary.graded)
     console.print(
         f"{len(summary.graded) - not_graded} graded, {summary.unchanged} unchanged, "
@@ -294,6 +303,19 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: Any) ->
     if summary.failed:
         errors.print(f"nbgrader's messages about them are in {course.root / LOG}", markup=False)
     return summary
+
+
+def _show_foreign(found: Mapping[str, Collection[str]], done: str) -> None:
+    """Say whose grades this grader had not made, and what was done with them."""
+    for name, students in found.items():
+        if students:
+            who = ", ".join(sorted(students)[:SHOWN]) + (", ..." if len(students) > SHOWN else "")
+            errors.print(
+                f"{name}: {len(students)} grades that this version of the grader did not make "
+                f"{done} ({who})",
+                markup=False,
+                style="red",
+            )
 
 
 def _group(group: Group, answer: str) -> Iterator[str]:

@@ -29,7 +29,7 @@ from rich.table import Column, Table
 
 from autograder import cli
 from autograder.course.course import Course
-from autograder.course.scores import released, scores
+from autograder.course.scores import released
 from benchmarks import classes
 from benchmarks.measure import Usage, counts_all, measured
 
@@ -134,7 +134,7 @@ def _points(course: Course) -> Points:
     return {
         (name, student): score.net
         for name in released(course)
-        for student, score in scores(course, name).items()
+        for student, score in classes.recorded(course, name).items()
     }
 
 

@@ -11,6 +11,7 @@ import nbformat
 from autograder import demo
 from autograder.course.course import CONFIG, Course
 from autograder.course.release import release
+from autograder.course.scores import Score, is_complete, score_of
 from autograder.intake import exercise
 from autograder.tasks import assignments as course_assignments
 
@@ -71,6 +72,16 @@ def make(
             path.parent.mkdir(parents=True)
             path.write_text(texts[number % len(KINDS)].replace(_NAME, student), encoding="utf-8")
     return course
+
+
+def recorded(course: Course, assignment: str) -> dict[str, Score]:
+    """Return everyone's complete score from the gradebook, whichever grader gave it."""
+    with course.api.gradebook as gradebook:
+        return {
+            submission.student_id: score_of(submission)
+            for submission in gradebook.assignment_submissions(assignment)
+            if is_complete(submission)
+        }
 
 
 _NAME = "NAME OF THE STUDENT"

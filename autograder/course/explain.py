@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 import numpy as np
 from nbgrader.api import MissingEntry, SubmittedAssignment
 
-from autograder.course import names, records
+from autograder.course import names, records, seals
 from autograder.course.course import Course, CourseError
-from autograder.course.scores import Score, score_of
+from autograder.course.scores import Score, is_complete, score_of
 from autograder.grading.job import Job, warm_sandbox
 from autograder.grading.notebook import Outcome, observe_task, seed_of
 from autograder.grading.results import result_name
@@ -111,6 +111,11 @@ def _kept(course: Course, assignment: str, student: str) -> _Kept:
             raise CourseError(
                 f"The gradebook knows nothing of {assignment} of {student}."
             ) from None
+        if is_complete(submission) and not seals.is_ours(course.root, submission):
+            raise CourseError(
+                f"This grader did not give the points of {assignment} of {student}: run "
+                f"`autograder grade {assignment} --student {student}` first."
+            )
         return _Kept(
             job=job,
             outcome=outcome,

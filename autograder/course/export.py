@@ -5,10 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from nbgrader.api import Gradebook, SubmittedAssignment
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.plugins import CsvExportPlugin
 
+from autograder.course import seals
 from autograder.course.course import Course, CourseError, check_names
-from autograder.course.scores import released
+from autograder.course.scores import is_complete, released
+
+
+class OwnGradesExport(CsvExportPlugin):  # type: ignore[misc]  # nbgrader is untyped
+    """Write nbgrader's CSV file without points that this grader did not give.
+
+    They count as 0 there, as for a submission that is not graded.  The gradebook keeps them.
+    """
+
+    def export(self, gradebook: Gradebook) -> None:
+        """Write the grades, and log whose are left out."""
+        root = Path(CourseDirectory(parent=self).root)
+        for submission in gradebook.db.query(SubmittedAssignment):
+            if self.assignment and submission.name not in self.assignment:
+                continue
+            if is_complete(submission) and not seals.is_ours(root, submission):
+                self.log.warning(
+                    "%s of %s has points that this grader did not give; they are left out.",
+                    submission.name,
+                    submission.student_id,
+                )
+                for notebook in submission.notebooks:
+                    for grade in notebook.grades:
+                        grade.auto_score = None
+        gradebook.db.flush()
+        gradebook.db.expire_all()
+        try:
+            super().export(gradebook)
+        finally:
+            gradebook.db.rollback()
 
 
 def export(course: Course, names: Sequence[str] | None = None, to: Path | None = None) -> Path:
@@ -35,7 +67,7 @@ def export(course: Course, names: Sequence[str] | None = None, to: Path | None =
     target = (to or course.root / "grades.csv").absolute()
     if not target.parent.is_dir():
         raise CourseError(f"There is no folder {target.parent}.")
-    plugin = CsvExportPlugin(parent=course.api)
+    plugin = OwnGradesExport(parent=course.api)
     plugin.to = str(target)
     plugin.assignment = list(names or [])
     with course.api.gradebook as gradebook:

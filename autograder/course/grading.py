@@ -10,11 +10,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import islice
 
-from autograder.course import plugins, records
+from nbgrader.api import MissingEntry
+
+from autograder.course import late, plugins, records
 from autograder.course.course import Course, CourseError, check_names
 from autograder.course.gradebook import one_transaction
 from autograder.course.nbgrader_log import last_error
@@ -22,12 +25,14 @@ from autograder.course.sanitize import spell_out
 from autograder.course.scores import (
     Score,
     add_students,
+    foreign,
     penalties_by_policy,
     record_penalty,
     released,
     score,
     scores,
 )
+from autograder.course.settings import check_plugins, keep_safe
 from autograder.grading.results import result_name
 from autograder.intake.notebook_file import UnreadableError
 from autograder.intake.student_id import PLAIN_NAME
@@ -69,10 +74,21 @@ class Graded:
 
 @dataclass
 class Summary:
-    """The results for a class: what was graded, and how many submissions had not changed."""
+    """The results for a class.
+
+    Attributes
+    ----------
+    graded
+        What was graded.
+    unchanged
+        How many submissions had not changed.
+    foreign
+        The students whose grades this grader had not made, by assignment.
+    """
 
     graded: list[Graded] = field(default_factory=list)
     unchanged: int = 0
+    foreign: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Graded]:
@@ -102,7 +118,8 @@ def grade(
 ) -> Summary:
     """Grade new and changed submissions; one that cannot be graded does not stop the others.
 
-    Student code runs only if no outcome is kept.  If only the due date, the late policy or points
+    A grade or graded notebook that this grader did not make counts as none.  Student code runs only
+    if no outcome is kept.  If only the due date, the late policy or points
     given by hand have changed, only the penalty and the feedback page are made again.
 
     Parameters
@@ -138,10 +155,15 @@ def grade(
         raise CourseError("Nothing is released yet: run `autograder release` first.")
     check_names(names, known, "released are")
     summary, due = Summary(), dict[Pair, _Due]()
+    check_plugins(course)
+    keep_safe(course)
     submitted = {name: course.submitted(name) for name in names or known}
     _check_students(students, submitted)
+    _enter_dates(course, submitted)
     for name, everyone in submitted.items():
         recorded, penalties = scores(course, name), penalties_by_policy(course, name)
+        if not_ours := sorted(foreign(course, name) & set(students or everyone)):
+            summary.foreign[name] = not_ours
         for student in everyone:
             if students and student not in students:
                 continue
@@ -191,6 +213,8 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
     record = records.current(course, assignment, student)
     _run(course, assignment, student)
     with one_transaction(course.api.coursedir.db_url):
+        if not record.handed_in:
+            _forget_time(course, assignment, student)
         done = course.api.autograde(assignment, student, force=True)
     log = done.get("log", "")
     if not done["success"]:
@@ -198,6 +222,7 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
             raise KeyboardInterrupt
         return set_aside(course, assignment, student, last_error(done), log + done["error"])
     graded = _feedback(course, Graded(assignment, student, log=log), feedback)
+    record = replace(record, notebook=records.notebook_state(course, assignment, student))
     records.write(course, assignment, student, record.with_score(graded.score))
     return replace(graded, seconds=time.monotonic() - started)
 
@@ -212,6 +237,32 @@ def set_aside(course: Course, assignment: str, student: str, problem: str, log: 
     return Graded(assignment, student, problem=problem, log=log)
 
 
+def _enter_dates(course: Course, submitted: dict[str, list[str]]) -> None:
+    """Put what `dates.toml` says into the gradebook."""
+    try:
+        dates = late.read(course.root)
+    except late.DatesError as error:
+        raise CourseError(str(error)) from None
+    if dates is None:
+        return
+    if unknown := dates.due.keys() - set(released(course)):
+        raise CourseError(
+            f"{course.root / late.FILE} has a due date of {min(unknown)!r}, which is not released."
+        )
+    for name, everyone in submitted.items():
+        extended = dates.extensions.get(name, {}).keys() & set(everyone)
+        add_students(course, {one for one in extended if PLAIN_NAME.fullmatch(one)})
+    with one_transaction(course.api.coursedir.db_url), course.api.gradebook as gradebook:
+        late.enter(dates, gradebook, submitted)
+
+
+def _forget_time(course: Course, assignment: str, student: str) -> None:
+    """Make the gradebook forget when work was handed in, which nbgrader only ever replaces."""
+    with course.api.gradebook as gradebook, suppress(MissingEntry):
+        gradebook.find_submission(assignment, student).timestamp = None
+        gradebook.db.commit()
+
+
 def _check_students(students: Sequence[str] | None, submitted: dict[str, list[str]]) -> None:
     everyone = {student for some in submitted.values() for student in some}
     for student in students or ():
@@ -224,14 +275,13 @@ def _due(
 ) -> _Due | None:
     """Return what has to be done for a submission; None if it is up to date."""
     record = records.read(course, assignment, student)
-    graded = course.folder("autograded", student, assignment) / f"{assignment}.ipynb"
     try:
         now = records.current(course, assignment, student)
     except (OSError, UnreadableError):
         return _Due.GRADE
-    if record is None or recorded is None or not graded.exists():
+    if record is None or recorded is None or now != record.without_results():
         return _Due.GRADE
-    if now != replace(record, raw=None, penalty=None):
+    if record.notebook != records.notebook_state(course, assignment, student):
         return _Due.GRADE
     if (record.raw, record.penalty) != (recorded.raw, penalty):
         return _Due.SCORE
@@ -336,6 +386,7 @@ def _unreadable(course: Course, assignment: str, student: str) -> str:
         return f"there is no {path.name}, only {spell_out(found, 300) or 'nothing'}"
     try:
         course.grader.job(assignment, student).rebuilt()
-    except UnreadableError as error:
+        course.api.coursedir.get_existing_timestamp(str(folder))
+    except (UnreadableError, late.DatesError) as error:
         return str(error)
     return ""

@@ -6,10 +6,7 @@ rebuilds a submitted file as our notebook, and `GradeSubmission` grades it.
 
 from __future__ import annotations
 
-import contextlib
 import hmac
-import os
-import secrets
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -20,16 +17,15 @@ from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.utils import determine_grade, is_grade
 from traitlets import Enum, Float, Integer
 
-from autograder.course import names
+from autograder.course import names, seals
+from autograder.course.secret import course_secret
 from autograder.grading.job import Job, warm_sandbox
 from autograder.grading.results import Results, result_name
 from autograder.intake import notebook_file
 from autograder.sandbox import BACKENDS, DEFAULT, Limits
-
-SECRET = ".secret"
-"""The file in the root of a course that holds the secret behind the test inputs."""
 
 _NOTES = "autograder_notes"
 
@@ -137,7 +133,7 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
         )
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
-        """Fill in the outputs of all cells, from the kept outcome if there is one."""
+        """Fill in all outputs, from the kept outcome if there is one, and seal the points."""
         whose = resources["nbgrader"]
         job = self.job(whose["assignment"], whose["student"])
         name = result_name(job)
@@ -147,6 +143,16 @@ class GradeSubmission(NbGraderPreprocessor):  # type: ignore[misc]  # nbgrader i
             self.results.put(name, outcome)
         told = names.tell(outcome, names.read(Path(self.course.root)))
         told.fill(nb, BACKENDS[job.backend].warning)
+        seals.write(
+            Path(self.course.root),
+            whose["assignment"],
+            whose["student"],
+            {
+                cell.metadata.nbgrader.grade_id: determine_grade(cell, self.log)[0]
+                for cell in nb.cells
+                if is_grade(cell)
+            },
+        )
         notes = nb.metadata.pop(_NOTES)
         if notes:
             nb.cells.insert(0, _notes_cell(notes))
@@ -173,25 +179,6 @@ def clear_scores(db_url: str, assignment: str, student: str) -> bool:
                 grade.needs_manual_grade = True
         gradebook.db.commit()
     return had_points
-
-
-def course_secret(root: Path) -> bytes:
-    """Return the secret of a course; make one if there is none.
-
-    Only its owner can read the file.  The secret and a submission seed the test inputs, so a course
-    that loses its secret gets different inputs.  The grade of a right answer stays the same.
-    """
-    path = root / SECRET
-    if not path.exists():
-        root.mkdir(parents=True, exist_ok=True)
-        new = root / f"{SECRET}.{secrets.token_hex(8)}"
-        new.touch(mode=0o600)
-        new.write_bytes(secrets.token_bytes(32))
-        # If several processes make one, the first wins.
-        with contextlib.suppress(FileExistsError):
-            os.link(new, path)
-        new.unlink()
-    return path.read_bytes()
 
 
 def _notes_cell(notes: list[str]) -> NotebookNode:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from autograder.course import names
+from autograder.course import late, names
 from autograder.course.course import Course
 from autograder.course.scores import Score
 from autograder.grading.results import result_name
-from autograder.intake import notebook_file
 
 FOLDER = ".graded"
 """The folder of the records, in the root of a course."""
@@ -26,11 +26,13 @@ class Record:
     result
         The name of the outcome it was graded by, see `grading.results`.
     handed_in
-        The content of `timestamp.txt`; empty if there is no such file.
+        The time in `timestamp.txt`, or what is wrong with it; empty if there is no such file.
     names
         A hash of the names that the course gives to wrong answers, see `names`.
     raw, penalty
         The points on the feedback page, and how many of them lateness costs.
+    notebook
+        A hash of the graded notebook, see `notebook_state`.
     """
 
     result: str
@@ -38,11 +40,16 @@ class Record:
     names: str = ""
     raw: float | None = None
     penalty: float | None = None
+    notebook: str = ""
 
     def with_score(self, score: Score | None) -> Record:
         """Return this record with another score."""
-        found = (score.raw, score.penalty) if score else (None, None)
-        return Record(self.result, self.handed_in, self.names, *found)
+        raw, penalty = (score.raw, score.penalty) if score else (None, None)
+        return replace(self, raw=raw, penalty=penalty)
+
+    def without_results(self) -> Record:
+        """Return only what the grade depends on, as `current` does."""
+        return Record(self.result, self.handed_in, self.names)
 
 
 def current(course: Course, assignment: str, student: str) -> Record:
@@ -53,15 +60,24 @@ def current(course: Course, assignment: str, student: str) -> Record:
     UnreadableError
         When the file cannot be read.
     """
-    timestamp = course.folder("submitted", student, assignment) / "timestamp.txt"
-    handed_in = (
-        notebook_file.read(timestamp).decode("utf-8", "replace") if timestamp.exists() else ""
-    )
+    folder = course.folder("submitted", student, assignment)
+    try:
+        handed_in = str(course.api.coursedir.get_existing_timestamp(str(folder)) or "")
+    except late.DatesError as error:
+        handed_in = str(error)
     return Record(
         result_name(course.grader.job(assignment, student)),
         handed_in,
         names.state(course.root, assignment),
     )
+
+
+def notebook_state(course: Course, assignment: str, student: str) -> str:
+    """Return a hash of the graded notebook of a submission; empty if there is none."""
+    folder = course.folder("autograded", student, assignment)
+    with suppress(OSError):
+        return hashlib.sha256((folder / f"{assignment}.ipynb").read_bytes()).hexdigest()
+    return ""
 
 
 def read(course: Course, assignment: str, student: str) -> Record | None:

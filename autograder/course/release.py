@@ -9,6 +9,7 @@ from nbgrader.api import Gradebook, MissingEntry
 
 from autograder.course.course import LOG, Course, CourseError, check_names
 from autograder.course.nbgrader_log import last_error
+from autograder.course.settings import keep_safe
 from autograder.intake import exercise
 
 
@@ -75,11 +76,13 @@ def release(course: Course, source: Path) -> str:
     changed = exercise.write(notebook, course.folder("source", ".", name) / f"{name}.ipynb")
     released = course.folder("release", ".", name) / f"{name}.ipynb"
     if not changed and known and released.exists():
+        keep_safe(course)
         return "unchanged"
     done = course.api.generate_assignment(name, force=True)
     course.keep_log(done.get("log", "") + done.get("error", ""))
     if not done["success"]:
         raise CourseError(f"{name}: {last_error(done)} (see {course.root / LOG}).")
+    keep_safe(course)
     if submissions:
         return "released again; `autograder grade` grades by the new version"
     return "released"

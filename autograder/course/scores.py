@@ -16,6 +16,7 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties
 
+from autograder.course import seals
 from autograder.course.course import Course
 from autograder.course.gradebook import one_transaction
 from autograder.intake.exercise import task_of
@@ -56,12 +57,22 @@ def released(course: Course) -> list[str]:
 
 
 def scores(course: Course, assignment: str) -> dict[str, Score]:
-    """Return the score of each student whose grade is complete."""
+    """Return the score of each student whose grade is complete and made by this grader."""
     with course.api.gradebook as gradebook:
         return {
             submission.student_id: score_of(submission)
             for submission in gradebook.assignment_submissions(assignment)
-            if _is_complete(submission)
+            if is_complete(submission) and seals.is_ours(course.root, submission)
+        }
+
+
+def foreign(course: Course, assignment: str) -> set[str]:
+    """Return the students whose grade is complete, but not made by this grader."""
+    with course.api.gradebook as gradebook:
+        return {
+            submission.student_id
+            for submission in gradebook.assignment_submissions(assignment)
+            if is_complete(submission) and not seals.is_ours(course.root, submission)
         }
 
 
@@ -75,18 +86,20 @@ def task_scores(course: Course, assignment: str) -> dict[str, list[tuple[str, Sc
                 for grade in notebook.grades
             ]
             for submission in gradebook.assignment_submissions(assignment)
-            if _is_complete(submission)
+            if is_complete(submission) and seals.is_ours(course.root, submission)
         }
 
 
 def score(course: Course, assignment: str, student: str) -> Score | None:
-    """Return the score of one student; None while the grade is not complete."""
+    """Return the score of one student; None without a complete grade by this grader."""
     with course.api.gradebook as gradebook:
         try:
             submission = gradebook.find_submission(assignment, student)
         except MissingEntry:
             return None
-        return score_of(submission) if _is_complete(submission) else None
+        if is_complete(submission) and seals.is_ours(course.root, submission):
+            return score_of(submission)
+    return None
 
 
 def penalties_by_policy(course: Course, assignment: str) -> dict[str, float]:
@@ -175,7 +188,8 @@ def score_of(submission: SubmittedAssignment) -> Score:
     return Score(submission.score, submission.late_submission_penalty or 0.0, submission.max_score)
 
 
-def _is_complete(submission: SubmittedAssignment) -> bool:
+def is_complete(submission: SubmittedAssignment) -> bool:
+    """Return whether no cell of a submission in an open gradebook is still without a grade."""
     return all(
         grade.auto_score is not None
         for notebook in submission.notebooks

@@ -12,7 +12,8 @@ from helpers.courses import answered, autograder, graded_file, hand_in, make_cou
 from typer.main import get_command
 
 from autograder.cli import app
-from autograder.course.plugins import SECRET, GradeSubmission, course_secret
+from autograder.course.plugins import GradeSubmission
+from autograder.course.secret import SECRET, course_secret
 from autograder.sandbox import BACKENDS
 
 NOTICE = "Graded without a sandbox"

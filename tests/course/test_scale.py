@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from autograder.course.grading import grade_one
-from autograder.course.plugins import SECRET, course_secret
 from autograder.course.scores import released
+from autograder.course.secret import SECRET, course_secret
 from autograder.tasks import assignments
 from benchmarks import classes
 from benchmarks.measure import Memory, measured

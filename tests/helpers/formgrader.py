@@ -22,13 +22,14 @@ OPTIONS = (
 
 
 @contextlib.contextmanager
-def formgrader(course):
-    """Run a server in the folder of a course; yields the address of formgrader's API."""
-    log = course.config_file.parent / "server.log"
+def formgrader(course, folder=None):
+    """Run a server, in a course's folder or another; yields the address of formgrader's API."""
+    folder = folder or course.config_file.parent
+    log = folder / "server.log"
     with log.open("w") as file:
         server = subprocess.Popen(
             [sys.executable, "-m", "jupyter_server", *OPTIONS],
-            cwd=log.parent,
+            cwd=folder,
             env=ENVIRONMENT,
             stdout=file,
             stderr=file,

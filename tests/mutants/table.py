@@ -42,7 +42,7 @@ from autograder.task import REQUIRED, Case, Expected, Misconception, Task, array
 
 ANSWERS = Path(__file__).parent / "answers"
 TABLES = Path(autograder.__file__).parent / "judging" / "fingerprints"
-SECONDS = 20
+SECONDS = 5
 MOST_WORDS = 3
 RETURNS = {
     "batch_norm_forward": ("out", "running_mean", "running_var", "cache"),

@@ -104,26 +104,25 @@ def _read_draws(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
     if "modes" in inputs:
         return ObservedDraws({}, {})
     contributions, n_samples = contributions_of(inputs), inputs["n_samples"]
-
-    def counts(name: str) -> NDArray[Any] | None:
-        mean = outputs.get(name)
-        if mean is None or mean.shape != contributions.shape[:2] or mean.dtype != np.float64:
-            return None
-        if not np.isfinite(mean).all():
-            return None
-        return np.asarray(np.round(shares_of(inputs, contributions, mean) * n_samples))
-
-    kept, again = counts("mean"), counts("again")
-    if kept is None:
+    mean, again = outputs.get("mean"), outputs.get("again")
+    if (
+        mean is None
+        or mean.shape != contributions.shape[:2]
+        or mean.dtype != np.float64
+        or not np.isfinite(mean).all()
+    ):
         return ObservedDraws({"mean": inputs["bias"] + contributions.sum(axis=2)}, {})
+    kept = np.round(shares_of(inputs, contributions, mean) * n_samples)
     constant = ((kept == 0) | (kept == n_samples)).all(axis=1)
     found = {
         SAMPLES_KEPT: np.array([kept.sum(), kept.size * n_samples]),
         CONSTANT_ROWS: count_events(constant),
     }
-    if again is not None:
-        found[AGAIN] = count_events((kept == again).all(axis=1))
-    return ObservedDraws({"mean": outputs["mean"]}, found)
+    if again is not None and again.shape == (2, *mean.shape):
+        # Mean and standard deviation may be swapped, which is another mistake.
+        same = np.isclose(again, mean, rtol=1e-9, atol=1e-12).all(axis=2).any(axis=0)
+        found[AGAIN] = count_events(same)
+    return ObservedDraws({"mean": mean}, found)
 
 
 def _simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
@@ -141,7 +140,8 @@ def _simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs
 
     first = outputs()
     if inputs["twice"]:
-        first["again"] = (first if steps.get("seeds") else outputs())["mean"]
+        again = first if steps.get("seeds") else outputs()
+        first["again"] = np.stack([again["mean"], again["std"]])
     return first
 
 
@@ -199,7 +199,9 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
         mean, std = predict()
         outputs = {"mean": mean, "std": std}
         if inputs["twice"]:
-            outputs["again"] = predict()[0]
+            again = predict()
+            if all(isinstance(one, torch.Tensor) and one.shape == again[0].shape for one in again):
+                outputs["again"] = torch.stack(again)
     return outputs
 
 
