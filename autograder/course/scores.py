@@ -54,13 +54,41 @@ def released(course: Course) -> list[str]:
         return [assignment.name for assignment in gradebook.assignments]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What the gradebook knows of a submission.
+
+    Attributes
+    ----------
+    score
+        Its score, so far if the grade is not complete.
+    complete
+        Whether all of it is graded.
+    seconds_late
+        How late it was handed in; 0 if it was in time.
+    """
+
+    score: Score
+    complete: bool
+    seconds_late: float
+
+
 def scores(course: Course, assignment: str) -> dict[str, Score]:
     """Return the score of each student whose grade is complete."""
+    found = standings(course, assignment)
+    return {student: one.score for student, one in found.items() if one.complete}
+
+
+def standings(course: Course, assignment: str) -> dict[str, Standing]:
+    """Return what the gradebook knows of each student's submission."""
     with course.api.gradebook as gradebook:
         return {
-            submission.student_id: score_of(submission)
+            submission.student_id: Standing(
+                score_of(submission),
+                _is_complete(submission),
+                max(0.0, submission.total_seconds_late),
+            )
             for submission in gradebook.assignment_submissions(assignment)
-            if _is_complete(submission)
         }
 
 
