@@ -60,6 +60,7 @@ def fill(course: Course, students: int, seed: int = 0) -> None:
                     for grade in notebook.grades:
                         grade.auto_score = points[grade.name]
                         grade.needs_manual_grade = False
+            gradebook.db.commit()
         for student, outcome in found.items():
             if outcome is not None:
                 name = f"{assignment}-{student}"

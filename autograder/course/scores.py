@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
+from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
+from sqlalchemy.orm import selectinload
 
 from autograder.course.course import Course
 from autograder.course.gradebook import one_transaction
@@ -81,15 +82,22 @@ def scores(course: Course, assignment: str) -> dict[str, Score]:
 
 def standings(course: Course, assignment: str) -> dict[str, Standing]:
     """Return what the gradebook knows of each student's submission."""
+    found = {}
     with course.api.gradebook as gradebook:
-        return {
-            submission.student_id: Standing(
-                score_of(submission),
-                _is_complete(submission),
-                max(0.0, submission.total_seconds_late),
+        # One after another, they would take a dozen queries each.
+        submissions = gradebook.db.query(SubmittedAssignment).options(
+            selectinload(SubmittedAssignment.notebooks).selectinload(SubmittedNotebook.grades)
+        )
+        for one in submissions.filter(SubmittedAssignment.assignment.has(name=assignment)):
+            grades = [grade for notebook in one.notebooks for grade in notebook.grades]
+            score = Score(
+                raw=sum(grade.score for grade in grades),
+                penalty=sum(notebook.late_submission_penalty or 0.0 for notebook in one.notebooks),
+                max_points=one.assignment.max_score,
             )
-            for submission in gradebook.assignment_submissions(assignment)
-        }
+            complete = all(grade.auto_score is not None for grade in grades)
+            found[one.student_id] = Standing(score, complete, max(0.0, one.total_seconds_late))
+    return found
 
 
 def score(course: Course, assignment: str, student: str) -> Score | None:

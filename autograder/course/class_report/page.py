@@ -72,6 +72,5 @@ def said(bin: Bin, last: bool) -> str:
     """Return a bar of the histogram as a sentence."""
     end = "to" if last else "to below"
     have = "has" if bin.count == 1 else "have"
-    return (
-        f"{number_of(bin.count, 'student')} {have} {points(bin.low)} {end} {points(bin.high)} points."
-    )
+    students = number_of(bin.count, "student")
+    return f"{students} {have} {points(bin.low)} {end} {points(bin.high)} points."

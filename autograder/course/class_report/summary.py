@@ -86,11 +86,7 @@ def _points(report: Report, aspect: str) -> float:
 
 def _mistakes(task: Task, reports: Sequence[Report], names: Sequence[Name]) -> list[Mistake]:
     """Return the mistakes that reports name, the most frequent first."""
-    counts = Counter(
-        id
-        for report in reports
-        for id in _named(report)
-    )
+    counts = Counter(id for report in reports for id in _named(report))
     found = []
     for id, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         text, path = _told(task, id, names)
@@ -108,8 +104,9 @@ def _told(task: Task, id: str, names: Sequence[Name]) -> tuple[str, str]:
         if (name.task, name.id) == (task.name, id):
             return name.text, ""
     # A backward pass can be right for a mistake of its forward pass.
-    for owner in filter(None, (task, task.forward_task)):
-        for one in (*owner.misconceptions, *owner.requirements):
-            if one.id == id:
-                return one.explanation, owner.place_of(id).path
+    for owner in (task, task.forward_task) if task.forward_task else (task,):
+        known = {one.id: one.explanation for one in owner.requirements}
+        known |= {one.id: one.explanation for one in owner.misconceptions}
+        if id in known:
+            return known[id], owner.place_of(id).path
     return "", ""

@@ -111,8 +111,8 @@ def _item(item: Item) -> Iterator[Row]:
         ("max_points", item.max_points),
         ("earned", item.earned),
         ("solved", item.solved),
-        ("solved_low", interval and interval.low),
-        ("solved_high", interval and interval.high),
+        ("solved_low", interval.low if interval else None),
+        ("solved_high", interval.high if interval else None),
         ("discrimination", item.discrimination),
     ):
         if value is not None:
