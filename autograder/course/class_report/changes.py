@@ -27,9 +27,9 @@ class Earlier:
 
 def read(root: Path) -> dict[str, Earlier]:
     """Return what the last report on each assignment said; nothing if the file is damaged."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
         found = json.loads((root / FILE).read_text(encoding="utf-8"))
-        return {name: Earlier(**one) for name, one in found.items()}
+        return {name: Earlier(one["made"], dict(one["points"])) for name, one in found.items()}
     return {}
 
 

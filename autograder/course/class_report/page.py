@@ -37,12 +37,13 @@ def html_page(report: ClassReport) -> str:
     }
     # The page looks like feedback pages do.
     styles = [_FEEDBACK / "style.css", _HERE / "page.css"]
-    return environment.get_template("page.html.j2").render(
+    text = environment.get_template("page.html.j2").render(
         report=report,
         fewest=FEWEST,
         book=book_address(),
         style=Markup("\n".join(path.read_text(encoding="utf-8") for path in styles)),
     )
+    return text.lstrip()
 
 
 def points(value: float | None) -> str:
