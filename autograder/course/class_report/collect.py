@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -103,7 +104,7 @@ def _assignment(
         )
 
     left = [student for student in submitted if student not in outcomes]
-    problems = {student: unreadable(course, name, student) for student in left}
+    problems = {student: _problem(course, name, student) for student in left}
     points = {student: score.net for student, score in scores.items() if student in outcomes}
     now = {student: points.get(student) for student in submitted}
     facts = AssignmentFacts(
@@ -130,6 +131,13 @@ def _assignment(
         changes=changes.since(earlier, now, everyone),
     )
     return facts, now
+
+
+def _problem(course: Course, assignment: str, student: str) -> str:
+    # Without a release nothing can be graded, which is no fault of the submission.
+    with suppress(OSError):
+        return unreadable(course, assignment, student)
+    return ""
 
 
 def _outcomes(
