@@ -220,6 +220,32 @@ def export_command(
         raise typer.Exit(1)
 
 
+@app.command("report")
+def report_command(
+    assignments: Assignments = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Leave out who did what; only count.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; the course's report.html if not given.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="html, csv or json; what the file's suffix says by default.")
+    ] = None,
+) -> None:
+    """Write a report on the class: points, frequent mistakes, tasks, and who needs a look.
+
+    Reads what grading kept and runs nothing.  It also says what has changed since the last report.
+    """
+    with _course() as course:
+        from autograder.course.class_report import write_report
+
+        target = write_report(
+            course, assignments or None, anonymous=anonymous, to=output, format=format
+        )
+        console.print(f"The report is in {target}", markup=False)
+
+
 @app.command("doctor")
 def doctor_command() -> None:
     """Say which sandboxes work on this machine, and what would make the others work.

@@ -228,7 +228,7 @@ def _sum(kept: _Kept) -> Iterator[str]:
     if kept.score.raw != automatic:
         lines["With points by hand"] = f"{kept.score.raw:g}"
     if kept.late:
-        lines[f"Late by {_duration(kept.late)}"] = f"−{kept.score.penalty:g}"
+        lines[f"Late by {duration(kept.late)}"] = f"−{kept.score.penalty:g}"
     lines["In the gradebook"] = _points(kept.score.net, kept.score.max_points)
     width = max(map(len, lines))
     for label, points in lines.items():
@@ -239,7 +239,8 @@ def _points(points: float, maximum: float) -> str:
     return f"{points:g} of {maximum:g} points"
 
 
-def _duration(late: timedelta) -> str:
+def duration(late: timedelta) -> str:
+    """Return a time span as people read it: "1 d 2 h 30 min"."""
     hours, minutes = divmod(int(late.total_seconds()) // 60, 60)
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min")]

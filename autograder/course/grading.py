@@ -207,7 +207,7 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
     started = time.monotonic()
     # If this process is killed, the submission must not look graded.
     records.drop(course, assignment, student)
-    problem = _unreadable(course, assignment, student)
+    problem = unreadable(course, assignment, student)
     if problem:
         return set_aside(course, assignment, student, problem)
     record = records.current(course, assignment, student)
@@ -225,6 +225,24 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
     record = replace(record, notebook=records.notebook_state(course, assignment, student))
     records.write(course, assignment, student, record.with_score(graded.score))
     return replace(graded, seconds=time.monotonic() - started)
+
+
+def unreadable(course: Course, assignment: str, student: str) -> str:
+    """Return why a submission cannot be graded, or "" if there are answers in it; runs nothing."""
+    if not PLAIN_NAME.fullmatch(student):
+        # nbgrader's pages would show it unescaped.
+        return _ODD_NAME
+    folder = course.folder("submitted", student, assignment)
+    path = folder / f"{assignment}.ipynb"
+    if not os.path.lexists(path):
+        found = ", ".join(sorted(other.name for other in islice(folder.iterdir(), 10)))
+        return f"there is no {path.name}, only {spell_out(found, 300) or 'nothing'}"
+    try:
+        course.grader.job(assignment, student).rebuilt()
+        course.api.coursedir.get_existing_timestamp(str(folder))
+    except (UnreadableError, late.DatesError) as error:
+        return str(error)
+    return ""
 
 
 def set_aside(course: Course, assignment: str, student: str, problem: str, log: str = "") -> Graded:
@@ -375,18 +393,3 @@ def _drop_outcome(course: Course, assignment: str, student: str) -> None:
         course.grader.results.drop(result_name(course.grader.job(assignment, student)))
     except UnreadableError:
         return
-
-
-def _unreadable(course: Course, assignment: str, student: str) -> str:
-    """Return why no answers can be found in a submission, or "" if there are some."""
-    folder = course.folder("submitted", student, assignment)
-    path = folder / f"{assignment}.ipynb"
-    if not os.path.lexists(path):
-        found = ", ".join(sorted(other.name for other in islice(folder.iterdir(), 10)))
-        return f"there is no {path.name}, only {spell_out(found, 300) or 'nothing'}"
-    try:
-        course.grader.job(assignment, student).rebuilt()
-        course.api.coursedir.get_existing_timestamp(str(folder))
-    except (UnreadableError, late.DatesError) as error:
-        return str(error)
-    return ""

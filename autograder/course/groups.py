@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from autograder.course import names, records
 from autograder.course.course import Course, CourseError
-from autograder.grading.notebook import Outcome
 from autograder.intake.notebook_file import UnreadableError
 from autograder.judging.fingerprint import is_same_program
 from autograder.judging.report import Report
@@ -39,18 +38,33 @@ def unnamed(course: Course, assignments: Sequence[str]) -> list[Group]:
 
     They are read from what grading kept; nothing runs.
     """
-    found: list[tuple[str, Report, list[str]]] = []
+    known = names.read(course.root)
+    found = []
     for assignment in assignments:
-        for student, report in _reports(course, assignment):
-            if not report.fingerprint or not any(map(names.is_unnamed, report.findings)):
-                continue
-            for _, other, students in found:
-                if _are_same(report, other):
-                    students.append(student)
-                    break
-            else:
-                found.append((assignment, report, [student]))
-    groups = [Group(one, report, tuple(sorted(students))) for one, report, students in found]
+        for student in course.submitted(assignment):
+            outcome = records.outcome(course, assignment, student)
+            if outcome is not None:
+                told = names.tell(outcome, known).reports.values()
+                found += [(student, report) for report in told]
+    return grouped(found)
+
+
+def grouped(reports: Iterable[tuple[str, Report]]) -> list[Group]:
+    """Return the groups among the reports of students, as `unnamed` does."""
+    found: list[tuple[Report, list[str]]] = []
+    for student, report in reports:
+        if not report.fingerprint or not any(map(names.is_unnamed, report.findings)):
+            continue
+        for other, students in found:
+            if _are_same(report, other):
+                students.append(student)
+                break
+        else:
+            found.append((report, [student]))
+    groups = [
+        Group(tasks[report.task].assignment.name, report, tuple(sorted(students)))
+        for report, students in found
+    ]
     return sorted(groups, key=lambda group: (-len(group.students), group.report.task))
 
 
@@ -79,16 +93,6 @@ def answer(course: Course, group: Group) -> str:
         notebook = course.grader.job(group.assignment, group.students[0]).rebuilt().notebook
         return next((c.source for c in notebook.cells if c.id == group.report.task), "")
     return ""
-
-
-def _reports(course: Course, assignment: str) -> Iterator[tuple[str, Report]]:
-    known = names.read(course.root)
-    for student in course.submitted(assignment):
-        record = records.read(course, assignment, student)
-        outcome: Outcome | None = course.grader.results.get(record.result) if record else None
-        if outcome is not None:
-            for report in names.tell(outcome, known).reports.values():
-                yield student, report
 
 
 def _are_same(one: Report, other: Report) -> bool:

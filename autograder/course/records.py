@@ -11,6 +11,7 @@ from pathlib import Path
 from autograder.course import late, names
 from autograder.course.course import Course
 from autograder.course.scores import Score
+from autograder.grading.notebook import Outcome
 from autograder.grading.results import result_name
 
 FOLDER = ".graded"
@@ -85,6 +86,12 @@ def read(course: Course, assignment: str, student: str) -> Record | None:
     with suppress(OSError, ValueError, TypeError):
         return Record(**json.loads(_file(course, assignment, student).read_text(encoding="utf-8")))
     return None
+
+
+def outcome(course: Course, assignment: str, student: str) -> Outcome | None:
+    """Return the outcome by which a submission was graded; None if none is kept."""
+    record = read(course, assignment, student)
+    return course.grader.results.get(record.result) if record else None
 
 
 def write(course: Course, assignment: str, student: str, record: Record) -> None:

@@ -28,6 +28,7 @@ PROJECTIONS = (1.0, 2.3)
 
 MISSING = 1e9
 """What stands for an output that is not there."""
+_MOST_NUMBERS = 1_000_000
 _NOT_A_NUMBER, _INFINITE = 1e6, 1e7
 
 
@@ -71,7 +72,7 @@ def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
     if isinstance(expected, Probability):
         value = 0.0 if trial.agrees(name) else np.inf
         return value, value
-    if got is None or got.dtype.kind not in "fiub":
+    if got is None or got.dtype.kind not in "fiub" or got.size > _MOST_NUMBERS:
         return MISSING, MISSING
     if trial.task.read_draws is not None:
         return _relative(got, array_of(expected))

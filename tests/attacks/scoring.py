@@ -955,18 +955,19 @@ USE_THE_FORBIDDEN = [
         19.0,
         "dropout",
     ),
+    # These two come when the check has been tried, so that the honest answer before it counts.
     Attack(
         "dropout-assigned-afterwards",
         FORBIDDEN,
         answers("Dropout = nn.Dropout", at=-1),
-        19.0,
+        25.0,
         "dropout",
     ),
     Attack(
         "dropout-forward-grafted",
         FORBIDDEN,
         answers("Dropout.forward = nn.Dropout.forward", at=-1),
-        19.0,
+        25.0,
         "dropout",
     ),
 ]

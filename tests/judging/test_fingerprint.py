@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import tracemalloc
 from dataclasses import replace
 from functools import cache
 
@@ -219,3 +220,19 @@ def random_numbers(task, rng):
             read_again = Trial(task, trial.case, CaseResult(wrong))
             numbers[2 * place : 2 * place + 2] = numbers_of_output(read_again, name)
     return numbers
+
+
+def test_a_huge_answer_takes_little_memory():
+    """The grader's memory is a small multiple of what came back, for any name and report."""
+    task = tasks["l2_penalty"]
+    cases = probe_cases(task)
+    huge = {"penalty": np.zeros(2**26 // len(cases), dtype=np.bool_)}
+    result = TaskResult(tuple(CaseResult(huge) for _ in cases))
+    tracemalloc.start()
+    try:
+        report = judge(task, cases, result, lambda: result)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.points == 0
+    assert peak < 4 * 2**26

@@ -121,7 +121,7 @@ def _read_draws(inputs: Inputs, outputs: Outputs) -> ObservedDraws:
     if again is not None and again.shape == (2, *mean.shape):
         # Mean and standard deviation may be swapped, which is another mistake.
         same = np.isclose(again, mean, rtol=1e-9, atol=1e-12).all(axis=2).any(axis=0)
-        found[AGAIN] = count_events(same)
+        found[AGAIN] = count_events(np.asarray(same))
     return ObservedDraws({"mean": mean}, found)
 
 
