@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 from nbformat.v4 import new_output
 
-from autograder.course import records
+from autograder.course import records, seals
 from autograder.course.course import Course
 from autograder.course.gradebook import one_transaction
 from autograder.course.records import Record
@@ -56,10 +56,12 @@ def fill(course: Course, students: int, seed: int = 0) -> None:
                     assignment, student, timestamp=late
                 )
                 points = {id: report.points for id, report in outcome.reports.items()}
-                for notebook in submission.notebooks:
-                    for grade in notebook.grades:
-                        grade.auto_score = points[grade.name]
-                        grade.needs_manual_grade = False
+                grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+                for grade in grades:
+                    grade.auto_score = points[grade.name]
+                    grade.needs_manual_grade = False
+                given = {grade.name: points[grade.name] for grade in grades}
+                seals.write(course.root, assignment, student, given)
             gradebook.db.commit()
         for student, outcome in found.items():
             if outcome is not None:

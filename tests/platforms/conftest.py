@@ -4,6 +4,8 @@ import pytest
 from helpers.courses import answered, autograder, released_course
 from platforms.samples import whose
 
+from autograder.course import seals
+
 
 def pytest_collection_modifyitems(items):
     """Let nbgrader use SQLAlchemy as it does."""
@@ -63,9 +65,12 @@ class Collecting:
                 gradebook.update_or_create_student(student)
                 submission = gradebook.update_or_create_submission("l2", student)
                 rest = points_of(number) if points is None else points.get(number)
-                for grade in submission.notebooks[0].grades:
+                grades = submission.notebooks[0].grades
+                for grade in grades:
                     grade.auto_score = None if rest is None else min(rest, grade.max_score)
                     rest = None if rest is None else rest - grade.auto_score
+                given = {grade.name: grade.auto_score for grade in grades}
+                seals.write(self.course.root, "l2", student, given)
                 page = self.course.folder("feedback", student, "l2") / "l2.html"
                 if number not in without_page:
                     page.parent.mkdir(parents=True, exist_ok=True)
