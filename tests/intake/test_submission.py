@@ -17,7 +17,6 @@ from nbgrader.preprocessors import (
     CheckCellMetadata,
     DeduplicateIds,
     OverwriteCells,
-    OverwriteKernelspec,
 )
 
 from autograder.intake import exercise, notebook_file
@@ -416,7 +415,7 @@ def test_nbgraders_own_steps_find_nothing_to_change(tmp_path):
         change(notebook)
         result = rebuilt(notebook, released).notebook
         stepped = copy.deepcopy(result)
-        for step in (DeduplicateIds, OverwriteKernelspec, OverwriteCells, CheckCellMetadata):
+        for step in (DeduplicateIds, OverwriteCells, CheckCellMetadata):
             stepped, _ = step().preprocess(stepped, resources)
         assert stepped == result
 
