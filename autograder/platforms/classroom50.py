@@ -12,7 +12,7 @@ from typing import Any
 
 from autograder.platforms.folder import assignment_pattern
 from autograder.platforms.platform import File, HandIn, Platform, unclaimed
-from autograder.platforms.sheet import Sheet, SheetError, one_column
+from autograder.platforms.sheet import Sheet, SheetError, any_column
 
 SCHEMA = "classroom50/result/v1"
 QUARTERS = 4
@@ -135,10 +135,6 @@ def _rows(sheet: Sheet) -> Mapping[int, Sequence[str]]:
     return {row: [sheet.value(row, column) for column in columns] for row in sheet.rows}
 
 
-def _column(sheet: Sheet, names: Sequence[str]) -> int:
-    return one_column(sheet, range(len(sheet.header)), names)
-
-
 CLASSROOM50 = Platform(
     name="classroom50",
     title="GitHub",
@@ -147,5 +143,5 @@ CLASSROOM50 = Platform(
     one_assignment=False,
     page=_page,
     rows=_rows,
-    column=_column,
+    column=any_column,
 )

@@ -293,14 +293,11 @@ class _Download:
             return record.SET_ASIDE, why
         kept, there = before[-1]
         same_kind = kept.platform == self.platform.name
-        for mine, other in (
-            (entry.handed_in, there.handed_in),
-            (entry.number * same_kind, there.number * same_kind),
-            (entry.changed * same_kind, there.changed * same_kind),
-        ):
+        # The numbers and times of another platform say nothing about those of this one.
+        signs = list(zip(entry.order, there.order, strict=True))[: None if same_kind else 1]
+        for mine, other in signs:
             if mine and other and mine != other:
-                older = mine < other  # type: ignore[operator]  # both are of one type
-                return (record.OLDER if older else record.REPLACED), ""
+                return (record.OLDER if mine < other else record.REPLACED), ""
         # Nothing tells, but what was there before the present one is older.
         seen = any(e.sha256 == entry.sha256 for _, e in earlier)
         return (record.OLDER if seen else record.REPLACED), ""

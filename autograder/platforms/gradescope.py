@@ -12,7 +12,7 @@ from dateutil.parser import parse as parse_time
 from autograder.intake.apart import TooMuchError, apart
 from autograder.intake.notebook_file import UnreadableError, read
 from autograder.platforms.platform import File, HandIn, Platform, unclaimed
-from autograder.platforms.sheet import Sheet, SheetError, one_column
+from autograder.platforms.sheet import Sheet, SheetError, any_column
 
 _METADATA = "submission_metadata.yml"
 _SECONDS = 30
@@ -89,10 +89,6 @@ def _rows(sheet: Sheet) -> Mapping[int, Sequence[str]]:
     return {row: [sheet.value(row, column) for column in columns] for row in sheet.rows}
 
 
-def _column(sheet: Sheet, names: Sequence[str]) -> int:
-    return one_column(sheet, range(len(sheet.header)), names)
-
-
 GRADESCOPE = Platform(
     name="gradescope",
     title="Gradescope",
@@ -101,5 +97,5 @@ GRADESCOPE = Platform(
     one_assignment=True,
     page=_page,
     rows=_rows,
-    column=_column,
+    column=any_column,
 )

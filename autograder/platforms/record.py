@@ -62,6 +62,11 @@ class Entry:
     number: int = 0
     sha256: str = ""
 
+    @property
+    def order(self) -> tuple[str, str, str]:
+        """What tells which of two attempts is newer, the best sign first; "" is no sign."""
+        return self.handed_in, f"{self.number:020}" if self.number else "", self.changed
+
 
 @dataclass(frozen=True)
 class Record:

@@ -161,6 +161,11 @@ def squeezed(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
+def any_column(sheet: Sheet, names: Sequence[str]) -> int:
+    """Return the column, of all, that `one_column` finds."""
+    return one_column(sheet, range(len(sheet.header)), names)
+
+
 def one_column(sheet: Sheet, columns: Sequence[int], names: Sequence[str]) -> int:
     """Return the column, of some, whose title is or has one of an assignment's names.
 

@@ -110,8 +110,11 @@ def whose(content):
 def packed(student, content):
     """Return the content of the file that a student hands in: a notebook or an archive of it."""
     if student.file.endswith(".zip"):
-        junk = {"__MACOSX/work/._l2.ipynb": b"junk", "work/.ipynb_checkpoints/l2.ipynb": b"old"}
-        return zipped({"work/final.ipynb": content, "work/data.csv": b"1,2", **junk})
+        junk = {
+            "__MACOSX/mine/._l2.ipynb": b"junk",
+            "mine/.ipynb_checkpoints/l2.ipynb": b"old",
+        }
+        return zipped({"mine/final.ipynb": content, "mine/data.csv": b"1,2", **junk})
     if student.file.endswith(".tar.gz"):
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w:gz") as archive:
