@@ -198,31 +198,40 @@ def cases_of(task: Task, key: bytes) -> list[Case]:
 class _Sessions:
     """Runs the same cells wherever a task of the notebook is tried.
 
-    What the graded notebook shows comes from where nothing is missing.
+    What the graded notebook shows comes from where nothing is missing.  While one session is asked
+    the others stand still, so that none answers for another.
     """
 
     def __init__(self, sandbox: Sandbox, key: bytes) -> None:
         self._start = partial(_Runner, sandbox, seed_of(key, "session"))
         self._shown = self._start(())
         self._others: dict[tuple[str, ...], _Runner] = {}
+        self._awake = self._shown
         self._ran: list[str] = []
 
     def run(self, source: str) -> tuple[Output, ...]:
         """Run a cell and return what it shows; raises EndedError."""
-        outputs = self._shown.run(source)
+        outputs = self._only(self._shown).run(source)
         self._ran.append(source)
         return outputs
 
     def of(self, task: Task) -> _Runner:
         """Return where a task is tried, after all cells so far that came to an end."""
         if not task.forbidden:
-            return self._shown
+            return self._only(self._shown)
         if task.forbidden not in self._others:
             self._others[task.forbidden] = self._start(task.forbidden)
-        runner = self._others[task.forbidden]
+        runner = self._only(self._others[task.forbidden])
         for source in self._ran[runner.tried :]:
             with contextlib.suppress(EndedError):
                 runner.run(source)
+        return runner
+
+    def _only(self, runner: _Runner) -> _Runner:
+        """Let one run, and no other."""
+        if runner is not self._awake:
+            self._awake.pause()
+            self._awake = runner
         return runner
 
     def close(self) -> None:
@@ -346,6 +355,11 @@ class _Runner:
                     self._ran.remove(source)
                     break
         return self._session
+
+    def pause(self) -> None:
+        """Let nothing run until something is asked."""
+        if self._session is not None:
+            self._session.pause()
 
     def close(self) -> None:
         """End the session."""

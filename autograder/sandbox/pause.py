@@ -1,4 +1,4 @@
-"""Stop the processes of a session while nothing is asked of it, and let them go on.
+"""Stop the processes of a session while another one is asked, and let them go on.
 
 A notebook has several sessions.  PyTorch is in one of them and gone in another, so the first must
 not compute while the other is asked: there is always some way to pass it the question, if only by
@@ -32,12 +32,17 @@ def stop(pid: int, *, keeper: bool = False) -> list[int] | None:
     """
     end = time.monotonic() + _SECONDS
     told: set[int] = set()
+    still: list[int] = []
     # What was told to stop cannot fork any more, so what it has started will be seen.
     while time.monotonic() < end:
         found = descendants(pid)[keeper:]
         running = [one for one in found if one not in told or _state(one) not in _STOPPED]
         if not running:
-            return found
+            # The children of one that ended while we looked have another parent only now.
+            if still == found:
+                return found
+            still = found
+            continue
         for one in running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGSTOP)

@@ -226,10 +226,7 @@ class _WarmProcess:
 
 
 class Session:
-    """A process that runs the cells of one submission; made by `Sandbox.session`.
-
-    Between two requests nothing in it runs.
-    """
+    """A process that runs the cells of one submission; made by `Sandbox.session`."""
 
     def __init__(
         self,
@@ -292,6 +289,16 @@ class Session:
             self._deadline,
         )
 
+    def pause(self) -> None:
+        """Let nothing run in this session until it is asked again; end it if that fails."""
+        if self.closed or self._paused:
+            return
+        paused = pause.stop(self._pid, keeper=self._folder is not None)
+        if paused is None:
+            self.close()
+        else:
+            self._paused = paused
+
     @property
     def closed(self) -> bool:
         """Whether the session is over."""
@@ -337,6 +344,7 @@ class Session:
             self._look_at_folder()
 
         pause.go_on(self._paused)
+        self._paused = []
         try:
             self._pipe.send(request, deadline, watch)
             reply = read(*self._pipe.receive(deadline, watch))
@@ -344,7 +352,6 @@ class Session:
             if self._usage.first_is_larger(self._limits.memory):
                 watch()
             self._look_at_folder()
-            self._pause()
             return reply
         except TimeoutError:
             self.close()
@@ -367,14 +374,6 @@ class Session:
         except BaseException:
             self.close()
             raise
-
-    def _pause(self) -> None:
-        """Let nothing run in this session until something is asked, or else end it."""
-        paused = pause.stop(self._pid, keeper=self._folder is not None)
-        if paused is None:
-            self.close()
-        else:
-            self._paused = paused
 
     def _look_at_folder(self) -> None:
         """Raise EndedError if there is too much in a folder that the kernel does not limit."""

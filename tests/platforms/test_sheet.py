@@ -2,9 +2,10 @@
 
 import csv
 import io
+from itertools import chain
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autograder.platforms.sheet import Sheet
@@ -29,7 +30,9 @@ def packed(rows, delimiter, end, quoting=csv.QUOTE_MINIMAL):
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
 def test_what_is_read_is_written(rows, delimiter, end, quoting, encoding):
-    """Whatever the dialect; and cells say what the standard library reads."""
+    """Whatever the dialect; and cells say what the standard library wrote."""
+    # It quotes a line end only if it is part of its own, so a lone one would begin a row.
+    assume(quoting == csv.QUOTE_ALL or "\r" in end or "\r" not in "".join(chain(*rows)))
     rows = [[f"title {n}" for n in range(len(rows[0]))], *rows[1:]]
     content = packed(rows, delimiter, end, quoting).encode(encoding)
     sheet = Sheet(content)
