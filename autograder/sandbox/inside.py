@@ -29,6 +29,7 @@ from autograder.sandbox import keeper, landlock, rights, scratch, torch_gone
 from autograder.sandbox.seccomp import NAMESPACES
 
 if TYPE_CHECKING:
+    from autograder.sandbox.layers_gone import Layer
     from autograder.sandbox.shell import Shell
 
 PRELOAD = (
@@ -85,7 +86,7 @@ def main() -> None:
         import_module(name)
     if not options.without_torch:
         layers_gone = import_module("autograder.sandbox.layers_gone")
-        options.kernels = {layer: layers_gone.kernels(layer) for layer in LAYERS}
+        options.layers = {name: layers_gone.find(name) for name in LAYERS}
     import_module("autograder.sandbox.strip_references").strip_references()
     shell = import_module("autograder.sandbox.shell").Shell.instance()
     # A new user namespace has no users until its owner's ids are mapped.
@@ -155,7 +156,7 @@ def _serve_one_submission(
         if options.without_torch:
             _seed(limits["seed"])
         else:
-            _prepare_torch(limits["seed"], limits["without"], options.kernels)
+            _prepare_torch(limits["seed"], limits["without"], options.layers)
         _serve(connection, shell)
         status = 0
     except BaseException as error:
@@ -268,7 +269,7 @@ def _seed(seed: int) -> None:
     np.random.seed(seed)  # noqa: NPY002  # students' code may use it
 
 
-def _prepare_torch(seed: int, without: list[str], kernels: dict[str, Any]) -> None:
+def _prepare_torch(seed: int, without: list[str], layers: dict[str, Layer]) -> None:
     """Seed PyTorch's generator as well, and take away the layers that are written here."""
     import torch
 
@@ -276,8 +277,8 @@ def _prepare_torch(seed: int, without: list[str], kernels: dict[str, Any]) -> No
 
     _seed(seed)
     torch.manual_seed(seed)
-    for layer in without:
-        remove(layer, kernels[layer])
+    for name in without:
+        remove(layers[name])
 
 
 def _serve(connection: socket.socket, shell: Shell) -> None:

@@ -12,7 +12,8 @@ import contextlib
 import ctypes
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -41,52 +42,52 @@ Kernel = tuple[str, str]
 """The name of an operator, and the key under which the dispatcher holds the kernel."""
 
 
-def kernels(layer: str) -> list[Kernel]:
-    """Return the kernels that compute a layer."""
-    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-    keys = _keys()
-    return [
-        (operator, key)
-        for operator in torch._C._dispatch_get_all_op_names()
-        if LAYERS[layer].search(operator)
-        for key in keys
-        if has_kernel(operator, key)
-    ]
+@dataclass(frozen=True)
+class Layer:
+    """Where a layer is found in a process, and in those that are forked from it.
 
-
-def remove(layer: str, found: Sequence[Kernel]) -> None:
-    """Remove a layer from this process; cannot be undone.
-
-    Parameters
+    Attributes
     ----------
-    layer
+    name
         One of `wall.LAYERS`.
-    found
-        What `kernels` returned for it, in this process or the one that it was forked from.
+    kernels
+        The kernels that compute it.
+    classes
+        The modules that are it.
+    copies
+        Where its operators are written once more in Python: a namespace, and names in it.
     """
-    refuse = refusal(layer)
+
+    name: str
+    kernels: list[Kernel]
+    classes: list[type]
+    copies: list[tuple[dict[Any, Any], list[Any]]]
+
+
+def find(name: str) -> Layer:
+    """Find a layer in this process."""
+    return Layer(name, _kernels(name), classes(name), list(_copies(name)))
+
+
+def remove(layer: Layer) -> None:
+    """Remove a layer from this process; cannot be undone."""
+    refuse = refusal(layer.name)
     libraries: dict[str, Any] = {}
     with warnings.catch_warnings():
         # It says that kernels are replaced.
         warnings.simplefilter("ignore")
-        for operator, key in found:
-            namespace, name = operator.split("::")
-            if namespace not in libraries:
-                libraries[namespace] = torch._C._dispatch_library(
-                    "IMPL", namespace, "", __file__, 0
-                )
-            libraries[namespace].impl(name, key, refuse)
-    for library in libraries.values():
+        for operator, key in layer.kernels:
+            library, name = operator.split("::")
+            if library not in libraries:
+                libraries[library] = torch._C._dispatch_library("IMPL", library, "", __file__, 0)
+            libraries[library].impl(name, key, refuse)
+    for one in libraries.values():
         # It lives on, or the old kernels would be back, but nothing leads to it.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))
-    for one in classes(layer):
-        one.__init__ = refuse  # type: ignore[misc]
-    for name, module in list(sys.modules.items()):
-        if name.startswith(_IN_PYTHON):
-            _replace(vars(module), layer)
-            for value in list(vars(module).values()):
-                if isinstance(value, dict):
-                    _replace(value, layer)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(one))
+    for kind in layer.classes:
+        kind.__init__ = refuse  # type: ignore[misc]
+    for namespace, names in layer.copies:
+        namespace.update(dict.fromkeys(names, refuse))
     for name in _TORCHSCRIPT:
         if hasattr(torch._C, name):
             delattr(torch._C, name)
@@ -105,7 +106,27 @@ def _keys() -> list[str]:
     return found
 
 
-def _replace(names: dict[Any, Any], layer: str) -> None:
-    for name, value in list(names.items()):
-        if callable(value) and LAYERS[layer].search(str(name)):
-            names[name] = refusal(layer)
+def _kernels(name: str) -> list[Kernel]:
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    keys = _keys()
+    return [
+        (operator, key)
+        for operator in torch._C._dispatch_get_all_op_names()
+        if LAYERS[name].search(operator)
+        for key in keys
+        if has_kernel(operator, key)
+    ]
+
+
+def _copies(name: str) -> Iterator[tuple[dict[Any, Any], list[Any]]]:
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith(_IN_PYTHON):
+            inner = [value for value in vars(module).values() if isinstance(value, dict)]
+            for namespace in (vars(module), *inner):
+                names = [
+                    key
+                    for key, value in namespace.items()
+                    if callable(value) and LAYERS[name].search(str(key))
+                ]
+                if names:
+                    yield namespace, names
