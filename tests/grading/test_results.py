@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 import nbformat
+import numpy as np
 import pytest
 
 from autograder.grading import results
@@ -15,7 +16,7 @@ from autograder.grading.notebook import Outcome
 from autograder.judging.report import Finding, Report
 from autograder.sandbox import Limits
 from autograder.task import Section
-from autograder.tasks import assignments
+from autograder.tasks import assignments, tasks
 
 PACKAGE = results._PACKAGE
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -106,10 +107,41 @@ def names():
 def test_a_change_of_code_concerns_what_it_grades(copied, before, file):
     """A task's file its own assignment and those that use it, the judge all, the course none."""
     text = (copied / file).read_text()
-    (copied / file).write_text(f"{text}\n# changed\n")
+    (copied / file).write_text(f"{text}\nchanged = True\n")
     after = names()
     (copied / file).write_text(text)
     assert {name for name in assignments if after[name] != before[name]} == concerned(file)
+
+
+@pytest.mark.parametrize(
+    ("before_words", "after_words"),
+    [
+        ("The penalty adds", "Your penalty adds"),
+        ("import torch\n", "import torch  # the reference\n"),
+        ('"""Return', '"""Give back'),
+    ],
+)
+def test_a_changed_word_of_text_concerns_nobody(copied, before, before_words, after_words):
+    """What students read, comments and docstrings may be mended while a class is graded."""
+    file = copied / "tasks" / "l2" / "penalty.py"
+    text = file.read_text()
+    assert before_words in text
+    file.write_text(text.replace(before_words, after_words))
+    after = names()
+    file.write_text(text)
+    assert after == before
+
+
+@pytest.mark.parametrize("name", tasks)
+def test_what_a_task_is_judged_by_is_no_text(name):
+    """Names of outputs, groups and aspects count, however long they are."""
+    task = tasks[name]
+    cases = task.draw(np.random.default_rng(0))
+    found = {case.group for case in cases} | {mistake.id for mistake in task.misconceptions}
+    for aspect in task.aspects:
+        found |= {aspect.name, *aspect.groups, *aspect.outputs}
+    assert not [one for one in found if results.is_text(one)]
+    assert all(results.is_text(mistake.explanation) for mistake in task.misconceptions)
 
 
 def test_an_outcome_comes_back_as_it_was(tmp_path):
