@@ -6,7 +6,7 @@ import atexit
 import gc
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     from autograder.course.course import Course
     from autograder.course.grading import Summary
-    from autograder.course.groups import Group
 
 # Import autograder.course late: it loads nbgrader, which takes seconds and --help does not need.
 
@@ -41,9 +40,6 @@ app = typer.Typer(
 
 # Otherwise Python looks at a million objects on exit, which the system frees anyway.
 atexit.register(gc.freeze)
-
-SHOWN = 10
-"""How many students of a group to name, and of how many groups to show an answer."""
 
 console = Console(soft_wrap=True)
 errors = Console(soft_wrap=True, stderr=True)
@@ -93,6 +89,10 @@ def grade_command(
     rerun: Annotated[
         bool, typer.Option("--rerun", help="Run students' code again, ignoring kept results.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say whose points would change, and why."),
+    ] = False,
     feedback: Annotated[bool, typer.Option(help="Make the feedback pages as well.")] = True,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="How many submissions to run at a time.")
@@ -112,12 +112,26 @@ def grade_command(
 ) -> None:
     """Grade the submissions in the course's submitted/STUDENT/ASSIGNMENT.
 
-    A graded submission is skipped unless its file, the grader, the due date, the late policy or
-    points given by hand have changed since.  One that cannot be graded does not stop the others;
-    it loses the points of an earlier version, and the reason is shown at the end.
+    A graded submission is skipped unless its file, the grader, the due date, the late policy, or
+    points and comments given by hand have changed since.  One that cannot be graded does not stop
+    the others; it loses the points of an earlier version, and the reason is shown at the end.
     """
     with _course() as course:
         course = replace(course, sandbox=sandbox)
+        if dry_run:
+            from autograder.course import show
+
+            done = show.preview(
+                course,
+                assignments or None,
+                console,
+                errors,
+                students=student or None,
+                force=force,
+                jobs=jobs,
+                scheduler=scheduler,
+            )
+            raise typer.Exit(0 if done else 1)
         summary = grade(
             course,
             assignments or None,
@@ -128,7 +142,7 @@ def grade_command(
             jobs=jobs,
             scheduler=scheduler,
         )
-    if summary.failed:
+    if summary.failed or summary.due.misplaced:
         raise typer.Exit(1)
 
 
@@ -178,7 +192,7 @@ def name_command(
     be copied to another course.
     """
     with _course() as course:
-        from autograder.course import groups
+        from autograder.course import groups, show
         from autograder.course.course import CourseError
         from autograder.course.sanitize import printed
         from autograder.course.scores import released
@@ -192,7 +206,8 @@ def name_command(
             raise CourseError("Give a task, a student, a short name and a text, or none of them.")
         found = groups.unnamed(course, released(course))
         for number, group in enumerate(found):
-            for line in _group(group, groups.answer(course, group) if number < SHOWN else ""):
+            answer = groups.answer(course, group) if number < show.MOST else ""
+            for line in show.group(group, answer):
                 console.print(printed(line), markup=False, highlight=False)
         if not found:
             console.print("Every wrong answer has a name.")
@@ -210,12 +225,15 @@ def export_command(
     Points that this grader did not give are left out; they count as 0 there.
     """
     with _course() as course:
+        from autograder.course import show
         from autograder.course.export import export
-        from autograder.course.scores import foreign, released
+        from autograder.course.scores import foreign, released, standings
 
         console.print(f"Grades are in {export(course, assignments or None, to)}", markup=False)
-        not_ours = {name: foreign(course, name) for name in assignments or released(course)}
-        _show_foreign(not_ours, "were left out: run `autograder grade`")
+        not_ours = {
+            name: foreign(standings(course, name)) for name in assignments or released(course)
+        }
+        show.foreign(not_ours, "were left out: run `autograder grade`", errors)
     if any(not_ours.values()):
         raise typer.Exit(1)
 
@@ -298,63 +316,9 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: Any) ->
     course, names, options
         As for `autograder.course.grading.grade`.
     """
-    from autograder.course.course import LOG
-    from autograder.course.grading import grade as grade_course
-    from autograder.course.progress import Shown, problem_of
+    from autograder.course import show
 
-    with Shown(console, errors) as progress:
-        summary = grade_course(
-            course,
-            names,
-            on_start=progress.start,
-            on_graded=progress.advance,
-            **options,
-        )
-    _show_foreign(summary.foreign, "were made again")
-    not_graded = sum(one.score is None for one in summary.graded)
-    console.print(
-        f"{len(summary.graded) - not_graded} graded, {summary.unchanged} unchanged, "
-        f"{not_graded} not graded"
-        if summary.graded or summary.unchanged
-        else "Nothing has been submitted.",
-        markup=False,
-    )
-    if summary.graded and options.get("feedback", True):
-        console.print(f"Feedback is in {course.root / 'feedback'}", markup=False)
-    elif summary.graded:
-        console.print("Feedback: run `nbgrader generate_feedback ASSIGNMENT`.", markup=False)
-    for one in summary.failed:
-        if one not in progress.shown:
-            errors.print(problem_of(one), markup=False, style="red")
-    if summary.failed:
-        errors.print(f"nbgrader's messages about them are in {course.root / LOG}", markup=False)
-    return summary
-
-
-def _show_foreign(found: Mapping[str, Collection[str]], done: str) -> None:
-    """Say whose grades this grader had not made, and what was done with them."""
-    for name, students in found.items():
-        if students:
-            who = ", ".join(sorted(students)[:SHOWN]) + (", ..." if len(students) > SHOWN else "")
-            errors.print(
-                f"{name}: {len(students)} grades that this version of the grader did not make "
-                f"{done} ({who})",
-                markup=False,
-                style="red",
-            )
-
-
-def _group(group: Group, answer: str) -> Iterator[str]:
-    """Yield the lines that show a group of wrong answers and how its first member answered."""
-    count = len(group.students)
-    who = ", ".join(group.students[:SHOWN]) + (", ..." if count > SHOWN else "")
-    students = "1 student returns" if count == 1 else f"{count} students return"
-    yield f"{group.report.task}: {students} exactly these numbers ({who})"
-    yield from (f"  {line}" for line in str(group.report).splitlines()[2:])
-    if answer:
-        yield f"  The answer of {group.students[0]}:"
-        yield from (f"    {line}" for line in answer.splitlines())
-    yield ""
+    return show.grade(course, names, console, errors, **options)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autograder.course import late, names
 from autograder.course.course import Course
-from autograder.course.scores import Score
+from autograder.course.scores import Standing
 from autograder.grading.notebook import Outcome
 from autograder.grading.results import result_name
 
@@ -32,6 +32,8 @@ class Record:
         A hash of the names that the course gives to wrong answers, see `names`.
     raw, penalty
         The points on the feedback page, and how many of them lateness costs.
+    by_hand
+        A hash of what a person gave and wrote on it, see `scores.Standing`.
     notebook
         A hash of the graded notebook, see `notebook_state`.
     """
@@ -41,12 +43,15 @@ class Record:
     names: str = ""
     raw: float | None = None
     penalty: float | None = None
+    by_hand: str = ""
     notebook: str = ""
 
-    def with_score(self, score: Score | None) -> Record:
-        """Return this record with another score."""
-        raw, penalty = (score.raw, score.penalty) if score else (None, None)
-        return replace(self, raw=raw, penalty=penalty)
+    def with_standing(self, found: Standing | None) -> Record:
+        """Return this record with the points and comments on a new feedback page."""
+        if found is None or not found.counts:
+            return replace(self, raw=None, penalty=None, by_hand="")
+        score = found.score
+        return replace(self, raw=score.raw, penalty=score.penalty, by_hand=found.by_hand)
 
     def without_results(self) -> Record:
         """Return only what the grade depends on, as `current` does."""

@@ -6,6 +6,7 @@ is the same everywhere: on the terminal, in the CSV file, on the feedback page a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -71,23 +72,33 @@ class Standing:
         Whether this grader gave the automatic points.
     seconds_late
         How late it was handed in; 0 if it was in time.
+    by_hand
+        A hash of the points and comments that a person gave; empty if there are none.
+    look_again
+        Whether points by hand stand, though the work was graded again since they were given.
     """
 
     score: Score
     complete: bool
     ours: bool
     seconds_late: float
+    by_hand: str = ""
+    look_again: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether its grade is complete and made by this grader."""
+        return self.complete and self.ours
 
 
 def scores(course: Course, assignment: str) -> dict[str, Score]:
     """Return the score of each student whose grade is complete and made by this grader."""
     found = standings(course, assignment)
-    return {student: one.score for student, one in found.items() if one.complete and one.ours}
+    return {student: one.score for student, one in found.items() if one.counts}
 
 
-def foreign(course: Course, assignment: str) -> set[str]:
+def foreign(found: Mapping[str, Standing]) -> set[str]:
     """Return the students whose grade is complete, but not made by this grader."""
-    found = standings(course, assignment)
     return {student for student, one in found.items() if one.complete and not one.ours}
 
 
@@ -107,35 +118,60 @@ def task_scores(course: Course, assignment: str) -> dict[str, list[tuple[str, Sc
 
 def standings(course: Course, assignment: str) -> dict[str, Standing]:
     """Return what the gradebook knows of each student's submission."""
-    found = {}
     with course.api.gradebook as gradebook:
         # One after another, they would take a dozen queries each.
         submissions = gradebook.db.query(SubmittedAssignment).options(
-            selectinload(SubmittedAssignment.notebooks).selectinload(SubmittedNotebook.grades)
+            selectinload(SubmittedAssignment.notebooks).selectinload(SubmittedNotebook.grades),
+            selectinload(SubmittedAssignment.notebooks).selectinload(SubmittedNotebook.comments),
         )
-        for one in submissions.filter(SubmittedAssignment.assignment.has(name=assignment)):
-            grades = [grade for notebook in one.notebooks for grade in notebook.grades]
-            score = Score(
-                raw=sum(grade.score for grade in grades),
-                penalty=sum(notebook.late_submission_penalty or 0.0 for notebook in one.notebooks),
-                max_points=one.assignment.max_score,
-            )
-            complete = all(grade.auto_score is not None for grade in grades)
-            late, ours = max(0.0, one.total_seconds_late), seals.is_ours(course.root, one)
-            found[one.student_id] = Standing(score, complete, ours, late)
-    return found
+        found = submissions.filter(SubmittedAssignment.assignment.has(name=assignment))
+        return {one.student_id: _standing(course, one) for one in found}
 
 
-def score(course: Course, assignment: str, student: str) -> Score | None:
-    """Return the score of one student; None without a complete grade by this grader."""
+def standing(course: Course, assignment: str, student: str) -> Standing | None:
+    """Return what the gradebook knows of a student's submission; None if that is nothing."""
     with course.api.gradebook as gradebook:
         try:
-            submission = gradebook.find_submission(assignment, student)
+            return _standing(course, gradebook.find_submission(assignment, student))
         except MissingEntry:
             return None
-        if is_complete(submission) and seals.is_ours(course.root, submission):
-            return score_of(submission)
-    return None
+
+
+def _standing(course: Course, submission: SubmittedAssignment) -> Standing:
+    grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+    penalties = [notebook.late_submission_penalty or 0.0 for notebook in submission.notebooks]
+    return Standing(
+        score=Score(
+            raw=sum(grade.score for grade in grades),
+            penalty=sum(penalties),
+            max_points=submission.assignment.max_score,
+        ),
+        complete=all(grade.auto_score is not None for grade in grades),
+        ours=seals.is_ours(course.root, submission),
+        seconds_late=max(0.0, submission.total_seconds_late),
+        by_hand=_by_hand(submission),
+        # nbgrader sets this flag; formgrader shows it and takes it back.
+        look_again=any(one.needs_manual_grade and one.manual_score is not None for one in grades),
+    )
+
+
+def _by_hand(submission: SubmittedAssignment) -> str:
+    """Return a hash of what a person gave and wrote; empty if that is nothing."""
+    given = [
+        (grade.name, grade.manual_score, grade.extra_credit)
+        for notebook in submission.notebooks
+        for grade in notebook.grades
+        if grade.manual_score is not None or grade.extra_credit
+    ]
+    said = [
+        (comment.name, comment.manual_comment)
+        for notebook in submission.notebooks
+        for comment in notebook.comments
+        if comment.manual_comment
+    ]
+    if not given and not said:
+        return ""
+    return hashlib.sha256(repr((sorted(given), sorted(said))).encode()).hexdigest()
 
 
 def penalties_by_policy(course: Course, assignment: str) -> dict[str, float]:
@@ -144,19 +180,30 @@ def penalties_by_policy(course: Course, assignment: str) -> dict[str, float]:
     It differs from the recorded one after a change to the due date, to an extension, to the
     policy, or to points that were given by hand.
     """
-    step = AssignLatePenalties(config=course.api.config)
-    step.init_plugin()
-    found = {}
+    policy = Policy(course)
     with course.api.gradebook as gradebook:
-        for submission in gradebook.assignment_submissions(assignment):
-            late, penalty = submission.total_seconds_late, 0.0
-            for notebook in submission.notebooks if late > 0 else ():
-                asked = step.plugin_inst.late_submission_penalty(
-                    submission.student_id, notebook.score, late
-                )
-                penalty += min(max(asked or 0.0, 0.0), notebook.score)
-            found[submission.student_id] = penalty
-    return found
+        return {
+            one.student_id: sum(
+                policy.penalty(one.student_id, notebook.score, one.total_seconds_late)
+                for notebook in one.notebooks
+            )
+            for one in gradebook.assignment_submissions(assignment)
+        }
+
+
+class Policy:
+    """What lateness costs in a course, as nbgrader's late plug-in says."""
+
+    def __init__(self, course: Course) -> None:
+        self._step = AssignLatePenalties(config=course.api.config)
+        self._step.init_plugin()
+
+    def penalty(self, student: str, points: float, seconds_late: float) -> float:
+        """Return how many points are lost."""
+        if seconds_late <= 0:
+            return 0.0
+        asked = self._step.plugin_inst.late_submission_penalty(student, points, seconds_late)
+        return min(max(asked or 0.0, 0.0), points)
 
 
 def record_penalty(course: Course, assignment: str, student: str) -> None:

@@ -96,8 +96,9 @@ def runs(monkeypatch):
     run = Job.run
 
     def counting(job):
+        outcome = run(job)
         counted[job.content] += 1
-        return run(job)
+        return outcome
 
     monkeypatch.setattr(Job, "run", counting)
     return counted

@@ -87,7 +87,7 @@ def test_grading_again_does_nothing_until_something_changes(graded, runs):
     before = graded_file(graded, "solved").stat().st_mtime_ns
     summary = cli.grade(graded)
     assert [one.student for one in summary.graded] == ["broken"]
-    assert summary.unchanged == len(POINTS)
+    assert summary.due.unchanged == len(POINTS)
     assert graded_file(graded, "solved").stat().st_mtime_ns == before
     assert not runs
 

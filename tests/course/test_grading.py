@@ -6,10 +6,12 @@ from datetime import datetime
 
 import pytest
 from helpers import late
-from helpers.courses import copy_course, graded_file, hand_in, points
+from helpers.courses import answered, autograder, copy_course, graded_file, hand_in, points
+from nbgrader.apps import NbGraderAPI
 
 from autograder.course.course import Course
 from autograder.course.grading import grade
+from autograder.course.scores import standings
 from autograder.grading import results
 from autograder.grading.job import Job
 
@@ -55,6 +57,13 @@ def give_by_hand(course):
         gradebook.db.commit()
 
 
+def comment_by_hand(course):
+    with course.api.gradebook as gradebook:
+        comment = gradebook.find_comment("l2_penalty", "l2", "l2", "doubled")
+        comment.manual_comment = "Well begun."
+        gradebook.db.commit()
+
+
 def change_policy(course):
     text = course.config_file.read_text().replace("HalfEachDay", "AllAtOnce")
     course.config_file.write_text(text)
@@ -65,6 +74,7 @@ CHANGES = {
     "extension": (grant_extension, 3.0),
     "policy": (change_policy, 0.0),
     "points by hand": (give_by_hand, 2.5),
+    "comment": (comment_by_hand, 1.5),
 }
 """What may change about work that is one day late, and its score afterwards; it was 1.5."""
 
@@ -176,3 +186,38 @@ def test_results_are_for_their_owner_only(graded):
     """They show what inputs a submission was judged on."""
     folder = graded.root / results.FOLDER
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_points_by_hand_of_an_earlier_version_ask_to_be_looked_at(course, monkeypatch):
+    """They stand, but nobody has seen the new version; formgrader and the terminal say so."""
+    give_by_hand(course)
+    assert not grade(course, students=["doubled"]).graded[0].look_again
+    hand_in(course, "doubled", answered(course))
+    status, said = autograder(course, monkeypatch, "grade", "--student", "doubled")
+    assert status == 0
+    assert "l2: points that were given by hand before stand (doubled); look at them again" in said
+    assert points(course)["doubled"] == 5
+    assert standings(course, "l2")["doubled"].look_again
+    assert not standings(course, "l2")["solved"].look_again
+
+
+def test_a_page_that_failed_is_made_again(course, monkeypatch):
+    """The submission does not count as finished without it."""
+    page = course.folder("feedback", "doubled", "l2") / "l2.html"
+    failing = {"success": False, "log": "OSError: no space left", "error": ""}
+    with monkeypatch.context() as patch:
+        patch.setattr(NbGraderAPI, "generate_feedback", lambda *a, **b: failing)
+        give_by_hand(course)
+        [failed] = grade(course, students=["doubled"]).failed
+    assert "without feedback" in failed.problem
+    [again] = grade(course, students=["doubled"]).graded
+    assert not again.problem
+    assert "<h1>l2: 5 of 6 points</h1>" in page.read_text()
+
+
+def test_an_interrupted_page_stops_the_run(course, monkeypatch):
+    """What nbgrader takes for a failure of one submission is Ctrl-C."""
+    pressed = {"success": False, "log": "", "error": "... KeyboardInterrupt"}
+    monkeypatch.setattr(NbGraderAPI, "generate_feedback", lambda *a, **b: pressed)
+    with pytest.raises(KeyboardInterrupt):
+        grade(course, students=STUDENTS, force=True)

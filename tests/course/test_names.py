@@ -78,7 +78,7 @@ def test_a_name_is_told_to_everybody_and_nothing_runs_again(course, monkeypatch)
         "ugo": 3,
         "una": 3,
     }
-    assert grade(course).unchanged == 7
+    assert grade(course).due.unchanged == 7
     _, said = autograder(course, monkeypatch, "name")
     assert "ada" not in said
     assert "(dan)" in said

@@ -90,7 +90,7 @@ def _assignment(
 ) -> tuple[AssignmentFacts, changes.Points]:
     outcomes = _outcomes(course, name, submitted, given)
     found = standings(course, name)
-    scores = {student: one.score for student, one in found.items() if one.complete}
+    scores = {student: one.score for student, one in found.items() if one.counts}
     reports = {
         student: {report.task: report for report in outcome.reports.values()}
         for student, outcome in outcomes.items()

@@ -16,7 +16,7 @@ from helpers.courses import (
 )
 
 from autograder.course.class_report import changes
-from autograder.course.scores import score, standings
+from autograder.course.scores import standing, standings
 from autograder.grading.job import Job
 from benchmarks import classes, made_up
 from benchmarks.measure import measured
@@ -222,7 +222,7 @@ def test_scores_of_a_class_are_those_of_its_students(thirty):
     found = standings(thirty, "l2")
     assert found
     for student, one in found.items():
-        assert score(thirty, "l2", student) == (one.score if one.complete else None)
+        assert standing(thirty, "l2", student) == one
 
 
 @pytest.mark.evidence
