@@ -266,17 +266,29 @@ def report_command(
 
 @app.command("doctor")
 def doctor_command() -> None:
-    """Say which sandboxes work on this machine, and what would make the others work.
+    """Say what is wrong with this machine and this course, and what to do about it.
 
-    Needs no course.  Exit status 1 if the default sandbox does not work.
+    Tries every sandbox.  In the folder of a course, looks at its settings, secret, gradebook,
+    dates and submissions, too; it changes nothing.  Exit status 1 if something has to be done.
     """
     from autograder.sandbox.machine import possibilities
 
-    found = possibilities()
+    found, faults, wanted = possibilities(), list[str](), DEFAULT
     for one in found:
         said = one.problem or f"works. {BACKENDS[one.backend].promise}"
         console.print(f"{one.backend}: {said}", markup=False)
-    if not all(one.works for one in found if one.backend == DEFAULT):
+    if _in_course():
+        with _course() as course:
+            from autograder.course import doctor
+
+            wanted = course.grader.sandbox
+            faults = list(doctor.faults(course))
+    for fault in faults:
+        errors.print(fault, markup=False, style="red")
+    if not all(one.works for one in found if one.backend == wanted):
+        faults.append(wanted)
+    console.print(f"{len(faults)} to mend" if faults else "Everything is in place.")
+    if faults:
         raise typer.Exit(1)
 
 
@@ -321,11 +333,16 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: Any) ->
     return show.grade(course, names, console, errors, **options)
 
 
+def _in_course() -> bool:
+    here = Path.cwd()
+    return any((folder / "nbgrader_config.py").is_file() for folder in (here, *here.parents))
+
+
 @contextmanager
 def _course() -> Iterator[Course]:
     """Yield the course; report errors that the user can fix in one line and exit with status 2."""
     try:
-        from sqlalchemy.exc import OperationalError
+        from sqlalchemy.exc import DatabaseError
 
         from autograder.course.course import Course, CourseError
         from autograder.course.names import NamesError
@@ -336,10 +353,10 @@ def _course() -> Iterator[Course]:
         yield Course.nearest(Path.cwd())
     except (CourseError, NamesError) as error:
         errors.print(f"autograder: {error}", markup=False, style="red")
-    except OperationalError as error:
+    except DatabaseError as error:
         errors.print(
-            f"autograder: The gradebook cannot be used: {error.orig}. Run this again when it can; "
-            "finished grades are kept.",
+            f"autograder: The gradebook cannot be used: {error.orig}. Finished grades are kept; "
+            "`autograder doctor` says what to do.",
             markup=False,
             style="red",
         )

@@ -94,6 +94,19 @@ class Course:
         directory = getattr(self.api.coursedir, f"{step}_directory")
         return Path(self.api.coursedir.format_path(directory, student, assignment))
 
+    def release_file(self, assignment: str) -> Path:
+        """Return the released notebook.
+
+        Raises
+        ------
+        CourseError
+            When it is not there any more.
+        """
+        path = self.folder("release", ".", assignment) / f"{assignment}.ipynb"
+        if not path.is_file():
+            raise CourseError(f"{path} is missing: run `autograder release {assignment}` again.")
+        return path
+
     def submitted(self, assignment: str) -> list[str]:
         """Return the students who handed in something, sorted."""
         return sorted(self.api.get_submitted_students(assignment))

@@ -11,11 +11,11 @@ from enum import Enum
 
 from autograder.course import late, records
 from autograder.course.course import Course, CourseError, check_names
+from autograder.course.enrollment import Student, enroll
 from autograder.course.gradebook import one_transaction
 from autograder.course.misplaced import misplaced
 from autograder.course.scores import (
     Standing,
-    add_students,
     foreign,
     penalties_by_policy,
     released,
@@ -92,6 +92,8 @@ def find(
     check_names(names, known, "released are")
     check_plugins(course)
     keep_safe(course)
+    for name in names or known:
+        course.release_file(name)
     submitted = {name: course.submitted(name) for name in names or known}
     _check_students(students, submitted)
     _enter_dates(course, submitted)
@@ -130,7 +132,7 @@ def _enter_dates(course: Course, submitted: dict[str, list[str]]) -> None:
         )
     for name, everyone in submitted.items():
         extended = dates.extensions.get(name, {}).keys() & set(everyone)
-        add_students(course, {one for one in extended if PLAIN_NAME.fullmatch(one)})
+        enroll(course, (Student(one) for one in extended if PLAIN_NAME.fullmatch(one)))
     with one_transaction(course.api.coursedir.db_url), course.api.gradebook as gradebook:
         late.enter(dates, gradebook, submitted)
 

@@ -13,6 +13,8 @@ from functools import cache
 from typing import Any
 
 import nbgrader.api
+from alembic.script import ScriptDirectory
+from nbgrader.dbutil import ALEMBIC_DIR
 from sqlalchemy import Connection, Engine, create_engine
 
 LOCKED_SECONDS = 300
@@ -27,6 +29,11 @@ def keep_engines() -> None:
     Closing a gradebook still closes its connections.
     """
     nbgrader.api.create_engine = _open
+
+
+def current_schema() -> str:
+    """Return the version of the tables that this nbgrader uses."""
+    return str(ScriptDirectory(ALEMBIC_DIR).get_current_head())
 
 
 @contextmanager

@@ -20,11 +20,12 @@ from nbgrader.api import MissingEntry
 from autograder.course import due, late, plugins, records
 from autograder.course.course import Course
 from autograder.course.due import Due, Pair, Todo
+from autograder.course.enrollment import Student, enroll
 from autograder.course.gradebook import one_transaction
 from autograder.course.nbgrader_log import last_error
 from autograder.course.running import drop_outcome, has_outcome, run, run_all
 from autograder.course.sanitize import spell_out
-from autograder.course.scores import Score, add_students, record_penalty, standing
+from autograder.course.scores import Score, record_penalty, standing
 from autograder.intake.notebook_file import UnreadableError
 from autograder.intake.student_id import PLAIN_NAME
 
@@ -138,7 +139,7 @@ def grade(
             # If this process is killed, the submission must not look graded.
             records.drop(course, *pair)
             drop_outcome(course, *pair)
-    add_students(course, {student for _, student in found.todo})
+    enroll(course, {Student(student) for _, student in found.todo})
     on_start(len(found.todo))
     done = []
     for graded in _grade_all(course, found.todo, feedback, jobs, scheduler):

@@ -215,17 +215,6 @@ def record_penalty(course: Course, assignment: str, student: str) -> None:
         step.preprocess(nbformat.v4.new_notebook(), {"nbgrader": whose})
 
 
-def add_students(course: Course, students: set[str]) -> None:
-    """Add students to the gradebook up front.
-
-    Otherwise two processes that grade for the same new student would both add it.
-    """
-    with one_transaction(course.api.coursedir.db_url), course.api.gradebook as gradebook:
-        new = students - {student.id for student in gradebook.students}
-        for student in sorted(new):
-            gradebook.add_student(student)
-
-
 def show_net_scores() -> None:
     """Make formgrader's lists show scores after late penalties, which they leave out."""
     if hasattr(Gradebook.submission_dicts, "__wrapped__"):

@@ -48,22 +48,37 @@ def keep_safe(course: Course) -> None:
     CourseError
         When a file of the instructor in the root of the course has other settings.
     """
-    file = course.root / CONFIG
-    if file != course.config_file:
-        text = _LEADER.format(path=os.path.relpath(course.config_file, course.root.resolve()))
-        before = file.read_text(encoding="utf-8") if file.exists() else _HEADER
-        if before.startswith(_HEADER):
-            if before != text:
-                course.root.mkdir(parents=True, exist_ok=True)
-                file.write_text(text, encoding="utf-8")
-        else:
-            _check_same(course)
+    if not leads_here(course):
+        course.root.mkdir(parents=True, exist_ok=True)
+        (course.root / CONFIG).write_text(_leader(course), encoding="utf-8")
     with course.api.gradebook as gradebook:
         for notebook in gradebook.db.query(Notebook):
             kernel = json.dumps({"name": NO_KERNEL, "display_name": NO_KERNEL})
             if notebook.kernelspec != kernel:
                 notebook.kernelspec = kernel
         gradebook.db.commit()
+
+
+def leads_here(course: Course) -> bool:
+    """Return whether the file in the root of the course has the course's settings.
+
+    Raises
+    ------
+    CourseError
+        When it is a file of the instructor and has other settings.
+    """
+    file = course.root / CONFIG
+    if file == course.config_file:
+        return True
+    text = file.read_text(encoding="utf-8") if file.exists() else _HEADER
+    if text.startswith(_HEADER):
+        return text == _leader(course)
+    _check_same(course)
+    return True
+
+
+def _leader(course: Course) -> str:
+    return _LEADER.format(path=os.path.relpath(course.config_file, course.root.resolve()))
 
 
 def check_plugins(course: Course) -> None:

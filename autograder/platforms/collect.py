@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 from autograder.course.course import Course, CourseError, check_names
+from autograder.course.enrollment import Student, enroll
 from autograder.course.scores import released
 from autograder.intake.notebook_file import UnreadableError, read
 from autograder.platforms import download, record
@@ -94,6 +95,7 @@ def collect(
         assignments |= one.assignments
         for student, others in one.students.called.items():
             called.setdefault(student, set()).update(others)
+    enroll(course, _class(collected, roster, called))
     for name in sorted(assignments):
         handed_in = {*course.submitted(name)}
         collected.missing += [
@@ -102,6 +104,18 @@ def collect(
             if not handed_in & {person.student, *called.get(person.student, ())}
         ]
     return collected
+
+
+def _class(
+    collected: Collected, roster: Roster | None, called: Mapping[str, Collection[str]]
+) -> Iterator[Student]:
+    """Yield everybody who handed in, and everybody in the roster."""
+    for entry in collected.entries:
+        if entry.student:
+            yield Student(entry.student, entry.name, entry.email)
+    for person in roster.people if roster else ():
+        for student in called.get(person.student, (person.student,)):
+            yield Student(student, person.name, person.email)
 
 
 class _Download:
@@ -133,7 +147,7 @@ class _Download:
 
             files = download.files_of(self.path, scratch())
             self.platform, hand_ins = download.recognize(files, self.known)
-            own = own_cells({name: self._release(name) for name in self.known})
+            own = own_cells({name: self.course.release_file(name) for name in self.known})
             found = [(one, *notebooks(one.files, own, scratch)) for one in hand_ins]
             digest = download.digest(self.path)
             kept = next((r for r in self.records if r.sha256 == digest), None)
@@ -146,12 +160,6 @@ class _Download:
                 self._place(found)
             finally:
                 record.write(self.course, replace(kept, entries=self._merged(kept)))
-
-    def _release(self, name: str) -> Path:
-        path = self.course.folder("release", ".", name) / f"{name}.ipynb"
-        if not path.is_file():
-            raise CourseError(f"{path} is missing: run `autograder release {name}` again.")
-        return path
 
     def _merged(self, kept: Record) -> list[Entry]:
         """Return the entries, and those of an earlier time that are about something else."""

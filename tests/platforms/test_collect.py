@@ -410,3 +410,17 @@ def test_strangers_names_do_not_steer_the_terminal(collecting):
     collecting.collect(samples.zipped(bad))
     assert "\u202e" not in collecting.said
     assert max(map(len, collecting.said.splitlines())) <= 80
+
+
+def test_students_have_names_in_the_gradebook(collecting):
+    """Those of the roster, and without one those of the platform; who is missing is there, too."""
+    collecting.collect(samples.canvas(collecting.base), roster=samples.canvas_gradebook())
+    with collecting.course.api.gradebook as gradebook:
+        found = {one.id: (one.first_name, one.last_name) for one in gradebook.students}
+    assert len(found) == len(CLASS)
+    assert all(any(names) for names in found.values())
+    roster = samples.roster([*CLASS, samples.Student(31, "Zed Zorn")])
+    collecting.collect(samples.canvas(collecting.base), roster=roster)
+    with collecting.course.api.gradebook as gradebook:
+        missing = {one.id for one in gradebook.students} - found.keys()
+        assert [gradebook.find_student(one).last_name for one in missing] == ["Zorn"]
