@@ -176,8 +176,9 @@ def test_exercise_with_a_fault_is_not_released(course):
     assert not course.folder("source", ".", "l2").exists()
 
 
-def test_doctor_says_which_sandboxes_work_and_what_to_do(monkeypatch):
-    """A line for each, and status 1 if the one that grading takes by default does not work."""
+def test_doctor_says_which_sandboxes_work_and_what_to_do(monkeypatch, tmp_path):
+    """Without a course a line for each, and status 1 if the default does not work."""
+    monkeypatch.chdir(tmp_path)
     found = [Possibility("bubblewrap", ""), Possibility("landlock", "No Landlock. Do this.")]
     monkeypatch.setattr("autograder.sandbox.machine.possibilities", lambda: found)
     result = CliRunner().invoke(app, ["doctor"])
