@@ -7,6 +7,7 @@ https://nbgrader.readthedocs.io/en/stable/configuration/config_options.html list
 
 from pathlib import Path
 
+from autograder.course import formgrader
 from autograder.course.late import read_times_strictly
 from autograder.course.scores import show_net_scores
 
@@ -48,6 +49,10 @@ c.Autograde.sanitize_preprocessors = []
 
 # Feedback is one file that runs no script and loads nothing from other hosts.
 c.GenerateFeedback.exporter_class = "autograder.course.feedback.FeedbackExporter"
+
+# So is formgrader's page of a submission, which otherwise waits for a script of another host.
+c.HTMLExporter.extra_template_basedirs = formgrader.TEMPLATES
+c.HTMLExporter.filters = formgrader.FILTERS
 
 # Points that this grader did not give are not exported.
 c.ExportApp.plugin_class = "autograder.course.export.OwnGradesExport"

@@ -32,12 +32,18 @@ class FeedbackExporter(HTMLExporter):
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Return markdown as HTML, with its formulas as MathML."""
-        renderer = _Renderer(
-            escape=False,
-            attachments=context.get("cell", {}).get("attachments", {}),
-            exclude_anchor_links=True,
-        )
-        return str(MarkdownWithMath(renderer=renderer).render(source))
+        return markdown2html(context, source)
+
+
+@pass_context
+def markdown2html(context: Any, source: str) -> str:
+    """Return markdown as HTML, with its formulas as MathML; a filter of a template."""
+    renderer = _Renderer(
+        escape=False,
+        attachments=context.get("cell", {}).get("attachments", {}),
+        exclude_anchor_links=True,
+    )
+    return str(MarkdownWithMath(renderer=renderer).render(source))
 
 
 class _Renderer(IPythonRenderer):
