@@ -12,7 +12,7 @@ from pathlib import Path
 from nbgrader.server_extensions.formgrader import handlers
 
 TEMPLATES = [os.fspath(Path(__file__).parent), handlers.template_path]
-"""Where nbconvert looks for the template `formgrade`, for `HTMLExporter.extra_template_basedirs`."""
+"""Where nbconvert finds the template `formgrade`: `HTMLExporter.extra_template_basedirs`."""
 
 FILTERS = {"markdown2html": "autograder.course.feedback.markdown2html"}
 """What typesets formulas, for `HTMLExporter.filters`."""
