@@ -24,7 +24,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     from autograder.course.course import Course
     from autograder.course.grading import Summary
-    from autograder.course.groups import Group
 
 # Import autograder.course late: it loads nbgrader, which takes seconds and --help does not need.
 
@@ -192,7 +191,8 @@ def name_command(
             raise CourseError("Give a task, a student, a short name and a text, or none of them.")
         found = groups.unnamed(course, released(course))
         for number, group in enumerate(found):
-            for line in _group(group, groups.answer(course, group) if number < SHOWN else ""):
+            answer = groups.answer(course, group) if number < SHOWN else ""
+            for line in groups.described(group, answer, SHOWN):
                 console.print(printed(line), markup=False, highlight=False)
         if not found:
             console.print("Every wrong answer has a name.")
@@ -274,6 +274,7 @@ def certificates_command() -> None:
 
 @app.command("validate")
 def validate_command(
+    tasks: Annotated[list[str] | None, typer.Argument(help="Only these.")] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="How often the cases of each task are drawn.")
     ] = 5,
@@ -282,11 +283,15 @@ def validate_command(
 
     Checks for every task that a right answer earns all points, that the exercise as handed out
     earns none, and that every known mistake loses points and is named as itself and as nothing
-    else.  Also checks that every place that a finding points to is in the book.
+    else.  Also checks that an exercise asks for it, that every place that a finding points to is
+    in the book, and that nothing is left of what `autograder new` wrote for an example.
     """
+    from autograder.tasks import tasks as known
     from autograder.validate import show, validate_all
 
-    if not show(validate_all(seeds), console):
+    if unknown := set(tasks or ()) - set(known):
+        raise typer.BadParameter(f"No task {min(unknown)!r}; there are {', '.join(known)}.")
+    if not show(validate_all(seeds, tasks or None), console):
         raise typer.Exit(1)
 
 
@@ -342,19 +347,6 @@ def _show_foreign(found: Mapping[str, Collection[str]], done: str) -> None:
                 markup=False,
                 style="red",
             )
-
-
-def _group(group: Group, answer: str) -> Iterator[str]:
-    """Yield the lines that show a group of wrong answers and how its first member answered."""
-    count = len(group.students)
-    who = ", ".join(group.students[:SHOWN]) + (", ..." if count > SHOWN else "")
-    students = "1 student returns" if count == 1 else f"{count} students return"
-    yield f"{group.report.task}: {students} exactly these numbers ({who})"
-    yield from (f"  {line}" for line in str(group.report).splitlines()[2:])
-    if answer:
-        yield f"  The answer of {group.students[0]}:"
-        yield from (f"    {line}" for line in answer.splitlines())
-    yield ""
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -93,6 +93,19 @@ def answer(course: Course, group: Group) -> str:
         notebook = course.grader.job(group.assignment, group.students[0]).rebuilt().notebook
         return next((c.source for c in notebook.cells if c.id == group.report.task), "")
     return ""
+
+
+def described(group: Group, answer: str, shown: int) -> Iterator[str]:
+    """Yield the lines that show a group, at most `shown` of its students, and an answer."""
+    count = len(group.students)
+    who = ", ".join(group.students[:shown]) + (", ..." if count > shown else "")
+    students = "1 student returns" if count == 1 else f"{count} students return"
+    yield f"{group.report.task}: {students} exactly these numbers ({who})"
+    yield from (f"  {line}" for line in str(group.report).splitlines()[2:])
+    if answer:
+        yield f"  The answer of {group.students[0]}:"
+        yield from (f"    {line}" for line in answer.splitlines())
+    yield ""
 
 
 def _are_same(one: Report, other: Report) -> bool:
