@@ -16,6 +16,7 @@ try:
     import typer
     from rich.console import Console
 
+    from autograder import new
     from autograder.platforms import commands
     from autograder.sandbox.backends import BACKENDS, DEFAULT
 except ImportError as error:
@@ -378,6 +379,7 @@ def _course() -> Iterator[Course]:
 
 app.command("collect")(_course()(commands.collect))
 app.command("return")(_course()(commands.give_back))
+app.add_typer(new.app, name="new")
 
 
 def ignore_third_party_warnings() -> None:
