@@ -17,6 +17,7 @@ try:
     from rich.console import Console
 
     from autograder import new
+    from autograder.course.similar import similar
     from autograder.platforms import commands
     from autograder.sandbox.backends import BACKENDS, DEFAULT
 except ImportError as error:
@@ -379,6 +380,7 @@ def _course() -> Iterator[Course]:
 
 app.command("collect")(_course()(commands.collect))
 app.command("return")(_course()(commands.give_back))
+app.command("similar")(_course()(similar))
 app.add_typer(new.app, name="new")
 
 
