@@ -16,6 +16,8 @@ try:
     import typer
     from rich.console import Console
 
+    from autograder import new
+    from autograder.course.similar import similar
     from autograder.platforms import commands
     from autograder.sandbox.backends import BACKENDS, DEFAULT
 except ImportError as error:
@@ -304,6 +306,7 @@ def certificates_command() -> None:
 
 @app.command("validate")
 def validate_command(
+    tasks: Annotated[list[str] | None, typer.Argument(help="Only these.")] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="How often the cases of each task are drawn.")
     ] = 5,
@@ -312,11 +315,15 @@ def validate_command(
 
     Checks for every task that a right answer earns all points, that the exercise as handed out
     earns none, and that every known mistake loses points and is named as itself and as nothing
-    else.  Also checks that every place that a finding points to is in the book.
+    else.  Also checks that an exercise asks for it, that every place that a finding points to is
+    in the book, and that nothing is left of what `autograder new` wrote for an example.
     """
+    from autograder.tasks import tasks as known
     from autograder.validate import show, validate_all
 
-    if not show(validate_all(seeds), console):
+    if unknown := set(tasks or ()) - set(known):
+        raise typer.BadParameter(f"No task {min(unknown)!r}; there are {', '.join(known)}.")
+    if not show(validate_all(seeds, tasks or None), console):
         raise typer.Exit(1)
 
 
@@ -367,6 +374,8 @@ def _course() -> Iterator[Course]:
 
 app.command("collect")(_course()(commands.collect))
 app.command("return")(_course()(commands.give_back))
+app.command("similar")(_course()(similar))
+app.add_typer(new.app, name="new")
 
 
 def ignore_third_party_warnings() -> None:

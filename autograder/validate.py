@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from autograder.intake.exercise import SourceError, is_check, source_notebook, sources, task_of
 from autograder.judging.compare import agrees
 from autograder.judging.fingerprint import probe_cases
 from autograder.judging.judge import judge
@@ -197,7 +199,7 @@ def site_is_current(root: Path) -> bool:
     )
 
 
-def missing_places(root: Path) -> Iterator[str]:
+def missing_places(root: Path, some: Sequence[Task] = ()) -> Iterator[str]:
     """Yield a sentence for each place that findings or hints point to and the book lacks.
 
     Checks the sources of the chapters, and the built site if it is current.
@@ -206,10 +208,12 @@ def missing_places(root: Path) -> Iterator[str]:
     ----------
     root
         The folder that holds `book` and, after a build, `_build/html`.
+    some
+        Only these tasks; all if there are none.
     """
     sources, pages = _Texts(root, ".md"), _Texts(root / "_build" / "html", ".html")
     built = site_is_current(root)
-    for task in tasks.values():
+    for task in some or tasks.values():
         sections = [one.section for one in task.misconceptions]
         if task.section is not None:
             sections.append(task.section)
@@ -231,24 +235,82 @@ def missing_places(root: Path) -> Iterator[str]:
                 yield f"{task.assignment.page}.html#{place} is not on the site."
 
 
-def validate_all(seeds: int = SEEDS) -> list[Validation]:
-    """Validate every task, several at a time.
+def unfinished(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield whatever is still as `autograder new` wrote it, as a name and a sentence.
+
+    The name is that of the task, or of the assignment for what is in its exercise.
+
+    Parameters
+    ----------
+    root
+        The folder that holds `autograder` and `exercises`.
+    """
+    files = [*root.glob("autograder/tasks/*/*.py"), *root.glob("exercises/*/*.py")]
+    for path in sorted(files):
+        name = path.parent.name if path.stem == "__init__" else path.stem
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if found := re.search(r"TODO (the [\w ]+): ([^\"\n]+)", line):
+                part, what = found.groups()
+                verb = "are" if part.endswith("s") else "is"
+                where = f"{path.relative_to(root)}, line {number}"
+                yield name, f"{part} {verb} still the placeholder ({where}): {what}"
+
+
+def unasked(root: Path, some: Sequence[Task]) -> Iterator[str]:
+    """Yield a sentence for each exercise that cannot be read, and each task that none asks for.
+
+    Parameters
+    ----------
+    root
+        The folder that holds `exercises`.
+    some
+        The tasks.
+    """
+    asked = set()
+    for path in sources(root / "exercises"):
+        try:
+            cells = source_notebook(path).cells
+        except SourceError as error:
+            if path.stem in {task.assignment.name for task in some}:
+                yield str(error)
+            continue
+        asked |= {task_of(cell.id) for cell in cells if is_check(cell)}
+    for task in some:
+        if task.name not in asked:
+            source = f"exercises/{task.assignment.name}/{task.assignment.name}.py"
+            yield f"{task.name}: no exercise asks for it; {source} needs its answer and its check."
+
+
+def validate_all(seeds: int = SEEDS, names: Sequence[str] | None = None) -> list[Validation]:
+    """Validate tasks, several at a time.
 
     Parameters
     ----------
     seeds
         How many seeds to try for each task.
+    names
+        The tasks; all if None.
     """
     # Start the longest first, so that no process waits for it at the end.
-    order = sorted(tasks, key=lambda name: -len(tasks[name].misconceptions))
+    order = sorted(names or tasks, key=lambda name: -len(tasks[name].misconceptions))
     # Spawned, because torch's threads must not be forked.
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         found = {one.task: one for one in pool.map(partial(_validate_by_name, seeds=seeds), order)}
-    return [found[name] for name in tasks]
+    return [found[name] for name in tasks if name in found]
 
 
 def _validate_by_name(name: str, seeds: int) -> Validation:
-    return validate(tasks[name], range(seeds))
+    task = tasks[name]
+    try:
+        return validate(task, range(seeds))
+    except Exception as error:
+        # A declaration that is being written may raise anything.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        failure = (
+            f"it cannot be tried: {type(error).__name__}: {error} "
+            f"({Path(place.filename).name}, line {place.lineno})."
+        )
+        return Validation(name, len(task.misconceptions), seeds, failures=[failure])
 
 
 def show(validations: Sequence[Validation], console: Console) -> bool:
@@ -280,12 +342,21 @@ def show(validations: Sequence[Validation], console: Console) -> bool:
                 console.print(
                     f"{one.task}: {declared} named {name or 'nothing'}, {count} times", markup=False
                 )
+    names = {one.task for one in validations}
     for (task, here, there), reason in INDISTINGUISHABLE.items():
-        console.print(f"{task}: {here} and {there} are not told apart: {reason}.", markup=False)
-    problems = [f"{one.task}, {failure}" for one in validations for failure in one.failures]
-    root = Path(__file__).parent.parent
+        if task in names:
+            console.print(f"{task}: {here} and {there} are not told apart: {reason}.", markup=False)
+    problems = [f"{one.task}: {failure}" for one in validations for failure in one.failures]
+    root, looked_for = (
+        Path(__file__).parent.parent,
+        [tasks[name] for name in tasks if name in names],
+    )
+    if (root / "exercises").is_dir():
+        mine = {name for task in looked_for for name in (task.name, task.assignment.name)}
+        problems += [f"{name}: {what}" for name, what in unfinished(root) if name in mine]
+        problems += unasked(root, looked_for)
     if (root / "book").is_dir():
-        problems += missing_places(root)
+        problems += missing_places(root, looked_for)
         looked_at = "the sources" + (" and the site" if site_is_current(root) else "")
     else:
         looked_at = "nothing: no book is beside this package"

@@ -10,7 +10,16 @@ from typer.testing import CliRunner
 
 from autograder.cli import app
 from autograder.tasks import tasks
-from autograder.validate import INDISTINGUISHABLE, Validation, missing_places, show, validate
+from autograder.validate import (
+    INDISTINGUISHABLE,
+    Validation,
+    missing_places,
+    show,
+    unasked,
+    unfinished,
+    validate,
+    validate_all,
+)
 
 PENALTY = tasks["l2_penalty"]
 
@@ -92,6 +101,61 @@ def test_a_place_that_the_book_does_not_have_is_found(tmp_path):
     assert any("no common mistakes of train" in problem for problem in missing_places(tmp_path))
 
 
+def test_a_task_that_no_exercise_asks_for_is_found(tmp_path):
+    """So is an exercise that cannot be read; those of the course ask for all tasks."""
+    some = [PENALTY, tasks["sgd_step"]]
+    assert list(unasked(ROOT, list(tasks.values()))) == []
+    exercise = tmp_path / "exercises" / "l2" / "l2.py"
+    exercise.parent.mkdir(parents=True)
+    answer = "# %%\ndef l2_penalty():\n    ### BEGIN SOLUTION\n    ### END SOLUTION\n"
+    exercise.write_text(f"{answer}\n# %%\ncheck(l2_penalty)\n")
+    [missing] = unasked(tmp_path, some)
+    assert missing.startswith("sgd_step: no exercise asks for it")
+    exercise.write_text(answer)
+    assert any("l2_penalty has no cell check" in problem for problem in unasked(tmp_path, some))
+
+
+def test_what_is_still_a_placeholder_is_found(tmp_path):
+    """With its file and line; the course has none, and other notes are nobody's business."""
+    assert list(unfinished(ROOT)) == []
+    folder = tmp_path / "autograder" / "tasks" / "l2"
+    folder.mkdir(parents=True)
+    (folder / "penalty.py").write_text("# TODO tidy up\n\n# TODO the cases: draw some.\n")
+    assert list(unfinished(tmp_path)) == [
+        (
+            "penalty",
+            "the cases are still the placeholder (autograder/tasks/l2/penalty.py, line 3): "
+            "draw some.",
+        )
+    ]
+
+
+def test_a_declaration_that_raises_is_one_line(monkeypatch):
+    """The line says what was raised and where; the other tasks are validated."""
+    from autograder import validate as module
+
+    monkeypatch.setattr(module, "tasks", {"l2_penalty": replace(PENALTY, reference=unready)})
+    found = module._validate_by_name("l2_penalty", 1)
+    [failure] = found.failures
+    assert failure.startswith("it cannot be tried: KeyError: 'x' (test_validate.py, line ")
+
+
+def unready(inputs, **steps):
+    return inputs["x"]
+
+
+def test_tasks_can_be_validated_alone():
+    """Only those named are tried, and only what concerns them is shown."""
+    found = validate_all(1, ["l2_penalty"])
+    assert [one.task for one in found] == ["l2_penalty"]
+    well, text = shown(*found)
+    assert well
+    assert "train" not in text
+    result = CliRunner().invoke(app, ["validate", "l3"])
+    assert result.exit_code == 2
+    assert "No task 'l3'" in result.output
+
+
 def shown(*validations):
     """Return whether all is well and what is printed."""
     console = Console(file=StringIO(), width=200)
@@ -118,5 +182,5 @@ def test_the_command_fails_when_the_grader_does(monkeypatch):
     """Exit status 0 when all is well and 1 when not, as for the other commands."""
     for failures, status in (([], 0), (["seed 0: a right answer earns 0."], 1)):
         found = [Validation("l2_penalty", 0, 1, failures=failures)]
-        monkeypatch.setattr("autograder.validate.validate_all", lambda seeds, found=found: found)
+        monkeypatch.setattr("autograder.validate.validate_all", lambda *_, found=found: found)
         assert CliRunner().invoke(app, ["validate"]).exit_code == status

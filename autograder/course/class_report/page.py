@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,31 +20,48 @@ _FEEDBACK = Path(feedback.__file__).parent
 
 def html_page(report: ClassReport) -> str:
     """Return a report as a page; everything that a student wrote or is called is escaped."""
+    return rendered(
+        _HERE / "page.html.j2",
+        {
+            "points": points,
+            "correlation": correlation,
+            "formatted": lambda text: Markup(marked(text)),
+            "said": said,
+        },
+        report=report,
+        fewest=FEWEST,
+        book=book_address(),
+    )
+
+
+def rendered(template: Path, filters: Mapping[str, Callable[..., object]], **values: object) -> str:
+    """Return the page that a template makes, in the style of feedback pages and of `page.css`.
+
+    Parameters
+    ----------
+    template
+        A file with a `page.css` beside it.
+    filters
+        What it uses besides `percent`, `number_of` and `typed`, which spells out a text.
+    values
+        What it shows; all of it is escaped.
+    """
     environment = Environment(
-        loader=FileSystemLoader(_HERE),
+        loader=FileSystemLoader(template.parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "points": points,
         "percent": percent,
-        "correlation": correlation,
         "number_of": number_of,
-        "formatted": lambda text: Markup(marked(text)),
         "typed": spell_out,
-        "said": said,
+        **filters,
     }
-    # The page looks like feedback pages do.
-    styles = [_FEEDBACK / "style.css", _HERE / "page.css"]
-    text = environment.get_template("page.html.j2").render(
-        report=report,
-        fewest=FEWEST,
-        book=book_address(),
-        style=Markup("\n".join(path.read_text(encoding="utf-8") for path in styles)),
-    )
-    return text.lstrip()
+    styles = [_FEEDBACK / "style.css", template.with_name("page.css")]
+    style = Markup("\n".join(path.read_text(encoding="utf-8") for path in styles))
+    return environment.get_template(template.name).render(style=style, **values).lstrip()
 
 
 def points(value: float | None) -> str:
