@@ -100,7 +100,7 @@ def test_killed_and_run_again_it_ends_with_the_same_gradebook(tmp_path):
             _kill_after(start_grading(course, log, 2), moment)
             graded_before.append(len(points(course)))
             assert start_grading(course, log, 2).wait() == 1, log.read_text()
-            assert _scores(course) == undisturbed, f"killed after {moment:.2f} s"
+            assert _scores(course) == undisturbed, f"after {moment:.2f} s:\n{log.read_text()}"
     assert len(set(graded_before)) > 3, "it was always killed at the same stage"
     print(f"\nkilled {KILLED} times; graded by then: {graded_before}; the same gradebook each time")
 
