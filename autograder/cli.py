@@ -386,6 +386,7 @@ def _course() -> Iterator[Course]:
 
 app.command("collect")(_course()(commands.collect))
 app.command("return")(_course()(commands.give_back))
+app.command("bundle")(_course()(commands.bundle))
 
 
 def ignore_third_party_warnings() -> None:
