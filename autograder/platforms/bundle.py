@@ -44,7 +44,7 @@ apt-get install -y --no-install-recommends libseccomp2 bubblewrap
 
 # Python as it was where this bundle was made; Ubuntu 22.04 has 3.10, which is too old.
 if ! {_PYTHON} -c "import ensurepip" 2>/dev/null; then
-    apt-get install -y --no-install-recommends software-properties-common
+    apt-get install -y software-properties-common
     add-apt-repository -y ppa:deadsnakes/ppa
     apt-get install -y --no-install-recommends {_PYTHON} {_PYTHON}-venv
 fi
@@ -118,7 +118,7 @@ def bundle(
 
     Raises
     ------
-    CourseError
+    CourseError, NamesError
         When something must be fixed first.
     """
     known = released(course)
@@ -138,7 +138,7 @@ def bundle(
         f"{COURSE}/{RELEASE}": notebooks[assignment].read_bytes(),
         **{f"package/{PACKAGE.name}/{name}": content for name, content in _package().items()},
     }
-    if (course.root / names.FILE).exists():
+    if names.read(course.root):
         files[f"{COURSE}/{names.FILE}"] = (course.root / names.FILE).read_bytes()
     target = target or course.root / BUNDLES / f"{assignment}_{platform}.zip"
     put(target, MAKERS[platform](course, assignment, files, index))

@@ -66,8 +66,10 @@ def result(
     was = {field: environment[name] for field, name in _FIELDS.items() if environment.get(name)}
     tests = [(one.task, one.points, one.max_points) for one in graded.reports]
     found = classroom50.result(was, assignment, "", (graded.points, graded.max_points), tests, now)
+    above = graded.sentences if graded.backend else []
     for test, report in zip(found["tests"], graded.reports, strict=True):
-        test["output"] = printed(str(report))
+        test["output"] = printed("\n\n".join([*above, str(report)]))
+        above = []
     return found
 
 

@@ -12,6 +12,7 @@ from helpers.container import contained, unpack
 from helpers.courses import ENVIRONMENT, answered, autograder, released_course
 from nbformat.v4 import new_code_cell, new_notebook
 
+from autograder.course import names
 from autograder.course.secret import course_secret
 from autograder.intake.exercise import write
 from autograder.platforms import bundled, run_classroom50, run_gradescope
@@ -110,7 +111,7 @@ for action in (lambda: os.unlink(f"{root}/results/results.json"),
         print("can do it")
     except OSError:
         pass
-print(os.getuid() > 60_000, glob.glob(f"{root}/**", recursive=True))
+print(os.environ.get("TOKEN"), os.getuid() > 60_000, glob.glob(f"{root}/**", recursive=True))
 if not os.path.exists("once"):
     open("once", "w")
     for _ in range(3):
@@ -143,19 +144,19 @@ def test_in_a_container_a_solved_notebook_earns_everything(place):
 @needs_container
 @pytest.mark.sandbox
 def test_in_a_container_a_submission_reaches_nothing(place):
-    """It cannot write results, then or later; it cannot read the key, and nothing of it stays."""
+    """Neither results, then or later, nor the key nor the environment; and nothing of it stays."""
     place.hand_in(place.answered(l2_penalty=HOSTILE.strip().replace("\n", "\n    ")))
     for path in (place.root, *place.root.rglob("*")):
         if "source" not in path.parts:
             path.chmod(0o777)
-    both = f"/autograder/run_autograder && /opt/autograder/bin/python -c '{LEFT}'"
+    both = f"TOKEN=secret /autograder/run_autograder && /opt/autograder/bin/python -c '{LEFT}'"
     done = subprocess.run(contained(place.root, "sh", "-c", both), capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("0", "")
     results, tests = read_back.gradescope_results(place.target.read_bytes())
     assert results["score"] == MOST / 2
     assert tests["l2_penalty: one weight"]["score"] == 0
     said = tests["l2_penalty: one weight"]["output"].partition("Your code printed:\n")[2]
-    assert {*said.splitlines()} == {"True ['/autograder/']"}
+    assert {*said.splitlines()} == {"None True ['/autograder/']"}
     assert {path.name for path in place.root.iterdir()} == {
         "results", "run_autograder", "source", "submission",
     }  # fmt: skip
@@ -372,6 +373,18 @@ def test_versions_are_those_that_are_installed(place):
     assert all("==" in line and "+" not in line for line in constraints)
     assert not [line for line in constraints if line.startswith("autograder==")]
     assert "package/autograder/judging/fingerprints/l2_penalty.npz" in content
+
+
+def test_names_for_mistakes_go_along(place, monkeypatch):
+    """If the file of them can be read."""
+    given = names.Name("l2_penalty", "l2-my-own", "You think otherwise.", (1.0, 2.0))
+    names.add(place.course.root, given)
+    content = read_back.unzipped(bundle(place.course, "gradescope", "l2").read_bytes())
+    assert b"l2-my-own" in content["course/names.json"]
+    (place.course.root / names.FILE).write_text("{")
+    status, said = autograder(place.course, monkeypatch, "bundle", "gradescope", "l2")
+    assert status == 2
+    assert "names.json is not a list of names" in said
 
 
 def test_what_is_not_released_cannot_be_bundled(place, monkeypatch):
