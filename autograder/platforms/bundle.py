@@ -21,7 +21,6 @@ from autograder.course.scores import released
 from autograder.course.secret import course_secret
 from autograder.platforms.bundled import COURSE, KEY, RELEASE, SETTINGS, Settings
 from autograder.platforms.notebooks import own_cells
-from autograder.platforms.record import put
 from autograder.platforms.zipped import zipped
 from autograder.sandbox.backend import PACKAGE
 
@@ -141,8 +140,12 @@ def bundle(
     if names.read(course.root):
         files[f"{COURSE}/{names.FILE}"] = (course.root / names.FILE).read_bytes()
     target = target or course.root / BUNDLES / f"{assignment}_{platform}.zip"
-    put(target, MAKERS[platform](course, assignment, files, index))
+    content = MAKERS[platform](course, assignment, files, index)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Before the key is in it.
+    target.touch()
     target.chmod(0o600)
+    target.write_bytes(content)
     return target
 
 
@@ -160,7 +163,7 @@ def _gradescope(course: Course, assignment: str, files: _Files, index: str) -> b
 
 def _classroom50(course: Course, assignment: str, files: _Files, index: str) -> bytes:
     # Without a key: whoever finds the pages of a classroom can read its bundles.
-    option = f', "--extra-index-url", {json.dumps(index)}' if index else ""
+    option = f', "--extra-index-url", {index!r}' if index else ""
     files["autograder.py"] = _AUTOGRADER.replace("@INDEX@", option).encode()
     folder = f"autograders/{assignment.replace('_', '-')}"
     found = {f"{folder}/{name}": content for name, content in files.items()}

@@ -1,5 +1,6 @@
 """What is in a bundle and what is not."""
 
+import ast
 import json
 import subprocess
 import zipfile
@@ -61,6 +62,14 @@ def test_scripts_can_run(place, tmp_path, monkeypatch):
     assert words.stdout.splitlines()[-2:] == ["--extra-index-url", "https://example.org/a b'c"]
     assert json.loads(content["course/settings.json"])["visibility"] == "after_published"
     assert "keep it from students" in said
+
+
+def test_an_index_stands_in_a_script_of_classroom50(place):
+    """As it was given, whatever quotes are in it."""
+    path = bundle(place.course, "classroom50", "l2", index="https://example.org/'\"")
+    script = read_back.unzipped(path.read_bytes())["autograders/l2/autograder.py"].decode()
+    texts = [node.value for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Constant)]
+    assert "https://example.org/'\"" in texts
 
 
 def pip_line(script):
