@@ -376,6 +376,7 @@ app.command("collect")(_course()(commands.collect))
 app.command("return")(_course()(commands.give_back))
 app.command("similar")(_course()(similar))
 app.add_typer(new.app, name="new")
+app.command("bundle")(_course()(commands.bundle))
 
 
 def ignore_third_party_warnings() -> None:

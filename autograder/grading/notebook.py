@@ -179,7 +179,7 @@ def judge_notebook(
             continue
         result, probed = seen.results[cell.id], seen.probes.get(cell.id)
         if isinstance(result, Ended):
-            outcome.reports[cell.id] = _refused(task, _why_stopped(result))
+            outcome.reports[cell.id] = refused(task, _why_stopped(result))
         elif reports is not None:
             outcome.reports[cell.id] = reports[cell.id]
         else:
@@ -293,7 +293,8 @@ def _why_stopped(ended: Ended) -> str:
     return f"Your code was stopped when it was tried. {ended.reason}"
 
 
-def _refused(task: Task, reason: str) -> Report:
+def refused(task: Task, reason: str) -> Report:
+    """Return the report of a task that could not be tried; the student reads the reason."""
     return Report(
         task.name, (Finding("all of it", False, reason, max_points=float(task.max_points)),)
     )

@@ -1,4 +1,4 @@
-"""The commands `autograder collect` and `autograder return`; importing this is quick."""
+"""The commands `collect`, `return` and `bundle`; importing this is quick."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ class To(Enum):
     GRADESCOPE = "gradescope"
     CLASSROOM50 = "classroom50"
     CSV = "csv"
+
+
+class Where(Enum):
+    """Where a bundle grades."""
+
+    GRADESCOPE = "gradescope"
+    CLASSROOM50 = "classroom50"
+
+
+class Visibility(Enum):
+    """When students see results on Gradescope."""
+
+    VISIBLE = "visible"
+    HIDDEN = "hidden"
+    AFTER_DUE_DATE = "after_due_date"
+    AFTER_PUBLISHED = "after_published"
 
 
 def collect(
@@ -103,3 +119,39 @@ def give_back(
     console.print(f"{done.grades} grades, {done.pages} feedback pages", highlight=False)
     if done.incomplete:
         raise typer.Exit(1)
+
+
+def bundle(
+    platform: Annotated[Where, typer.Argument(help="Where submissions are graded.")],
+    assignment: Annotated[str, typer.Argument(help="The assignment.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to write; one in the course's bundles/ if not given."),
+    ] = None,
+    visibility: Annotated[
+        Visibility, typer.Option(help="When students see results; for Gradescope only.")
+    ] = Visibility.VISIBLE,
+    index: Annotated[
+        str,
+        typer.Option(
+            help="The address of one more package index, such as that of PyTorch's builds for "
+            "processors; without it, pip takes the build for graphics cards, which is large.",
+        ),
+    ] = "",
+) -> None:
+    """Pack what grades one assignment on Gradescope or in Classroom 50.
+
+    The zip file holds this package, the versions of what it needs as they are installed here, and
+    the released notebook.  Make it again when the exercise, the settings or this package change.
+    """
+    from autograder.course.course import Course
+    from autograder.platforms.bundle import bundle as make
+
+    course = Course.nearest(Path.cwd())
+    path = make(course, platform.value, assignment, visibility.value, index, output)
+    print_line = Console(soft_wrap=True, highlight=False).print
+    print_line(f"To upload: {path}", markup=False)
+    if platform is Where.GRADESCOPE:
+        print_line("It holds a key that tells the inputs of the checks: keep it from students.")
+    else:
+        print_line("Unpack it into the folder of the classroom; it holds no secret.")

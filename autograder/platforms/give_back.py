@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from autograder.platforms import classroom50, record
 from autograder.platforms.platform import Platform
 from autograder.platforms.record import Entry
 from autograder.platforms.sheet import Sheet, SheetError, number, squeezed
+from autograder.platforms.zipped import zipped
 from autograder.tasks import assignments
 
 RETURNED = "returned"
@@ -33,7 +33,6 @@ RETURNED = "returned"
 EXCUSED = "EX"
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass
@@ -280,7 +279,7 @@ class _Return:
             packed.setdefault(place, page.read_bytes())
             self.done.pages += 1
         if packed:
-            self._write(f"{name}_feedback.zip", _zip(packed.items()))
+            self._write(f"{name}_feedback.zip", zipped(packed))
 
     def _results(self, path: Path | None) -> None:
         """Write results of Classroom 50's schema; other fields are those of the given ones."""
@@ -384,13 +383,3 @@ def _given(path: Path) -> list[dict[str, Any]]:
 
 def _json(content: Any) -> bytes:
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files:
-            info = zipfile.ZipInfo(name, _DATE)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, content)
-    return out.getvalue()

@@ -100,6 +100,38 @@ def classroom50(content):
     return found
 
 
+def gradescope_results(content):
+    """Return a results.json and its tests by name, after a check of what Gradescope reads."""
+    results = json.loads(content)
+    formats = ("text", "html", "simple_format", "md", "ansi")
+    when = ("visible", "hidden", "after_due_date", "after_published")
+    assert {*results} <= {
+        "score", "execution_time", "output", "output_format", "test_output_format",
+        "test_name_format", "visibility", "stdout_visibility", "extra_data", "tests", "leaderboard",
+    }  # fmt: skip
+    assert results["visibility"] in when
+    assert results["stdout_visibility"] == "hidden"
+    for key in ("output_format", "test_output_format", "test_name_format"):
+        assert results[key] in formats
+    assert isinstance(results["output"], str)
+    assert results["execution_time"] >= 0
+    for test in results["tests"]:
+        assert {*test} <= {
+            "score", "max_score", "status", "name", "name_format", "number", "output",
+            "output_format", "tags", "visibility", "extra_data",
+        }  # fmt: skip
+        assert test["status"] in ("passed", "failed")
+        assert isinstance(test["score"], float)
+        assert isinstance(test["max_score"], float)
+        assert test["score"] <= test["max_score"]
+        for text in (test["name"], test["number"], test["output"], *test["tags"]):
+            assert isinstance(text, str)
+    assert results["score"] == sum(test["score"] for test in results["tests"])
+    found = {test["name"]: test for test in results["tests"]}
+    assert len(found) == len(results["tests"])
+    return results, found
+
+
 def unzipped(content):
     """Return the files of an archive by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -1,6 +1,7 @@
 """A released course for each test, and a shortcut to collect in it."""
 
 import pytest
+from helpers.bundles import Place
 from helpers.courses import answered, autograder, released_course
 from platforms.samples import whose
 
@@ -108,3 +109,9 @@ def page_of(number):
 def collecting(tmp_path, monkeypatch):
     """Return a released course to collect in."""
     return Collecting(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Return a course whose bundle is unpacked."""
+    return Place(tmp_path)
