@@ -116,7 +116,7 @@ class _Budget:
     """Counts the bytes that actually come out of an archive."""
 
     def __init__(self, compressed: int) -> None:
-        self.left = min(MAX_TOTAL, max(MAX_BYTES, MAX_RATIO * compressed))
+        self.left = min(MAX_TOTAL, MAX_BYTES + MAX_RATIO * compressed)
 
     def spend(self, count: int) -> None:
         self.left -= count

@@ -16,7 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-MAX_BYTES = 10_000_000
+MAX_BYTES = 30_000_000
 MAX_BRACKETS = 500_000
 MAX_DEPTH = 100
 MAX_CELLS = 500

@@ -634,6 +634,19 @@ def test_a_large_picture_in_a_text_costs_nothing(solved, release):
     assert any("left out" in note for note in result.notes)
 
 
+def test_large_pictures_among_outputs_cost_nothing(solved, release):
+    """Fourteen megabytes of plots are thrown away, and no answer with them."""
+    cells = [cell for cell in solved["cells"] if cell["cell_type"] == "code"]
+    picture = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {"image/png": "x" * 7_000_000},
+    }
+    for cell in cells[:2]:
+        cell["outputs"] = [picture]
+    assert run_all(rebuilt(solved, release).notebook) == RIGHT
+
+
 MEGABYTES = notebook_file.MAX_BYTES
 
 

@@ -238,7 +238,7 @@ def test_lateness_is_shown_where_only_that_is_known(collecting):
             ).encode(),
             "no cell of any assignment",
         ),
-        ("l2.ipynb", b"x" * 10_000_001, "more than 10 MB"),
+        ("l2.ipynb", b"x" * 30_000_001, "more than 30 MB"),
     ],
 )
 def test_what_cannot_be_collected_is_named_with_the_reason(collecting, name, content, reason):
