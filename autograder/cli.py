@@ -35,7 +35,6 @@ app = typer.Typer(
     "Works on the course whose nbgrader_config.py is in this folder or nearest above it. "
     "Exit status: 0 done, 1 something was set aside, 2 wrong usage.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
@@ -54,9 +53,22 @@ def _known_backend(name: str | None) -> str | None:
     return name
 
 
+def _assignments(incomplete: str) -> list[str]:
+    """Return the assignments that a shell may complete a word to, without loading nbgrader."""
+    here = Path.cwd()
+    found = {
+        one.stem for folder in (here, *here.parents) for one in folder.glob("exercises/*/*.py")
+    }
+    return sorted(name for name in found if name.startswith(incomplete))
+
+
 Assignments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ASSIGNMENT]...", help="Only these; all if none is named."),
+    typer.Argument(
+        metavar="[ASSIGNMENT]...",
+        help="Only these; all if none is named.",
+        autocompletion=_assignments,
+    ),
 ]
 
 
@@ -151,7 +163,7 @@ def grade_command(
 @app.command("explain")
 def explain_command(
     student: Annotated[str, typer.Argument(help="The student.")],
-    assignment: Annotated[str, typer.Argument(help="The assignment.")],
+    assignment: Annotated[str, typer.Argument(help="The assignment.", autocompletion=_assignments)],
     task: Annotated[
         str | None, typer.Argument(metavar="[TASK]", help="Only this task; all if not given.")
     ] = None,

@@ -190,3 +190,13 @@ def test_doctor_says_which_sandboxes_work_and_what_to_do(monkeypatch, tmp_path):
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 1
     assert "bubblewrap: Not installed. Install it." in result.output
+
+
+def test_a_shell_completes_commands_and_assignments(course, monkeypatch):
+    """Quickly, without a gradebook."""
+    monkeypatch.setenv("_AUTOGRADER_COMPLETE", "complete_bash")
+    for words, number, expected in (("autograder gr", 1, "grade"), ("autograder grade l", 2, "l2")):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(number))
+        said = CliRunner().invoke(app, [], prog_name="autograder").output
+        assert said.split() == [expected]
