@@ -19,7 +19,7 @@ import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from autograder.grading.observation import Ended, Observation, observed_cells
+from autograder.grading.observation import Ended, Observation, Room, observed_cells
 from autograder.intake.exercise import is_demonstration
 from autograder.judging.fingerprint import probe_cases
 from autograder.judging.judge import first_difference, judge
@@ -28,9 +28,6 @@ from autograder.judging.report import Finding, Report
 from autograder.sandbox import EndedError, Sandbox, Session
 from autograder.sandbox.pipe import Output
 from autograder.task import Case, Task
-
-MAX_SHOWN = 10 * 2**20
-"""Characters and bytes of output to keep for one notebook."""
 
 _Result = TypeVar("_Result")
 
@@ -133,19 +130,20 @@ _Look = Callable[[str, Task, list[Case], TaskResult, _Probe], None]
 
 def _observe(notebook: NotebookNode, key: bytes, sandbox: Sandbox, look: _Look) -> Observation:
     """Run a notebook; show each result to `look`, which may ask for that of the public cases."""
-    seen = Observation()
+    seen, room = Observation(), Room()
     with contextlib.closing(_Sessions(sandbox, key)) as sessions:
         for cell, task in observed_cells(notebook):
             if task is None:
-                seen.cells[cell.id] = _tried(partial(sessions.run, cell.source))
+                seen.cells[cell.id] = room.shown(_tried(partial(sessions.run, cell.source)))
                 continue
             cases, runner = cases_of(task, key), sessions.of(task)
-            result = seen.results[cell.id] = _observed(task, cases, runner)
+            result = seen.results[cell.id] = room.returned(_observed(task, cases, runner))
 
             def probe(
                 name: str = cell.id, task: Task = task, runner: _Runner = runner
             ) -> TaskResult | None:
-                found = seen.probes[name] = _observed(task, probe_cases(task), runner)
+                found = room.returned(_observed(task, probe_cases(task), runner))
+                seen.probes[name] = found
                 return found if isinstance(found, TaskResult) else None
 
             if isinstance(result, TaskResult):
@@ -168,14 +166,14 @@ def judge_notebook(
         What has been judged already.
     """
     outcome = Outcome({}, {}, {name: ended.reason for name, ended in seen.ended().items()})
-    show = _Shown()
+    room = Room()
     for cell in notebook.cells:
         if cell.cell_type == "code" and is_demonstration(cell):
             skipped = _stream("Skipped: grading does not run demonstrations.\n")
             outcome.cells[cell.id] = [skipped]
     for cell, task in observed_cells(notebook):
         if task is None:
-            outcome.cells[cell.id] = list(show.outputs(seen.cells[cell.id]))
+            outcome.cells[cell.id] = list(_shown(room.shown(seen.cells[cell.id])))
             continue
         result, probed = seen.results[cell.id], seen.probes.get(cell.id)
         if isinstance(result, Ended):
@@ -265,7 +263,7 @@ def observe_task(
     with contextlib.closing(_Runner(sandbox, seed_of(key, "session"), task.forbidden)) as runner:
         for cell, found in observed_cells(notebook):
             if found is None:
-                shown = _Shown().outputs(_tried(partial(runner.run, cell.source)))
+                shown = _shown(Room().shown(_tried(partial(runner.run, cell.source))))
                 printed += "".join(output.text for output in shown if "text" in output)
             elif found is task:
                 break
@@ -300,23 +298,13 @@ def refused(task: Task, reason: str) -> Report:
     )
 
 
-class _Shown:
-    """Turns what cells showed into outputs, until the notebook can show no more."""
-
-    def __init__(self) -> None:
-        self._room = MAX_SHOWN
-
-    def outputs(self, seen: tuple[Output, ...] | Ended) -> Iterator[NotebookNode]:
-        if isinstance(seen, Ended):
-            text = f"This cell was left out. {seen.reason}"
-            yield _new("error", ename="Stopped", evalue=text, traceback=[text])
-            return
-        for output in seen:
-            self._room -= len(output.text) + len(output.picture)
-            if self._room < 0:
-                yield _stream("(left out: the notebook shows more than can be kept)\n")
-                return
-            yield _output(output)
+def _shown(seen: tuple[Output, ...] | Ended) -> Iterator[NotebookNode]:
+    """Yield what a cell showed as a notebook's outputs."""
+    if isinstance(seen, Ended):
+        text = f"This cell was left out. {seen.reason}"
+        yield _new("error", ename="Stopped", evalue=text, traceback=[text])
+    else:
+        yield from map(_output, seen)
 
 
 class _Runner:

@@ -21,6 +21,13 @@ from autograder.sandbox.session import EndedError
 from autograder.task import Case, Task
 from autograder.tasks import tasks
 
+MAX_SHOWN = 10 * 2**20
+"""Characters and bytes of pictures that the cells of a notebook may show in all."""
+
+MAX_NUMBERS = 128 * 2**20
+"""Bytes of arrays that its functions may return in all; right answers take a sixth of it."""
+
+_LEFT_OUT = pipe.Output("stdout", "(left out: the notebook shows more than can be kept)\n")
 _MAX_REASON = 1000
 _NOT_TRIED = {"tried": False}
 
@@ -137,6 +144,38 @@ def read(content: bytes, notebook: NotebookNode, draw: Callable[[Task], list[Cas
     if stream.read(1):
         raise pipe.RefusedError("It sent too much data for an answer.")
     return seen
+
+
+class Room:
+    """What may still be kept of a notebook, so that nothing that it returns fills the memory."""
+
+    def __init__(self) -> None:
+        self._shown = MAX_SHOWN
+        self._numbers = MAX_NUMBERS
+
+    def shown(self, seen: tuple[pipe.Output, ...] | Ended) -> tuple[pipe.Output, ...] | Ended:
+        """Return what a cell showed, up to where there is no room any more."""
+        if isinstance(seen, Ended):
+            return seen
+        for number, output in enumerate(seen):
+            self._shown -= len(output.text) + len(output.picture)
+            if self._shown < 0:
+                return (*seen[:number], _LEFT_OUT)
+        return seen
+
+    def returned(self, seen: TaskResult | Ended) -> TaskResult | Ended:
+        """Return what a task returned, or that there is no room for it."""
+        if isinstance(seen, TaskResult):
+            arrays = (
+                array
+                for case in seen.cases
+                for some in (case.outputs, case.arguments or {})
+                for array in some.values()
+            )
+            self._numbers -= sum(array.nbytes for array in arrays)
+            if self._numbers < 0:
+                return Ended("The functions of this notebook return more numbers than can be kept.")
+        return seen
 
 
 def observed_cells(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, Task | None]]:

@@ -11,6 +11,7 @@ from helpers.courses import ROOT, SOURCE, answered, make_course, source_file
 
 from autograder import demo
 from autograder.grading import notebook as grading
+from autograder.grading import observation
 from autograder.intake import exercise, submission
 from autograder.sandbox import BACKENDS, Limits, Sandbox
 from autograder.tasks import assignments
@@ -144,7 +145,7 @@ def test_what_cells_put_out_is_capped(grade):
 
 def test_a_notebook_shows_only_so_much(grade, monkeypatch):
     """However many cells it takes; the points are not touched."""
-    monkeypatch.setattr(grading, "MAX_SHOWN", 1000)
+    monkeypatch.setattr(observation, "MAX_SHOWN", 1000)
     graded = grade(["print('a' * 600)"] * 4)
     assert points(graded) == (3, 3)
     assert of_students(graded).count("a" * 600) == 1

@@ -4,6 +4,7 @@ import pytest
 from helpers.courses import answered, hand_in, released_course
 
 from autograder.grading import notebook as grading
+from autograder.grading import observation
 from autograder.grading.observation import read
 from autograder.sandbox.pipe import RefusedError
 from autograder.sandbox.session import EndedError, Session
@@ -35,6 +36,19 @@ def test_bytes_hold_all_that_judging_needs(job, sent):
     assert outcome == job.run()
     assert not by_clock
     assert sum(report.points for report in outcome.reports.values()) == 6
+
+
+def test_what_fills_the_memory_is_not_kept(job, sent, monkeypatch):
+    """Neither what cells show nor what functions return, however many they are."""
+    monkeypatch.setattr(observation, "MAX_SHOWN", 1000)
+    monkeypatch.setattr(observation, "MAX_NUMBERS", 2000)
+    less = job.observe()
+    assert len(less) < len(sent)
+    outcome, by_clock = job.judge(less)
+    assert not by_clock
+    assert [report.points for report in outcome.reports.values()] == [3, 0]
+    assert "more numbers than can be kept" in str(list(outcome.reports.values())[1])
+    assert "more than can be kept" in str(outcome.cells)
 
 
 def test_bytes_that_break_a_rule_are_refused(job, sent):
