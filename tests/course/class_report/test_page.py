@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.accessibility import violations
 from helpers.pages import Page
 
 from autograder.course.class_report import page
@@ -185,6 +186,15 @@ def test_headings_and_tables_can_be_walked(visit):
     assert visit.locator("html").get_attribute("lang") == "en"
     scrolls = "e => getComputedStyle(e).overflowX === 'auto' && e.tabIndex < 0"
     assert visit.evaluate(f"[...document.querySelectorAll('body *')].filter({scrolls}).length") == 0
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1400, "light"), (1400, "dark")])
+def test_everybody_can_read_it(browser, page_file, width, scheme):
+    """No rule of axe is broken, also in what is folded."""
+    opened = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    opened.goto(page_file.as_uri())
+    assert violations(opened) == {}
+    opened.close()
 
 
 @pytest.mark.parametrize("width", [400, 1400])
