@@ -76,7 +76,7 @@ def _assignment(facts: AssignmentFacts) -> Iterator[Row]:
                 "student": student,
                 "fact": "gave_shared_answer",
             }
-    for fact in ("missing", "late", "stopped", "refused", "waiting"):
+    for fact in ("missing", "late", "stopped", "refused", "waiting", "outdated"):
         yield from _people(fact, getattr(facts, fact))
     if facts.changes is not None:
         yield from _changes(facts.changes)
