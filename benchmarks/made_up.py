@@ -10,9 +10,10 @@ from nbformat.v4 import new_output
 
 from autograder.course import records, seals
 from autograder.course.course import Course
+from autograder.course.enrollment import Student, enroll
 from autograder.course.gradebook import one_transaction
 from autograder.course.records import Record
-from autograder.course.scores import add_students, released
+from autograder.course.scores import released
 from autograder.grading.notebook import Outcome
 from autograder.judging.report import Finding, Report
 from autograder.task import Task
@@ -41,7 +42,7 @@ def fill(course: Course, students: int, seed: int = 0) -> None:
     """
     rng = np.random.default_rng(seed)
     names = [f"student-{number:04}" for number in range(students)]
-    add_students(course, set(names))
+    enroll(course, map(Student, names))
     for assignment in released(course):
         # One result after another, so that a large class fits into memory.
         found = {student: _draw(assignment, rng) for student in names if rng.random() > 0.04}

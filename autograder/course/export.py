@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +14,14 @@ from nbgrader.plugins import CsvExportPlugin
 from autograder.course import seals
 from autograder.course.course import Course, CourseError, check_names
 from autograder.course.scores import is_complete, released
+from autograder.course.spreadsheet import harmless
 
 
 class OwnGradesExport(CsvExportPlugin):  # type: ignore[misc]  # nbgrader is untyped
     """Write nbgrader's CSV file without points that this grader did not give.
 
     They count as 0 there, as for a submission that is not graded.  The gradebook keeps them.
+    Nobody's name can be a formula or spill into the columns of points.
     """
 
     def export(self, gradebook: Gradebook) -> None:
@@ -35,12 +39,23 @@ class OwnGradesExport(CsvExportPlugin):  # type: ignore[misc]  # nbgrader is unt
                 for notebook in submission.notebooks:
                     for grade in notebook.grades:
                         grade.auto_score = None
+        for student in gradebook.students:
+            # nbgrader joins what it finds with commas.
+            student.first_name = _cell(student.first_name)
+            student.last_name = _cell(student.last_name)
+            student.email = _cell(student.email)
         gradebook.db.flush()
         gradebook.db.expire_all()
         try:
             super().export(gradebook)
         finally:
             gradebook.db.rollback()
+
+
+def _cell(text: str | None) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow([harmless(text or "")])
+    return out.getvalue() if text else ""
 
 
 def export(course: Course, names: Sequence[str] | None = None, to: Path | None = None) -> Path:

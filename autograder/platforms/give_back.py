@@ -19,6 +19,7 @@ from typing import Any
 from autograder.course import records
 from autograder.course.course import Course, CourseError, check_names
 from autograder.course.scores import Score, released, scores, task_scores
+from autograder.course.spreadsheet import harmless
 from autograder.intake.notebook_file import UnreadableError
 from autograder.platforms import classroom50, record
 from autograder.platforms.platform import Platform
@@ -31,8 +32,6 @@ RETURNED = "returned"
 """The folder of the course for what goes back."""
 
 EXCUSED = "EX"
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass
@@ -323,8 +322,7 @@ class _Return:
                 self.done.grades += score is not None
                 writer.writerow(
                     [
-                        student,
-                        *(harmless(text) for text in (person.name, person.email, person.group)),
+                        *map(harmless, (student, person.name, person.email, person.group)),
                         name,
                         *numbers,
                         "graded" if score else self.ungraded[name][student],
@@ -341,11 +339,6 @@ class _Return:
 def _called(ids: Sequence[str]) -> str:
     """Return what people call a row of which the course knows nothing."""
     return next((id for id in reversed(ids) if id), "?")
-
-
-def harmless(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) or text[:1] in _FORMULA else text
 
 
 def _has_comma(sheet: Sheet) -> bool:

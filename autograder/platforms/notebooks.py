@@ -119,7 +119,8 @@ def _opened(
     files: Iterable[File], scratch: Callable[[], Path], problems: list[str]
 ) -> Iterable[File]:
     for file in files:
-        if _is_hidden(file.name):
+        # A platform begins with the student's name, which may begin with a dot.
+        if _is_hidden(file.name.partition("/")[2]):
             continue
         if file.path is None or not file.name.lower().endswith(_ARCHIVES):
             yield file

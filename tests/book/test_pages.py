@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import course_book
 import pytest
 import sphinxcontrib.katex
+from helpers.accessibility import violations
 from helpers.pages import Page
 
 CHAPTERS = {
@@ -190,6 +191,16 @@ def test_pages_fit_the_window(width, pages, address, browser):
             too_wide.append(name)
     page.close()
     assert too_wide == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["book/l2", "exercises/l2/l2"])
+def test_everybody_can_read_the_pages(name, scheme, address, browser):
+    """No rule of axe is broken; where the theme puts the title of the book is its own matter."""
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(f"{address}/{name}.html", wait_until="networkidle")
+    assert violations(page, without=".sidebar-primary-item:has(.navbar-brand)") == {}
+    page.close()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -13,6 +13,7 @@ import nbformat
 import nbgrader
 import numpy as np
 import pytest
+from helpers.accessibility import violations
 from nbconvert.exporters import HTMLExporter
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output, new_raw_cell
@@ -238,6 +239,15 @@ def visit(browser, page_file):
     page.wait_for_load_state("networkidle")
     yield page
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_it(browser, page_file, scheme):
+    """No rule of axe is broken, whatever the student wrote."""
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(page_file.as_uri())
+    assert violations(page) == {}
+    page.close()
 
 
 def texts(page, selector):

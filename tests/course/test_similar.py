@@ -7,6 +7,7 @@ import textwrap
 
 import nbformat
 import pytest
+from helpers.accessibility import violations
 from helpers.courses import STUB, answered, autograder, hand_in, released_course
 from helpers.independent import CHOICES, independent
 from helpers.pages import Page
@@ -175,6 +176,15 @@ def test_the_page_fits_the_window(file, browser, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     first, second = (box.bounding_box() for box in page.locator(".sides .box").all()[:2])
     assert (first["y"] == second["y"]) == (width > 1000)
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_the_page(file, browser, scheme):
+    """No rule of axe is broken."""
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(file.as_uri())
+    assert violations(page) == {}
     page.close()
 
 

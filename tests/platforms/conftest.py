@@ -1,11 +1,14 @@
 """A released course for each test, and a shortcut to collect in it."""
 
+import shutil
+
 import pytest
 from helpers.bundles import Place
 from helpers.courses import answered, autograder, released_course
 from platforms.samples import whose
 
 from autograder.course import seals
+from autograder.grading.results import FOLDER
 
 
 def pytest_collection_modifyitems(items):
@@ -56,6 +59,13 @@ class Collecting:
             for student in self.course.submitted(assignment)
         }
 
+    def grade(self, results):
+        """Grade everybody; results in a folder are used, and new ones put there."""
+        kept = self.course.root / FOLDER
+        shutil.copytree(results, kept)
+        self.run("grade", "--jobs", "1")
+        shutil.copytree(kept, results, dirs_exist_ok=True)
+
     def give_points(self, points=None, without_page=()):
         """Record a score and a feedback page of everybody; points follow from the author's number.
 
@@ -103,6 +113,12 @@ def points_of(number):
 def page_of(number):
     """Return the feedback page of a student."""
     return f"<p>page of {number}</p>".encode()
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """Return a folder of results that courses share, so that no notebook runs twice."""
+    return tmp_path_factory.mktemp("results")
 
 
 @pytest.fixture

@@ -93,8 +93,11 @@ CLASS = [Student(number, name) for number, name in enumerate(NAMES)]
 
 
 def notebook_of(student, base, attempt=1):
-    """Return a student's notebook, which says whose it is and which attempt."""
-    notebook = nbformat.from_dict(base)
+    """Return a student's notebook, which says whose it is and which attempt.
+
+    `base` is a notebook, or a function that returns one for a student.
+    """
+    notebook = nbformat.from_dict(base(student) if callable(base) else base)
     notebook.cells.append(
         nbformat.v4.new_markdown_cell(f"by {student.number}, attempt {attempt}", id="whose")
     )

@@ -128,6 +128,7 @@ def _assignment(
         ),
         refused=people({student: why for student, why in problems.items() if why}),
         waiting=people({student: "" for student, why in problems.items() if not why}),
+        outdated=people({student: "" for student, one in found.items() if one.look_again}),
         changes=changes.since(earlier, now, everyone),
     )
     return facts, now

@@ -196,7 +196,15 @@ class Changes:
 
 @dataclass(frozen=True)
 class AssignmentFacts:
-    """Everything about one assignment; `changes` is None in its first report."""
+    """Everything about one assignment.
+
+    Attributes
+    ----------
+    outdated
+        Whose points by hand are from before the work was graded again.
+    changes
+        What changed since the last report; None in the first one.
+    """
 
     name: str
     title: str
@@ -210,6 +218,7 @@ class AssignmentFacts:
     stopped: People
     refused: People
     waiting: People
+    outdated: People
     changes: Changes | None = None
 
 
@@ -247,6 +256,7 @@ def _without_names(facts: AssignmentFacts) -> AssignmentFacts:
         stopped=_counted(facts.stopped),
         refused=_counted(facts.refused),
         waiting=_counted(facts.waiting),
+        outdated=_counted(facts.outdated),
         changes=changes,
     )
 

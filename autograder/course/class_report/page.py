@@ -11,11 +11,15 @@ from markupsafe import Markup
 from autograder.course import feedback
 from autograder.course.class_report.facts import FEWEST, ClassReport
 from autograder.course.class_report.statistics import Bin
+from autograder.course.class_report.summary import topics
 from autograder.course.sanitize import spell_out
 from autograder.judging.report import book_address, marked
 
 _HERE = Path(__file__).parent
 _FEEDBACK = Path(feedback.__file__).parent
+
+UNFOLDED = 8
+"""How long a list of people may be without a fold."""
 
 
 def html_page(report: ClassReport) -> str:
@@ -27,9 +31,11 @@ def html_page(report: ClassReport) -> str:
             "correlation": correlation,
             "formatted": lambda text: Markup(marked(text)),
             "said": said,
+            "topics": topics,
         },
         report=report,
         fewest=FEWEST,
+        unfolded=UNFOLDED,
         book=book_address(),
     )
 

@@ -6,7 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
-from autograder.course.class_report.facts import FEWEST, Distribution, Item, Mistake, TaskFacts
+from autograder.course.class_report.facts import (
+    FEWEST,
+    Distribution,
+    Item,
+    Mistake,
+    TaskFacts,
+)
 from autograder.course.class_report.statistics import discrimination, histogram, wilson
 from autograder.course.names import Name
 from autograder.judging.report import Report
@@ -14,6 +20,10 @@ from autograder.task import Task
 
 MOST_MISTAKES = 10
 """How many mistakes of a task to show."""
+MOST_TOPICS = 3
+"""How many mistakes a lecture can talk about."""
+FEWEST_FOR_TOPIC = 2
+"""How many students make a mistake worth a lecture."""
 
 Reports = Mapping[str, Mapping[str, Report]]
 """The reports of each student by task."""
@@ -62,6 +72,16 @@ def task_facts(task: Task, reports: Reports, names: Sequence[Name]) -> TaskFacts
         mistakes=tuple(mistakes[:MOST_MISTAKES]),
         more=max(0, len(mistakes) - MOST_MISTAKES),
     )
+
+
+def topics(tasks: Sequence[TaskFacts]) -> list[tuple[TaskFacts, Mistake]]:
+    """Return the most frequent mistakes of some tasks, each with the task in which most make it."""
+    pairs = [(task, mistake) for task in tasks for mistake in task.mistakes]
+    found: dict[str, tuple[TaskFacts, Mistake]] = {}
+    for task, mistake in sorted(pairs, key=lambda pair: -pair[1].count):
+        if mistake.text and mistake.count >= FEWEST_FOR_TOPIC:
+            found.setdefault(mistake.id, (task, mistake))
+    return list(found.values())[:MOST_TOPICS]
 
 
 def _item(name: str, max_points: float, points: Sequence[float], totals: Sequence[float]) -> Item:

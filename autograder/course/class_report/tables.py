@@ -16,6 +16,7 @@ from autograder.course.class_report.facts import (
     People,
     TaskFacts,
 )
+from autograder.course.spreadsheet import harmless
 
 COLUMNS = ("assignment", "task", "item", "student", "fact", "value", "text")
 """The columns of the table; those that a fact does not need are empty."""
@@ -41,10 +42,7 @@ def csv_table(report: ClassReport) -> str:
 
 
 def _cell(value: str | float | None) -> str | float | None:
-    """Keep spreadsheets from running a text as a formula."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    return harmless(value) if isinstance(value, str) else value
 
 
 def _assignment(facts: AssignmentFacts) -> Iterator[Row]:
@@ -78,7 +76,7 @@ def _assignment(facts: AssignmentFacts) -> Iterator[Row]:
                 "student": student,
                 "fact": "gave_shared_answer",
             }
-    for fact in ("missing", "late", "stopped", "refused", "waiting"):
+    for fact in ("missing", "late", "stopped", "refused", "waiting", "outdated"):
         yield from _people(fact, getattr(facts, fact))
     if facts.changes is not None:
         yield from _changes(facts.changes)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.accessibility import violations
 from helpers.pages import Page
 
 from autograder.course.class_report import page
@@ -75,6 +76,7 @@ def class_report(students=FEWEST):
         stopped=people,
         refused=people,
         waiting=people,
+        outdated=people,
         changes=Changes("Monday", people, people, 1, 0, (Changed("zz-id", None, 2.5),)),
     )
     return ClassReport("Tuesday", False, (facts, replace(facts, name="dropout", title="Dropout")))
@@ -187,6 +189,15 @@ def test_headings_and_tables_can_be_walked(visit):
     assert visit.evaluate(f"[...document.querySelectorAll('body *')].filter({scrolls}).length") == 0
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1400, "light"), (1400, "dark")])
+def test_everybody_can_read_it(browser, page_file, width, scheme):
+    """No rule of axe is broken, also in what is folded."""
+    opened = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    opened.goto(page_file.as_uri())
+    assert violations(opened) == {}
+    opened.close()
+
+
 @pytest.mark.parametrize("width", [400, 1400])
 def test_the_page_fits_the_window(visit, width):
     """What is too wide scrolls in its box."""
@@ -222,6 +233,37 @@ def contrast(one, other):
 
     dark, light = sorted([luminance(one), luminance(other)])
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_it_begins_with_what_to_talk_about(visit):
+    """The most frequent mistake of each assignment is seen at once; long tables are folded."""
+    first = "[...document.querySelectorAll('section')].map(s => s.querySelector('h3').textContent)"
+    assert visit.evaluate(first) == ["What to talk about in the next lecture"] * 2
+    text = visit.locator("section").first.evaluate("e => e.innerText")
+    shown = text.partition("Points\n")[0]
+    assert TASK.misconceptions[0].id in shown
+    assert f"{TASK.name}: " in shown
+    assert visit.locator("details[open]").count() == 0
+    assert not visit.locator("section table").first.is_visible()
+
+
+def test_a_class_of_60_prints_on_two_pages_for_each_assignment(browser, tmp_path):
+    """With the overview on the first of them, however many are late or missing."""
+    report = class_report(60)
+    many = People.of([Person(f"student-{number}", "Ada Lovelace", "1 d") for number in range(30)])
+    facts = replace(
+        report.assignments[0], missing=many, late=many, stopped=many, refused=many, outdated=many
+    )
+    changed = tuple(Changed(f"student-{number}", 1.0, 2.0) for number in range(60))
+    facts = replace(facts, changes=replace(facts.changes, new=many, changed=changed))
+    report = replace(report, assignments=(facts, replace(facts, name="dropout")))
+    file = tmp_path / "report.html"
+    file.write_text(html_page(report), encoding="utf-8")
+    opened = browser.new_page()
+    opened.goto(file.as_uri())
+    pages = re.findall(rb"/Type\s*/Page\b", opened.pdf(format="A4"))
+    assert 2 <= len(pages) <= 4
+    opened.close()
 
 
 def test_the_page_prints(visit):

@@ -75,6 +75,16 @@ def test_it_tells_what_grading_found(copied, facts, monkeypatch):
     assert "no notebook" in listed(found["refused"])["broken"]
 
 
+def test_who_has_points_by_hand_from_before_is_told(copied, facts):
+    """The mark of nbgrader says that the work was graded again since."""
+    with copied.api.gradebook as gradebook:
+        for student, again in (("wrong", True), ("solved", False)):
+            grade = gradebook.find_grade("check-l2_penalty", "l2", "l2", student)
+            grade.manual_score, grade.needs_manual_grade = 1.5, again
+        gradebook.db.commit()
+    assert list(listed(facts(copied)["outdated"])) == ["wrong"]
+
+
 def test_who_has_not_handed_in_is_told(copied, facts):
     """Everybody in the gradebook is expected to; a new submission is not graded yet."""
     with copied.api.gradebook as gradebook:

@@ -3,7 +3,13 @@
 import pytest
 
 from autograder.course.class_report.facts import FEWEST
-from autograder.course.class_report.summary import MOST_MISTAKES, distribution, task_facts
+from autograder.course.class_report.summary import (
+    MOST_MISTAKES,
+    MOST_TOPICS,
+    distribution,
+    task_facts,
+    topics,
+)
 from autograder.course.names import Name
 from autograder.judging.report import Finding, Report
 from autograder.tasks import tasks
@@ -57,6 +63,26 @@ def test_discrimination_is_that_with_the_rest_of_the_assignment():
     by_task = {who: {one.task: one for one in some.values()} for who, some in found.items()}
     item = task_facts(TASK, by_task, ()).item
     assert item.discrimination == pytest.approx(1.0)
+
+
+def test_a_lecture_can_talk_about_what_several_students_get_wrong():
+    """The most frequent mistakes of all tasks come first, each once, with the task that tells it.
+
+    What one student got wrong is no topic, nor a mistake that no text explains any more.
+    """
+    ids = [one.id for one in TASK.misconceptions]
+    counts = {ids[0]: 5, ids[1]: 1, ids[2]: 3, "gone": 9}
+    forward = facts(
+        [report(False, mistake=id) for id, times in counts.items() for _ in range(times)]
+    )
+    name = "l2_penalty_backward"
+    backward = facts([report(False, mistake=ids[0], task=name)] * 7, task=tasks[name])
+    found = [(task.item.name, one.id, one.count) for task, one in topics([forward, backward])]
+    assert found == [(name, ids[0], 7), ("l2_penalty", ids[2], 3)]
+    many = facts([report(False, mistake=id) for id in ids for _ in range(2)])
+    assert len(ids) > MOST_TOPICS
+    assert len(topics([many])) == MOST_TOPICS
+    assert topics([]) == []
 
 
 def test_mistakes_are_counted_by_student():

@@ -40,6 +40,7 @@ def class_report(name="", student="ada"):
         NOBODY,
         NOBODY,
         NOBODY,
+        NOBODY,
     )
     return ClassReport("Tuesday", False, (facts,))
 
