@@ -35,6 +35,7 @@ SIZES = {
     why.stopping_helps: (20, {"n_train": 450, "held_out": 150, "record_every": 4}),
     why.double_descent: (10, {**HALF, "widths": (20, 100, 200, 300, 600, 1000)}),
     l2.decay_keeps_wrong_labels_out: (10, HALF),
+    l2.wrong_labels_need_large_weights: (8, HALF),
     l2.scores_get_flatter: (10, {"strengths": (0.0, 0.05), "steps": 300}),
     l2.validation_finds_a_strength: (
         14,
