@@ -13,6 +13,18 @@ from experiments import digits as ex
 from experiments import ensemble
 from experiments.margins import between, greater, less
 
+# The weights of nn.Linear have the standard deviation 1/√(3n) for n inputs, and √(2/n) is
+# recommended in front of a ReLU.
+RECOMMENDED = 6**0.5
+
+
+def scale_hidden(stack, factor):
+    """Multiply the weights of all linear layers but the last."""
+    with torch.no_grad():
+        for layer in stack.layers[:-1]:
+            if isinstance(layer, ensemble.Linear):
+                layer.weight *= factor
+
 
 def network(*blocks):
     """Join lists of layers to a network."""
@@ -68,23 +80,26 @@ def learning_rates(
     Returns
     -------
     dict
-        ``train`` and ``test``: each maps False (plain) and True (with batch norm) to an array of
-        accuracies, one row per seed and one column per rate. ``works`` maps False and True to the
-        rates at which the mean training accuracy is above 60%.
+        ``train`` and ``test``: each maps False (plain), True (with batch norm) and "recommended"
+        (plain, from larger weights) to an array of accuracies, one row per seed and one column per
+        rate. ``works`` maps the same to the rates at which the mean training accuracy is above 60%.
     """
     shape = len(seeds), len(rates)
-    found = {part: {norm: np.empty(shape) for norm in (False, True)} for part in ("train", "test")}
+    kinds = (False, True, "recommended")
+    found = {part: {kind: np.empty(shape) for kind in kinds} for part in ("train", "test")}
     data = ensemble.draw(seeds, n_train=n_train)
-    for norm in (False, True):
+    for kind in kinds:
         for column, rate in enumerate(rates):
-            stack = ensemble.build(seeds, ex.digits_network, batch_norm=norm)
+            stack = ensemble.build(seeds, ex.digits_network, batch_norm=kind is True)
+            if kind == "recommended":
+                scale_hidden(stack, RECOMMENDED)
             history = fit(stack, data, rate, seeds, epochs)
             for part, values in found.items():
-                values[norm][:, column] = history[part][:, -1]
+                values[kind][:, column] = history[part][:, -1]
     train, test = found["train"], found["test"]
     works = {
-        norm: [rate for rate, mean in zip(rates, values.mean(0), strict=True) if mean > 0.6]
-        for norm, values in train.items()
+        kind: [rate for rate, mean in zip(rates, values.mean(0), strict=True) if mean > 0.6]
+        for kind, values in train.items()
     }
     small, middle, large = (list(rates).index(rate) for rate in (0.01, 0.3, 3.0))
     for rate, sentence in (
@@ -161,10 +176,7 @@ def initial_scales(seeds, scales=(0.01, 0.1, 0.3, 1.0, 3.0, 10.0), epochs=10, n_
     for norm, values in found.items():
         for column, scale in enumerate(scales):
             stack = ensemble.build(seeds, ex.digits_network, hidden=64, batch_norm=norm)
-            with torch.no_grad():
-                for layer in stack.layers[:-1]:
-                    if isinstance(layer, ensemble.Linear):
-                        layer.weight *= scale
+            scale_hidden(stack, scale)
             values[:, column] = fit(stack, data, 0.1, seeds, epochs)["train"][:, -1]
     plain, normed = found[False], found[True]
     for column in np.flatnonzero(np.array(scales) <= 0.3):
@@ -210,15 +222,16 @@ def placement(seeds, rates=(0.03, 0.3), epochs=15, n_train=600):
     Returns
     -------
     dict
-        Maps (place, rate), place being "none", "before" or "after", to an array with a row per
-        seed: training accuracy after a third of the epochs, test accuracy at the end.
+        Maps (place, rate), place being "none", "larger" (none, from weights of the recommended
+        size), "before" or "after", to an array with a row per seed: training accuracy after a third
+        of the epochs, test accuracy at the end.
     """
 
     def make(place):
         blocks = []
         for _ in range(2):
             block = [nn.Linear(64, 64), nn.ReLU()]
-            if place != "none":
+            if place in ("before", "after"):
                 block.insert(1 if place == "before" else 2, nn.BatchNorm1d(64))
             blocks.append(block)
         return network(*blocks, [nn.Linear(64, 10)])
@@ -226,9 +239,11 @@ def placement(seeds, rates=(0.03, 0.3), epochs=15, n_train=600):
     # True labels only: fitting wrong ones sooner would count against the faster network.
     data = ensemble.draw(seeds, n_train=n_train, wrong=0.0)
     found = {}
-    for place in ("none", "before", "after"):
+    for place in ("none", "larger", "before", "after"):
         for rate in rates:
             stack = ensemble.build(seeds, make, place=place)
+            if place == "larger":
+                scale_hidden(stack, RECOMMENDED)
             history = fit(stack, data, rate, seeds, epochs, record_every=epochs // 3)
             found[place, rate] = np.column_stack([history["train"][:, 0], history["test"][:, -1]])
     early, end = ({key: rows[:, part] for key, rows in found.items()} for part in (0, 1))
@@ -239,4 +254,8 @@ def placement(seeds, rates=(0.03, 0.3), epochs=15, n_train=600):
     for place in ("before", "after"):
         gained = end[place, rates[0]] - end["none", rates[0]]
         greater(gained, 0, "At the small rate, either is better than none.")
+        gained = end[place, rates[0]] - end["larger", rates[0]]
+        greater(gained, 0, "And better than none from larger weights.")
+    gained = end["larger", rates[0]] - end["none", rates[0]]
+    greater(gained, 0, "Which help the plain network.")
     return found

@@ -94,8 +94,60 @@ def decay_keeps_wrong_labels_out(seeds, strength=0.01, epochs=60, n_train=600):
     less(decayed["learned"] - plain["learned"] / 2, 0, "With decay far fewer are learned.")
     gained = decayed["test"][:, -1] - plain["test"][:, -1]
     greater(gained, 0, "With decay new images fare better.")
+    lost = {
+        name: curves["test"][:, curves["test"].mean(0).argmax()] - curves["test"][:, -1]
+        for name, curves in result.items()
+        if name != "epoch"
+    }
+    spared = lost["plain"] - lost["decayed"]
+    greater(spared - gained / 2, 0, "Most of the gain is what is not lost after the best epoch.")
     between(decayed["train"][:, -1], 0.7, 0.9, "With decay it agrees with about 80% of labels.")
     return result
+
+
+def wrong_labels_need_large_weights(
+    seeds, *, shares=(0.0, 0.1, 0.2, 0.4), loss=0.1, epochs=200, n_train=600
+):
+    """The more labels are wrong, the larger the weights when the training loss has come down.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    shares : sequence of float
+        Shares of wrong labels.
+    loss : float
+        The training loss at which the weights are looked at, for the first time after an epoch.
+    epochs, n_train : int
+        ``epochs`` is a limit.
+
+    Returns
+    -------
+    dict
+        ``shares``, and ``norm``, that of all weight matrices: a row per seed, a column per share.
+    """
+    norms = np.full((len(seeds), len(shares)), np.nan)
+    for column, wrong in enumerate(shares):
+        data = ensemble.draw(seeds, n_train=n_train, wrong=wrong)
+        stack = ensemble.build(seeds, ex.digits_network)
+        optimizer = torch.optim.SGD(stack.parameters(), lr=0.05, momentum=0.9)
+        generators = ensemble.generators(seeds)
+        x, y = (
+            torch.stack([getattr(one, name) for one in data]) for name in ("x_train", "y_train")
+        )
+        for _ in range(epochs):
+            for batch in ensemble.batches(data, generators):
+                ensemble.step(stack, *batch, optimizer)
+            with torch.no_grad():
+                log_p = stack(x).log_softmax(2)
+                reached = -log_p.gather(2, y[..., None]).mean((1, 2)).numpy() <= loss
+                squares = [p.square().sum((1, 2)) for p in stack.parameters() if p.dim() > 2]
+            now = np.isnan(norms[:, column]) & reached
+            norms[now, column] = sum(squares).sqrt().numpy()[now]
+            if not np.isnan(norms[:, column]).any():
+                break
+    for column in range(1, len(shares)):
+        greater(norms[:, column] - norms[:, column - 1], 0, "More wrong labels, larger weights.")
+    return {"shares": shares, "norm": norms}
 
 
 def moons(seed, n_samples=80):

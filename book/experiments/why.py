@@ -195,6 +195,21 @@ def more_data_help(seeds, *, sizes=(150, 300, 600, 1200), steps=720, **size):
     return {**result, "sizes": sizes}
 
 
+def longer_training_learns_more_mistakes(seeds, *, n_train=1200, epochs=60):
+    """Among many images too, wrong labels are learned if training goes on for long enough.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        As `curves`, with two records: after half of the epochs, and after all of them.
+    """
+    runs = curves(seeds, n_train=n_train, epochs=epochs, record_every=epochs // 2)
+    half, end = runs["learned_wrong"].T
+    less(half, 0.5, "After half of the time most mistakes are not learned.")
+    greater(end - half, 0, "Then more of them are.")
+    return runs
+
+
 def best_of_many_flatters(seeds, *, candidates=(1, 2, 5, 10, 20, 50, 100), trials=2000):
     """The best of many scores on one validation set is better than the truth.
 
@@ -269,10 +284,11 @@ def double_descent(
     Returns
     -------
     dict
-        ``widths``; ``train``, ``test`` and ``ridge`` (test accuracy with a penalty): a row per seed
-        and a column per width.
+        ``widths``; ``train``, ``test`` and ``ridge`` (test accuracy with a penalty), and ``norm``,
+        that of the linear map without a penalty: a row per seed and a column per width.
     """
-    result = {name: np.empty((len(seeds), len(widths))) for name in ("train", "test", "ridge")}
+    names = ("train", "test", "ridge", "norm")
+    result = {name: np.empty((len(seeds), len(widths))) for name in names}
     for row, seed in enumerate(seeds):
         data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train)
         generator = torch.Generator().manual_seed(seed)
@@ -301,6 +317,7 @@ def double_descent(
             ):
                 right = (images @ solution).argmax(1) == labels
                 result[name][row, column] = right.double().mean().item()
+            result["norm"][row, column] = solutions[0].norm().item()
     threshold = widths.index(n_train)
     test, ridge = result["test"], result["ridge"]
     first = test[:, test[:, :threshold].mean(0).argmax()]
@@ -310,6 +327,9 @@ def double_descent(
             greater(
                 test[:, column] - worst, 0, "Worst where features and images are about as many."
             )
+    for column in (0, -1):
+        larger = np.log(result["norm"][:, threshold] / result["norm"][:, column])
+        greater(larger, 0, "The map is largest there.")
     greater(first - worst, 0, "It is bad there, and was good before.")
     greater(test[:, -1] - worst, 0, "It recovers beyond.")
     greater(first - test[:, -1], 0, "With wrong labels, it does not come back to where it was.")

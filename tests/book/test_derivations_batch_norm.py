@@ -245,6 +245,21 @@ def test_folding(setting):
     assert torch.allclose(by_formula, norm.eval()(linear(x)))
 
 
+def test_folding_forward():
+    """Batch norm after a ReLU goes into the next layer: diag(s) W and t W + b."""
+    generator = torch.Generator().manual_seed(6)
+    norm, linear = nn.BatchNorm1d(4, dtype=torch.float64), nn.Linear(4, 3).double()
+    with torch.no_grad():
+        for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            values.copy_(0.5 + torch.rand(4, generator=generator))
+    a = torch.relu(torch.randn(6, 4, generator=generator, dtype=torch.float64))
+    W, b = linear.weight.T, linear.bias
+    s = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    t = norm.bias - s * norm.running_mean
+    by_formula = a @ (torch.diag(s) @ W) + (t @ W + b)
+    assert torch.allclose(by_formula, linear(norm.eval()(a)))
+
+
 @pytest.mark.parametrize("m", [2, 4, 8])
 def test_spread_of_batch_statistics(m):
     """Over many batches: Var[μ] = σ²/m and E[σ²] = (m − 1)/m of the true variance."""

@@ -270,3 +270,32 @@ def test_numbers_in_the_text():
     assert close((1 - 0.1 * 0.01) * 0.5 - 0.1 * -0.2, 0.5195)
     assert close([3 / 3.5 * 5, 0.1 / 0.6 * 5], [4.29, 0.83], 5e-3)
     assert close([2 / 1.5, 0.4 / 1.5], [1.33, 0.27], 5e-3)
+
+
+def test_scores_change_no_faster_than_the_product_of_the_norms():
+    """‖f(x) − f(x′)‖ ≤ ∏‖W_l‖ · ‖x − x′‖ for layers with ReLU in between."""
+    weights = [random(5, 8), random(8, 8, seed=1), random(8, 3, seed=2)]
+
+    def scores(x):
+        for weight in weights[:-1]:
+            x = torch.relu(x @ weight + 0.1)
+        return x @ weights[-1]
+
+    x, other = random(100, 5, seed=3), random(100, 5, seed=4)
+    bound = math.prod(weight.norm().item() for weight in weights) * (x - other).norm(dim=1)
+    assert ((scores(x) - scores(other)).norm(dim=1) <= bound).all()
+
+
+def test_decay_per_step_with_momentum():
+    """With small ηλ a weight without gradient loses the share ηλ/(1 − μ) of itself per step."""
+    eta, lam, mu = 0.01, 0.01, 0.9
+    w = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=eta, momentum=mu, weight_decay=lam)
+    shares = []
+    for _ in range(500):
+        before = w.item()
+        w.grad = torch.zeros_like(w)
+        optimizer.step()
+        shares.append(1 - w.item() / before)
+    assert shares[0] == pytest.approx(eta * lam)
+    assert shares[-1] == pytest.approx(eta * lam / (1 - mu), rel=0.02)

@@ -81,3 +81,16 @@ def test_agreement_with_labels_of_which_some_are_wrong(a):
 
     agreement = (spoiled(1 - a) == spoiled(0.2)).mean()
     assert agreement == pytest.approx(0.8 * a + 0.2 * (1 - a) / 9, abs=0.005)
+
+
+def test_least_squares_with_a_penalty():
+    """At B = (ΦᵀΦ + nλI)⁻¹ΦᵀY the gradient of the mean squared loss with penalty is zero."""
+    generator = torch.Generator().manual_seed(0)
+    features, labels = (torch.randn(7, k, generator=generator).double() for k in (4, 3))
+    n, lam = 7, 0.3
+    identity = torch.eye(4, dtype=torch.float64)
+    solution = torch.linalg.inv(features.T @ features + n * lam * identity) @ features.T @ labels
+    solution.requires_grad_()
+    misses = features @ solution - labels
+    (misses.square().sum() / (2 * n) + lam / 2 * solution.square().sum()).backward()
+    assert torch.allclose(solution.grad, torch.zeros_like(solution), atol=1e-12)

@@ -30,10 +30,12 @@ SIZES = {
     why.right_labels_are_harmless: (10, {**HALF, "epochs": 40, "record_every": 5}),
     why.capacity_cuts_both_ways: (40, {**HALF, "widths": (2, 8, 128), "record_every": 5}),
     why.more_data_help: (8, {"sizes": (150, 600), "steps": 240}),
+    why.longer_training_learns_more_mistakes: (8, {**HALF, "epochs": 60}),
     why.best_of_many_flatters: (10, {"trials": 200}),
     why.stopping_helps: (20, {"n_train": 450, "held_out": 150, "record_every": 4}),
     why.double_descent: (10, {**HALF, "widths": (20, 100, 200, 300, 600, 1000)}),
     l2.decay_keeps_wrong_labels_out: (10, HALF),
+    l2.wrong_labels_need_large_weights: (8, HALF),
     l2.scores_get_flatter: (10, {"strengths": (0.0, 0.05), "steps": 300}),
     l2.validation_finds_a_strength: (
         14,
