@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib import metadata
 from typing import Any
 
+from autograder import distribution
 from autograder.task import Section
 
 # Inline, because notebooks do not load our style sheets.
@@ -22,13 +22,7 @@ def book_address() -> str:
 
     It is one of the project's URLs in `pyproject.toml`.
     """
-    try:
-        entries = metadata.metadata("autograder").get_all("Project-URL", [])
-    except metadata.PackageNotFoundError:
-        return ""
-    addresses = dict(entry.split(", ", 1) for entry in entries)
-    address = addresses.get("Documentation", "").rstrip("/")
-    return f"{address}/" if address else ""
+    return distribution.address("Documentation")
 
 
 @dataclass(frozen=True)
