@@ -8,7 +8,7 @@ RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 SETUP = .venv/.complete
 BOOK = _build/.complete
 BOOK_SOURCES = $(shell find book exercises tests/helpers/own_task -type f -not -path '*/__pycache__/*' 2>/dev/null) \
-	$(shell find autograder/task.py autograder/tasks -name '*.py') _config.yml _toc.yml pyproject.toml
+	$(shell find autograder -name '*.py') setup.py _config.yml _toc.yml pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test evidence bench book serve notebooks fingerprints lint clean

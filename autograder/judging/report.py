@@ -13,7 +13,8 @@ from autograder import distribution
 from autograder.task import Section
 
 # Inline, because notebooks do not load our style sheets.
-_CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
+CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
+"""The style of a cell in a table."""
 
 
 @cache
@@ -118,7 +119,7 @@ class Report:
         for finding in self.findings:
             mark = "right" if finding.passed else "wrong"
             lines.append(f"  {mark}  {finding.aspect:<{width}}  {_points(finding)}")
-            lines += _wrapped(self._message(finding))
+            lines += wrapped(self._message(finding))
         if self.printed and not self.passed:
             lines += ["", "  Your code printed:", textwrap.indent(self.printed, "    ")]
         return "\n".join(lines)
@@ -137,9 +138,9 @@ class Report:
             )
             rows.append(
                 "<tr>"
-                f'<td style="{_CELL};color:{color}"><b>{mark}</b></td>'
-                f'<td style="{_CELL};max-width:46em">{html.escape(finding.aspect)}{message}</td>'
-                f'<td style="{_CELL};text-align:right;white-space:nowrap">{_points(finding)}</td>'
+                f'<td style="{CELL};color:{color}"><b>{mark}</b></td>'
+                f'<td style="{CELL};max-width:46em">{html.escape(finding.aspect)}{message}</td>'
+                f'<td style="{CELL};text-align:right;white-space:nowrap">{_points(finding)}</td>'
                 "</tr>"
             )
         printed = (
@@ -184,7 +185,8 @@ def _linked(finding: Finding) -> str:
     return f"<br>In the book: {' · '.join(links)}"
 
 
-def _wrapped(message: str) -> list[str]:
+def wrapped(message: str) -> list[str]:
+    """Return the lines of a message, wrapped and indented to stand below a row of a report."""
     lines: list[str] = []
     for line in message.splitlines():
         indent = " " * (9 + len(line) - len(line.lstrip()))

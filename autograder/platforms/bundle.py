@@ -20,8 +20,8 @@ from autograder.course import names
 from autograder.course.course import Course, CourseError, check_names
 from autograder.course.scores import released
 from autograder.course.secret import course_secret
+from autograder.intake.belonging import own_cells
 from autograder.platforms.bundled import COURSE, KEY, RELEASE, SETTINGS, Settings
-from autograder.platforms.notebooks import own_cells
 from autograder.platforms.zipped import zipped
 from autograder.sandbox.backend import PACKAGE
 

@@ -22,12 +22,15 @@ PACKAGE = results._PACKAGE
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 RUN_INSIDE_GRADING = ("judging/", "intake/", "sandbox/", "grading/")
 ABOVE = (
+    "__main__.py",
     "course/",
     "platforms/",
     "cli.py",
     "demo.py",
     "distribution.py",
+    "handout/",
     "new.py",
+    "student/",
     "validate.py",
 )
 
