@@ -51,8 +51,8 @@ EXERCISE = """\
 # `autograder`. Both are not there when an answer is tried.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*) and save. In a
-# cell of your own, `ready("{name}.ipynb")` tries the saved file as grading will and makes the file
-# to hand in.
+# cell of your own, `ready("{name}.ipynb")` tries the saved file as grading
+# will and makes the file to hand in.
 
 # %%
 import numpy as np
