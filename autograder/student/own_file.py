@@ -5,31 +5,32 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def find(name: str) -> Path | None:
-    """Return the file of a notebook, or None if it is not on this machine, as in Colab.
+    """Return the file of the open notebook, or None if it is not on this machine, as in Colab.
 
     Parameters
     ----------
     name
-        What the file should be called.  If the student has given it another name, the editor knows.
+        What the file should be called.  Where the editor says which file is open, that one counts:
+        it may be a copy under another name, beside the one that was handed out.
     """
-    if Path(name).is_file():
-        return Path(name)
-    for known in (_user_names().get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME")):
-        if isinstance(known, str) and known.endswith(".ipynb") and Path(known).is_file():
-            return Path(known)
-    return None
+    shell = _shell()
+    if shell is not None:
+        for known in (shell.user_ns.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME")):
+            if isinstance(known, str) and known.endswith(".ipynb") and Path(known).is_file():
+                return Path(known)
+    return Path(name) if Path(name).is_file() else None
 
 
 def typed() -> list[str]:
     """Return the cells that ran in this kernel, oldest first; none outside of a notebook."""
-    found = _user_names().get("In", [])
-    return [cell for cell in found if isinstance(cell, str)] if isinstance(found, list) else []
+    shell = _shell()
+    return list(shell.history_manager.input_hist_raw) if shell is not None else []
 
 
-def _user_names() -> dict[str, object]:
+def _shell() -> Any:
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell.user_ns if shell is not None else {}
+    return ipython.get_ipython() if ipython is not None else None

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def ready(notebook: str | os.PathLike[str]) -> Table:
     Parameters
     ----------
     notebook
-        The file, such as "l2.ipynb".
+        The file, such as "l2.ipynb".  Where the editor says which file is open, that one is tried.
     """
     if is_running():
         # A cell of the student's calls this, and the file is being tried already.
@@ -69,6 +70,8 @@ def _try(file: Path) -> Table:
     try:
         assignment = _assignment_of(content)
         rows, remarks = _rehearsed(content, file, assignment)
+        saved = datetime.fromtimestamp(file.stat().st_mtime)
+        remarks["Tried:"] = (f"{file.name}, as it was saved on {saved:%Y-%m-%d at %H:%M}",)
         made = write_copy(content, file.parent, assignment)
     except UnreadableError as error:
         return Table("Grading will refuse this file.", (), (("", (str(error),)),))
