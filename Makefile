@@ -3,12 +3,14 @@
 PYTHON ?= python3
 PORT ?= 8000
 JOBS ?= 2
+# One more index for pip, such as that of PyTorch's builds for processors.
+INDEX ?=
 # Tools of the environment that other tools call by name: node, alembic.
 RUN = PATH="$(CURDIR)/.venv/bin:$$PATH"
 SETUP = .venv/.complete
 BOOK = _build/.complete
 BOOK_SOURCES = $(shell find book exercises tests/helpers/own_task -type f -not -path '*/__pycache__/*' 2>/dev/null) \
-	$(shell find autograder/task.py autograder/tasks -name '*.py') _config.yml _toc.yml pyproject.toml
+	$(shell find autograder -name '*.py') setup.py _config.yml _toc.yml pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test evidence bench book serve notebooks fingerprints lint clean
@@ -16,7 +18,7 @@ BOOK_SOURCES = $(shell find book exercises tests/helpers/own_task -type f -not -
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(SETUP) ## make .venv with everything the course needs
+setup: $(SETUP) ## make .venv with everything the course needs (INDEX=... for one more index of packages)
 
 demo: $(SETUP) ## grade a sample class in demo/ and show it, then build the site
 	@command -v bwrap >/dev/null || scripts/system_packages.sh bubblewrap libseccomp2 || true
@@ -70,7 +72,8 @@ $(SETUP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/system_packages.sh python3-venv
 	@echo "Making .venv with everything the course needs: about three minutes, most of it downloads."
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@.venv/bin/python -m pip install -q --disable-pip-version-check $(if $(INDEX),--extra-index-url "$(INDEX)") \
+		-r requirements.txt
 	@.venv/bin/python -m pip install -q --disable-pip-version-check \
 		--no-deps --no-build-isolation -e .
 	@touch $@

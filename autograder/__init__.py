@@ -3,6 +3,8 @@
 from autograder.judging.check import check, grade
 from autograder.judging.hint import hint
 from autograder.judging.report import Finding, Report
+from autograder.student.overview import progress
+from autograder.student.readiness import ready
 from autograder.tasks import tasks
 
-__all__ = ["Finding", "Report", "check", "grade", "hint", "tasks"]
+__all__ = ["Finding", "Report", "check", "grade", "hint", "progress", "ready", "tasks"]

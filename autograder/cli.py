@@ -306,6 +306,19 @@ def doctor_command() -> None:
         raise typer.Exit(1)
 
 
+@app.command("ready")
+def ready_command(
+    notebook: Annotated[Path, typer.Argument(help="The saved notebook, such as l2.ipynb.")],
+) -> None:
+    """Try a notebook as grading will, say what it finds, and make the file to hand in.
+
+    For students: needs no course, and none of what grading needs.
+    """
+    from autograder.student.readiness import main
+
+    raise typer.Exit(main([str(notebook)]))
+
+
 @app.command("certificates")
 def certificates_command() -> None:
     """Make keys for `autograder grade --scheduler`; who has them can join the cluster."""

@@ -19,7 +19,7 @@ from autograder import cli
 from autograder.course.course import CONFIG, Course, CourseError
 from autograder.course.release import release
 from autograder.course.scores import score_text, scores
-from autograder.intake import exercise
+from autograder.intake import cells, exercise
 from autograder.sandbox import Sandbox, SandboxUnavailableError
 from autograder.tasks import assignments
 
@@ -207,8 +207,8 @@ def submission(source: NotebookNode, assignment: str, kind: str) -> str | Notebo
     """
     solution = exercise.solution_notebook(source)
     release = exercise.student_notebook(source)
-    answers = [cell for cell in solution.cells if exercise.is_answer(cell)]
-    stubs = [cell for cell in release.cells if exercise.is_answer(cell)]
+    answers = [cell for cell in solution.cells if cells.is_answer(cell)]
+    stubs = [cell for cell in release.cells if cells.is_answer(cell)]
     if kind == "broken":
         return _BROKEN
     if kind == "untouched":

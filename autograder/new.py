@@ -50,13 +50,14 @@ EXERCISE = """\
 # **What is not allowed.** Answers are written in NumPy, without PyTorch and without the package
 # `autograder`. Both are not there when an answer is tried.
 #
-# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
-# in this file under its name, `{name}.ipynb`, as your instructor says.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*) and save. In a
+# cell of your own, `ready("{name}.ipynb")` tries the saved file as grading
+# will and makes the file to hand in.
 
 # %%
 import numpy as np
 
-from autograder import check, hint
+from autograder import check, hint, progress, ready
 """
 
 ANSWER = '''

@@ -24,7 +24,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from autograder.intake.exercise import SourceError, is_check, source_notebook, sources, task_of
+from autograder.intake.cells import is_check, task_of
+from autograder.intake.exercise import SourceError, source_notebook, sources
 from autograder.judging.compare import agrees
 from autograder.judging.fingerprint import probe_cases
 from autograder.judging.judge import judge

@@ -12,7 +12,7 @@ from autograder import demo
 from autograder.course.course import CONFIG, Course
 from autograder.course.release import release
 from autograder.course.scores import Score, is_complete, score_of
-from autograder.intake import exercise
+from autograder.intake import cells, exercise
 from autograder.tasks import assignments as course_assignments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,6 +92,6 @@ def _text(source: Path, assignment: str, kind: str) -> str:
     notebook = demo.submission(exercise.source_notebook(source), assignment, kind)
     if isinstance(notebook, str):
         raise ValueError(f"{kind} is no notebook")
-    last = [cell for cell in notebook.cells if exercise.is_answer(cell)][-1]
+    last = [cell for cell in notebook.cells if cells.is_answer(cell)][-1]
     last.source += f"\n\n# {_NAME}"
     return nbformat.writes(notebook)

@@ -23,7 +23,7 @@ from autograder.course.course import Course
 from autograder.course.scores import released
 from autograder.grading.job import Job
 from autograder.grading.notebook import seed_of
-from autograder.intake import exercise
+from autograder.intake import cells
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.sandbox.inside import PRELOAD
@@ -66,13 +66,13 @@ def _judged(job: Job, notebook: NotebookNode) -> Iterator[float]:
     sys.modules[module.__name__] = module
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in codes:
-        if exercise.is_demonstration(cell):
+        if cells.is_demonstration(cell):
             continue
-        if not exercise.is_check(cell):
+        if not cells.is_check(cell):
             with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(cell.source, cell.id, "exec"), vars(module))
             continue
-        task = tasks[exercise.task_of(cell.metadata.nbgrader.grade_id)]
+        task = tasks[cells.task_of(cell.metadata.nbgrader.grade_id)]
         cases = task.draw(np.random.default_rng(seed_of(job.key, task.name)))
         yield judge(task, cases, observe(task, vars(module), cases)).points
 

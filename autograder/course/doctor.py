@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError
 
+from autograder import distribution
 from autograder.course import late, names, seals
 from autograder.course.course import CONFIG, Course, CourseError
 from autograder.course.gradebook import current_schema
@@ -20,7 +21,6 @@ from autograder.course.scores import foreign, released, standings
 from autograder.course.secret import SECRET
 from autograder.course.settings import check_plugins, leads_here
 
-PACKAGE = "autograder"
 ROOM = 2**30
 """Bytes that should be free for results, graded notebooks and pages."""
 
@@ -64,7 +64,15 @@ def faults(course: Course) -> Iterator[str]:
 
 def _versions() -> Iterator[str]:
     """Yield packages that are missing or too old."""
-    for line in importlib.metadata.requires(PACKAGE) or ():
+    try:
+        lines = importlib.metadata.requires(distribution.NAME) or ()
+    except importlib.metadata.PackageNotFoundError:
+        yield (
+            f"{distribution.NAME} is not installed, so nobody knows which versions it needs: "
+            "run pip install '.[grading]'."
+        )
+        return
+    for line in lines:
         wanted = Requirement(line)
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": "grading"}):
             continue

@@ -16,7 +16,7 @@ from autograder.course.scores import Score, is_complete, score_of
 from autograder.grading.job import Job, warm_sandbox
 from autograder.grading.notebook import Outcome, observe_task, seed_of
 from autograder.grading.results import result_name
-from autograder.intake.exercise import task_of
+from autograder.intake.cells import task_of
 from autograder.intake.notebook_file import UnreadableError
 from autograder.judging.judge import first_difference
 from autograder.judging.report import Report

@@ -14,7 +14,7 @@ from autograder.course.due import Due, Pair, Todo
 from autograder.course.grading import unreadable
 from autograder.course.running import has_outcome, run_all
 from autograder.course.scores import Policy, Score, standings
-from autograder.intake.exercise import task_of
+from autograder.intake.cells import task_of
 from autograder.judging.report import Report
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import selectinload
 from autograder.course import seals
 from autograder.course.course import Course
 from autograder.course.gradebook import one_transaction
-from autograder.intake.exercise import task_of
+from autograder.intake.cells import task_of
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 from nbformat import NotebookNode
 
 from autograder.grading.observation import Ended, Observation, Room, observed_cells
-from autograder.intake.exercise import is_demonstration
+from autograder.intake.cells import is_demonstration
 from autograder.judging.fingerprint import probe_cases
 from autograder.judging.judge import first_difference, judge
 from autograder.judging.observed import TaskResult

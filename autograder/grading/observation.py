@@ -13,7 +13,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autograder.intake.exercise import is_check, is_demonstration, task_of
+from autograder.intake.cells import is_check, is_demonstration, task_of
 from autograder.judging.fingerprint import probe_cases
 from autograder.judging.observed import TaskResult
 from autograder.sandbox import pipe

@@ -30,13 +30,12 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from autograder.intake.cells import CHECK_PREFIX, DEMONSTRATION, is_answer
 from autograder.task import Task
 from autograder.tasks import tasks as course_tasks
 
 BEGIN = "### BEGIN SOLUTION"
 END = "### END SOLUTION"
-DEMONSTRATION = "demonstration"
-_CHECK_PREFIX = "check-"
 
 LOCKED_SETUP = "# Locked: set-up. Grading runs the course's own copy of this cell."
 LOCKED_DEMONSTRATION = "# Locked: a demonstration. Grading skips it."
@@ -107,35 +106,6 @@ def solution_notebook(source: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def is_answer(cell: NotebookNode) -> bool:
-    """Return whether students write this cell."""
-    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
-
-
-def is_check(cell: NotebookNode) -> bool:
-    """Return whether this cell earns points."""
-    return bool(cell.metadata.get("nbgrader", {}).get("grade"))
-
-
-def task_of(grade_id: str) -> str:
-    """Return the name of the task of a check cell, given the cell's id in nbgrader."""
-    return grade_id.removeprefix(_CHECK_PREFIX)
-
-
-def is_locked(cell: NotebookNode) -> bool:
-    """Return whether this cell is the course's own."""
-    return bool(cell.metadata.get("nbgrader", {}).get("locked"))
-
-
-def is_demonstration(cell: NotebookNode) -> bool:
-    """Return whether this is a locked cell that grading skips."""
-    return is_locked(cell) and _is_demonstration_id(cell.metadata.nbgrader.get("grade_id"))
-
-
-def _is_demonstration_id(grade_id: object) -> bool:
-    return re.fullmatch(rf"{DEMONSTRATION}-\d+", str(grade_id)) is not None
-
-
 def write(notebook: NotebookNode, path: Path) -> bool:
     """Write a notebook unless the file is up to date; return whether it was written."""
     nbformat.validate(notebook)
@@ -191,7 +161,7 @@ class _Reader:
             name = check[1]
             points = self._points(name)
             self._note(name, self.checks)
-            return _code_cell(source.strip(), f"{_CHECK_PREFIX}{name}", points=points)
+            return _code_cell(source.strip(), f"{CHECK_PREFIX}{name}", points=points)
         if re.search(r"^check\(", source, re.MULTILINE):
             raise SourceError(f"a check cell reads check(NAME) and nothing else, not {source!r}.")
         if DEMONSTRATION in cell.metadata.get("tags", []):

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import nbformat
-from jupytext.magics import comment_magic
 from nbformat import NotebookNode
 
-from autograder.intake.exercise import is_answer, is_check, is_demonstration
+from autograder.intake.cells import is_answer, is_check, is_demonstration
+from autograder.intake.magics import without_magics
 from autograder.intake.notebook_file import Cell, Notes, UnreadableError, parse
 
 _START_AGAIN = (
@@ -308,11 +308,10 @@ def _defined(source: str, names: Iterable[str]) -> set[str]:
     }
     if not found:
         return found
-    lines = comment_magic(source.split("\n"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            statements = ast.parse("\n".join(lines)).body
+            statements = ast.parse(without_magics(source)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # An answer with a syntax error is still the answer.
         return found

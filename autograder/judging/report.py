@@ -7,13 +7,14 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib import metadata
 from typing import Any
 
+from autograder import distribution
 from autograder.task import Section
 
 # Inline, because notebooks do not load our style sheets.
-_CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
+CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
+"""The style of a cell in a table."""
 
 
 @cache
@@ -22,13 +23,7 @@ def book_address() -> str:
 
     It is one of the project's URLs in `pyproject.toml`.
     """
-    try:
-        entries = metadata.metadata("autograder").get_all("Project-URL", [])
-    except metadata.PackageNotFoundError:
-        return ""
-    addresses = dict(entry.split(", ", 1) for entry in entries)
-    address = addresses.get("Documentation", "").rstrip("/")
-    return f"{address}/" if address else ""
+    return distribution.address("Documentation")
 
 
 @dataclass(frozen=True)
@@ -124,7 +119,7 @@ class Report:
         for finding in self.findings:
             mark = "right" if finding.passed else "wrong"
             lines.append(f"  {mark}  {finding.aspect:<{width}}  {_points(finding)}")
-            lines += _wrapped(self._message(finding))
+            lines += wrapped(self._message(finding))
         if self.printed and not self.passed:
             lines += ["", "  Your code printed:", textwrap.indent(self.printed, "    ")]
         return "\n".join(lines)
@@ -143,9 +138,9 @@ class Report:
             )
             rows.append(
                 "<tr>"
-                f'<td style="{_CELL};color:{color}"><b>{mark}</b></td>'
-                f'<td style="{_CELL};max-width:46em">{html.escape(finding.aspect)}{message}</td>'
-                f'<td style="{_CELL};text-align:right;white-space:nowrap">{_points(finding)}</td>'
+                f'<td style="{CELL};color:{color}"><b>{mark}</b></td>'
+                f'<td style="{CELL};max-width:46em">{html.escape(finding.aspect)}{message}</td>'
+                f'<td style="{CELL};text-align:right;white-space:nowrap">{_points(finding)}</td>'
                 "</tr>"
             )
         printed = (
@@ -190,7 +185,8 @@ def _linked(finding: Finding) -> str:
     return f"<br>In the book: {' · '.join(links)}"
 
 
-def _wrapped(message: str) -> list[str]:
+def wrapped(message: str) -> list[str]:
+    """Return the lines of a message, wrapped and indented to stand below a row of a report."""
     lines: list[str] = []
     for line in message.splitlines():
         indent = " " * (9 + len(line) - len(line.lstrip()))

@@ -15,12 +15,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from autograder import distribution
 from autograder.course import names
 from autograder.course.course import Course, CourseError, check_names
 from autograder.course.scores import released
 from autograder.course.secret import course_secret
+from autograder.intake.belonging import own_cells
 from autograder.platforms.bundled import COURSE, KEY, RELEASE, SETTINGS, Settings
-from autograder.platforms.notebooks import own_cells
 from autograder.platforms.zipped import zipped
 from autograder.sandbox.backend import PACKAGE
 
@@ -200,7 +201,7 @@ def _package() -> dict[str, bytes]:
 def _requirements() -> bytes:
     """Return what the package needs for grading, as it says itself."""
     try:
-        entries = importlib.metadata.requires(PACKAGE.name) or []
+        entries = importlib.metadata.requires(distribution.NAME) or []
     except importlib.metadata.PackageNotFoundError:
         raise CourseError(
             "A bundle needs to know what this package needs: run pip install '.[grading]' first."
@@ -214,11 +215,11 @@ def _constraints() -> bytes:
     """Return the versions of all that is installed here, so that grades are the same there."""
     found: dict[str, str] = {}
     for one in importlib.metadata.distributions():
-        name = re.sub(r"[-_.]+", "-", one.metadata["Name"] or PACKAGE.name).lower()
+        name = re.sub(r"[-_.]+", "-", one.metadata["Name"] or distribution.NAME).lower()
         # Of two with one name Python uses the first; others hide copies of what they need.
         # What follows a plus sign is a build, such as that for one kind of processor.
         found.setdefault(name, f"{name}=={one.version.partition('+')[0]}")
-    found.pop(PACKAGE.name, None)
+    found.pop(distribution.NAME, None)
     return _lines(sorted(found.values()))
 
 

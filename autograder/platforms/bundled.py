@@ -42,7 +42,7 @@ class Settings:
     assignment
         The name of the assignment.
     cells
-        What tells the notebooks of each assignment of the course, see `notebooks.own_cells`.
+        What tells the notebooks of each assignment of the course, see `belonging.own_cells`.
     limits
         What student code may use.
     visibility

@@ -18,9 +18,10 @@ from pathlib import Path
 from autograder.course.course import Course, CourseError, check_names
 from autograder.course.enrollment import Student, enroll
 from autograder.course.scores import released
+from autograder.intake.belonging import own_cells
 from autograder.intake.notebook_file import UnreadableError, read
 from autograder.platforms import download, record
-from autograder.platforms.notebooks import Notebook, newest, notebooks, own_cells
+from autograder.platforms.notebooks import Notebook, newest, notebooks
 from autograder.platforms.platform import HandIn
 from autograder.platforms.record import Entry, Record
 from autograder.platforms.roster import Person, Roster

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import nbformat
-
 from autograder.intake.apart import TooMuchError, apart
 from autograder.intake.archives import ArchiveError, unpack
-from autograder.intake.notebook_file import Notes, UnreadableError, parse, read
+from autograder.intake.belonging import most, names_in
+from autograder.intake.notebook_file import UnreadableError, read
 from autograder.platforms.platform import File
 
 READ_SECONDS = 10
 
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-_DEFINED = re.compile(r"^(?:def|class)[ \t]++(\w++)", re.MULTILINE)
 _HIDDEN = ("__MACOSX",)
 # The clock of a zip file ticks every other second.
 _TICK = timedelta(seconds=2)
@@ -51,30 +47,6 @@ class Notebook:
     problem: str = ""
 
 
-def own_cells(released: Mapping[str, Path]) -> dict[str, frozenset[str]]:
-    """Return what tells the notebooks of each assignment from those of the others.
-
-    Parameters
-    ----------
-    released
-        The released notebooks, by assignment.
-    """
-    names = {
-        assignment: {
-            cell.metadata.nbgrader.grade_id
-            for cell in nbformat.read(path, as_version=4).cells
-            if cell.metadata.get("nbgrader", {}).get("solution")
-            or cell.metadata.get("nbgrader", {}).get("grade")
-        }
-        for assignment, path in released.items()
-    }
-    counted = Counter(name for some in names.values() for name in some)
-    return {
-        assignment: frozenset(name for name in some if counted[name] == 1)
-        for assignment, some in names.items()
-    }
-
-
 def notebooks(
     files: Iterable[File], own: Mapping[str, frozenset[str]], scratch: Callable[[], Path]
 ) -> tuple[list[Notebook], list[str]]:
@@ -85,7 +57,7 @@ def notebooks(
     files
         What the student handed in.
     own
-        The cells of each assignment, see `own_cells`.
+        The cells of each assignment, see `belonging.own_cells`.
     scratch
         Returns a new folder.
     """
@@ -111,7 +83,7 @@ def notebooks(
         except TooMuchError:
             problems.append("The file takes too long to read.")
         else:
-            found.append(Notebook(file, file.path, digest, _most(names, own)))
+            found.append(Notebook(file, file.path, digest, most(names, own)))
     return found, problems
 
 
@@ -143,28 +115,6 @@ def _opened(
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part in _HIDDEN for part in name.split("/"))
-
-
-def names_in(content: bytes) -> set[str]:
-    """Return the ids of a notebook's cells, and the functions and classes that they define.
-
-    Raises
-    ------
-    UnreadableError
-        When it is no notebook.
-    """
-    names: set[str] = set()
-    for cell in parse(content, Notes()):
-        names.update(filter(None, (cell.id, cell.grade_id)))
-        names.update(_DEFINED.findall(cell.source))
-    return names
-
-
-def _most(names: set[str], own: Mapping[str, frozenset[str]]) -> str:
-    """Return the assignment of which a notebook has most; "" if it has none, or as much of two."""
-    counts = Counter({assignment: len(names & cells) for assignment, cells in own.items()})
-    [(first, most), *others] = counts.most_common(2)
-    return first if most and all(count < most for _, count in others) else ""
 
 
 def newest(some: Sequence[Notebook]) -> Notebook | None:

@@ -19,8 +19,9 @@
 # is tried, so one that uses them earns nothing, and `check` says so for PyTorch. Comparing
 # with them in a cell of your own is fine.
 #
-# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
-# in this file under its name, `batch_norm.ipynb`, as your instructor says.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*) and save. The
+# last cell, `ready("batch_norm.ipynb")`, tries the saved file as grading will and makes the file to
+# hand in.
 
 # %%
 import matplotlib.pyplot as plt
@@ -28,7 +29,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder import check, hint
+from autograder import check, hint, progress, ready
+
+# %% tags=["demonstration"]
+progress("batch_norm")
 
 # %% [markdown]
 # ## Task 1: the forward pass ({{points:batch_norm_forward}} points)
@@ -525,3 +529,19 @@ axes.set(xscale="log", xlabel="learning rate", ylabel="accuracy on clean test im
 axes.set_title("mean and standard deviation over 3 seeds")
 axes.legend()
 plt.show()
+
+# %% [markdown]
+# ## Before you hand in
+#
+# How far you are, and what is left:
+
+# %% tags=["demonstration"]
+progress("batch_norm")
+
+# %% [markdown]
+# Save the notebook, then run the next cell. It runs the file in a fresh process, as grading will,
+# says what would be lost, and makes the file to hand in. `autograder ready batch_norm.ipynb` does
+# the same in a terminal.
+
+# %% tags=["demonstration"]
+ready("batch_norm.ipynb")

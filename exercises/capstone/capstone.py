@@ -22,8 +22,9 @@
 # `autograder`. Both are not there when an answer is tried, so one that uses them earns nothing, and
 # `check` says so for PyTorch. Comparing with PyTorch in a cell of your own is fine.
 #
-# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
-# in this file under its name, `capstone.ipynb`, as your instructor says.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*) and save. The
+# last cell, `ready("capstone.ipynb")`, tries the saved file as grading will and makes the file to
+# hand in.
 
 # %%
 import matplotlib.pyplot as plt
@@ -31,7 +32,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder import check, hint
+from autograder import check, hint, progress, ready
+
+# %% tags=["demonstration"]
+progress("capstone")
 
 # %% [markdown]
 # ## Task 1: the network ({{points:two_layer_net}} points)
@@ -477,3 +481,19 @@ plt.show()
 # the plain network does no better than guessing, or hardly. Batch norm does not tolerate every
 # rate: at 10 both fail. At a rate of 1, where both train, the plain network is the better one on
 # these labels, for the reason seen above.
+
+# %% [markdown]
+# ## Before you hand in
+#
+# How far you are, and what is left:
+
+# %% tags=["demonstration"]
+progress("capstone")
+
+# %% [markdown]
+# Save the notebook, then run the next cell. It runs the file in a fresh process, as grading will,
+# says what would be lost, and makes the file to hand in. `autograder ready capstone.ipynb` does the
+# same in a terminal.
+
+# %% tags=["demonstration"]
+ready("capstone.ipynb")

@@ -18,8 +18,9 @@
 # `autograder`. These are not there when an answer is tried, so one that uses them earns nothing,
 # and `check` says so for PyTorch. Comparing with them in a cell of your own is fine.
 #
-# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
-# in this file under its name, `dropout.ipynb`, as your instructor says.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*) and save. The
+# last cell, `ready("dropout.ipynb")`, tries the saved file as grading will and makes the file to
+# hand in.
 
 # %%
 import matplotlib.pyplot as plt
@@ -27,7 +28,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder import check, hint
+from autograder import check, hint, progress, ready
+
+# %% tags=["demonstration"]
+progress("dropout")
 
 # %% [markdown]
 # ## Task 1: the forward pass ({{points:dropout_forward}} points)
@@ -387,3 +391,19 @@ axes.set(
 )
 axes.legend()
 plt.show()
+
+# %% [markdown]
+# ## Before you hand in
+#
+# How far you are, and what is left:
+
+# %% tags=["demonstration"]
+progress("dropout")
+
+# %% [markdown]
+# Save the notebook, then run the next cell. It runs the file in a fresh process, as grading will,
+# says what would be lost, and makes the file to hand in. `autograder ready dropout.ipynb` does the
+# same in a terminal.
+
+# %% tags=["demonstration"]
+ready("dropout.ipynb")

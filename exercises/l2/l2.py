@@ -21,8 +21,9 @@
 # one that uses them earns nothing, and `check` says so for PyTorch. Comparing with PyTorch in a
 # cell of your own is fine.
 #
-# **How to hand in.** Run everything from top to bottom once (*Restart and run all*), save, and hand
-# in this file under its name, `l2.ipynb`, as your instructor says.
+# **How to hand in.** Run everything from top to bottom once (*Restart and run all*) and save. The
+# last cell, `ready("l2.ipynb")`, tries the saved file as grading will and makes the file to hand
+# in.
 
 # %%
 import matplotlib.pyplot as plt
@@ -30,7 +31,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder import check, hint
+from autograder import check, hint, progress, ready
+
+# %% tags=["demonstration"]
+progress("l2")
 
 # %% [markdown]
 # ## Task 1: the penalty ({{points:l2_penalty}} points)
@@ -560,3 +564,19 @@ plt.show()
 #
 # We looked for the best λ on the test images, which is fine for a picture. To choose λ for a real
 # problem, keep some training images aside and look at those.
+
+# %% [markdown]
+# ## Before you hand in
+#
+# How far you are, and what is left:
+
+# %% tags=["demonstration"]
+progress("l2")
+
+# %% [markdown]
+# Save the notebook, then run the next cell. It runs the file in a fresh process, as grading will,
+# says what would be lost, and makes the file to hand in. `autograder ready l2.ipynb` does the same
+# in a terminal.
+
+# %% tags=["demonstration"]
+ready("l2.ipynb")

@@ -10,7 +10,7 @@ import nbformat
 from helpers.courses import ROOT, STUB
 from nbformat import NotebookNode
 
-from autograder.intake import exercise
+from autograder.intake import cells
 
 TESTS = "change the tests"
 COMPARISON = "trick the comparison"
@@ -117,7 +117,7 @@ def solve(notebook: NotebookNode, **answers: str) -> NotebookNode:
     notebook = copy.deepcopy(notebook)
     missing = set(answers)
     for cell in notebook.cells:
-        if exercise.is_answer(cell) and cell.id in answers:
+        if cells.is_answer(cell) and cell.id in answers:
             body = "\n    ".join(answers[cell.id].strip("\n").split("\n"))
             assert cell.source.count(STUB) == 1, cell.id
             cell.source = cell.source.replace(STUB, body)

@@ -15,7 +15,7 @@ import nbformat
 from attacks.attack import FILE, Attack, Build, Handed, edited, insert, solve
 from nbformat import NotebookNode
 
-from autograder.intake import exercise
+from autograder.intake import cells, exercise
 
 
 def _text(edit: Callable[[dict[str, Any]], Any]) -> Build:
@@ -107,7 +107,7 @@ def _reverse(notebook: NotebookNode) -> None:
 
 
 def _answers_last(notebook: NotebookNode) -> None:
-    notebook.cells.sort(key=exercise.is_answer)
+    notebook.cells.sort(key=cells.is_answer)
 
 
 def _retype(name: str, kind: str) -> Callable[[NotebookNode], None]:

@@ -15,7 +15,8 @@ from autograder.course.feedback import FeedbackExporter
 from autograder.course.highlight import MAX_HIGHLIGHTED
 from autograder.course.sanitize import sanitize
 from autograder.intake import submission
-from autograder.intake.exercise import is_answer, is_check, source_notebook, student_notebook
+from autograder.intake.cells import is_answer, is_check
+from autograder.intake.exercise import source_notebook, student_notebook
 from autograder.judging.report import Finding, Report
 
 SHAPES = {

@@ -21,7 +21,18 @@ from autograder.tasks import assignments, tasks
 PACKAGE = results._PACKAGE
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 RUN_INSIDE_GRADING = ("judging/", "intake/", "sandbox/", "grading/")
-ABOVE = ("course/", "platforms/", "cli.py", "demo.py", "new.py", "validate.py")
+ABOVE = (
+    "__main__.py",
+    "course/",
+    "platforms/",
+    "cli.py",
+    "demo.py",
+    "distribution.py",
+    "handout/",
+    "new.py",
+    "student/",
+    "validate.py",
+)
 
 
 def a_job(assignment, **changes):

@@ -16,13 +16,8 @@ from typer.testing import CliRunner
 from autograder import cli
 from autograder.course import release, scores
 from autograder.course.course import CONFIG, Course
-from autograder.intake.exercise import (
-    is_answer,
-    solution_notebook,
-    source_notebook,
-    student_notebook,
-    write,
-)
+from autograder.intake.cells import is_answer
+from autograder.intake.exercise import solution_notebook, source_notebook, student_notebook, write
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(sys.executable).parent

@@ -8,7 +8,7 @@ import pytest
 from helpers.solutions import hidden_lines, source_of
 
 from autograder import tasks
-from autograder.intake import exercise
+from autograder.intake import cells, exercise
 from autograder.intake.exercise import BEGIN, END, SourceError
 from autograder.tasks import assignments
 
@@ -80,7 +80,7 @@ def test_cells_are_stable_and_say_what_they_are(assignment):
             assert cell.id == cell.metadata.nbgrader.grade_id
             if cell.id.startswith(("setup-", "demonstration-")):
                 assert "# Locked: " in cell.source.split("\n")[0]
-            assert exercise.is_demonstration(cell) == cell.id.startswith("demonstration-")
+            assert cells.is_demonstration(cell) == cell.id.startswith("demonstration-")
 
 
 @each_assignment
@@ -89,7 +89,7 @@ def test_solution_notebook_has_the_sources_code(assignment):
     notebook = exercise.solution_notebook(exercise.source_notebook(source_of(assignment)))
     sources = jupytext.read(source_of(assignment), fmt="py:percent").cells
     for cell, original in zip(notebook.cells, sources, strict=True):
-        if exercise.is_answer(cell):
+        if cells.is_answer(cell):
             lines = original.source.split("\n")
             expected = [line for line in lines if line.strip() not in (BEGIN, END)]
             assert cell.source.split("\n") == expected

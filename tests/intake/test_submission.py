@@ -20,6 +20,7 @@ from nbgrader.preprocessors import (
 )
 
 from autograder.intake import exercise, notebook_file
+from autograder.intake.cells import is_answer
 from autograder.intake.notebook_file import UnreadableError, read
 from autograder.intake.submission import rebuild
 
@@ -107,7 +108,7 @@ def assert_ours(notebook, release):
     assert [cell.id for cell in ours] == [cell.id for cell in release.cells]
     for cell, original in zip(ours, release.cells, strict=True):
         expected = copy.deepcopy(original)
-        if exercise.is_answer(original):
+        if is_answer(original):
             expected.source = cell.source
         assert cell == expected
     assert notebook.metadata == release.metadata

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.judging import report as report_module
+from autograder import distribution
 from autograder.judging.report import Finding, Report, book_address
 from autograder.task import Section
 
@@ -86,7 +86,7 @@ def published(monkeypatch):
         package = Message()
         for url in urls:
             package["Project-URL"] = url
-        monkeypatch.setattr(report_module.metadata, "metadata", lambda name: package)
+        monkeypatch.setattr(distribution.metadata, "metadata", lambda name: package)
         book_address.cache_clear()
 
     yield publish
@@ -109,9 +109,9 @@ def test_a_book_without_an_address_has_none(published, monkeypatch):
     assert book_address() == ""
 
     def not_installed(name):
-        raise report_module.metadata.PackageNotFoundError(name)
+        raise distribution.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(report_module.metadata, "metadata", not_installed)
+    monkeypatch.setattr(distribution.metadata, "metadata", not_installed)
     book_address.cache_clear()
     assert book_address() == ""
 

@@ -23,7 +23,8 @@ from mutants.trial import names_alike, time_limit
 
 import autograder
 from autograder import tasks
-from autograder.intake.exercise import is_answer, source_notebook
+from autograder.intake.cells import is_answer
+from autograder.intake.exercise import source_notebook
 from autograder.judging.diagnosis import compatible, joined
 from autograder.judging.fingerprint import (
     FORWARD,

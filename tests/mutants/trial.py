@@ -15,7 +15,8 @@ from helpers.solutions import solution, source_of
 from mutants.mutate import Mutant, mutants
 
 from autograder import grade, tasks
-from autograder.intake.exercise import is_answer, source_notebook
+from autograder.intake.cells import is_answer
+from autograder.intake.exercise import source_notebook
 from autograder.judging.check import GRADING_SEED, PUBLIC_SEED
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe

@@ -8,6 +8,7 @@ import zipfile
 from helpers import read_back
 from helpers.courses import autograder
 
+from autograder import distribution
 from autograder.course import names
 from autograder.course.secret import course_secret
 from autograder.platforms.bundle import bundle
@@ -85,7 +86,7 @@ def test_versions_are_those_that_are_installed(place):
     assert {"torch", "numpy", "nbgrader", "psutil"} <= {line.split(">=")[0] for line in needed}
     assert not {"pytest", "jupyter-book"} & {line.split(">=")[0] for line in needed}
     assert all("==" in line and "+" not in line for line in constraints)
-    assert not [line for line in constraints if line.startswith("autograder==")]
+    assert not [line for line in constraints if line.startswith(f"{distribution.NAME}==")]
     assert "package/autograder/judging/fingerprints/l2_penalty.npz" in content
 
 

@@ -13,7 +13,7 @@ from autograder.course.course import Course, CourseError, check_names
 from autograder.course.sanitize import spell_out
 from autograder.course.scores import released
 from autograder.course.similar.alike import Code, Pair, pairs
-from autograder.intake.exercise import is_answer
+from autograder.intake.cells import is_answer
 from autograder.intake.notebook_file import UnreadableError
 
 ADDED = "added cells"

@@ -7,7 +7,7 @@
 import numpy as np
 import torch
 
-from autograder import check, hint
+from autograder import check, hint, progress, ready
 
 # %% [markdown]
 # ## Task 1: label smoothing ({{points:label_smoothing}} points)
