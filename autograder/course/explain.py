@@ -19,6 +19,7 @@ from autograder.grading.results import result_name
 from autograder.intake.cells import task_of
 from autograder.intake.notebook_file import UnreadableError
 from autograder.judging.judge import first_difference
+from autograder.judging.replay import code_of
 from autograder.judging.report import Report
 from autograder.sandbox import SandboxUnavailableError
 from autograder.tasks import tasks
@@ -156,7 +157,7 @@ def _file(course: Course, assignment: str, student: str, kept: _Kept) -> Iterato
         return
     for number, note in enumerate(kept.job.rebuilt().notes):
         yield f"{'Repaired' if number == 0 else '':<12}{note}"
-    yield "Inputs      drawn from the course's secret and this file, with the seeds below"
+    yield "Inputs      drawn from the course's secret and this file, with the codes below"
 
 
 def _stopped(outcome: Outcome) -> Iterator[str]:
@@ -168,7 +169,7 @@ def _stopped(outcome: Outcome) -> Iterator[str]:
 def _task(kept: _Kept, name: str) -> Iterator[str]:
     yield from str(kept.reports[name]).splitlines()
     if kept.job is not None:
-        yield f"  seed of its inputs: {seed_of(kept.job.key, name):#x}"
+        yield f"  code of its inputs: {code_of(seed_of(kept.job.key, name))}"
     for finding in kept.reports[name].findings:
         if 0 < finding.points < finding.max_points:
             earned = f"{finding.points:g} of {finding.max_points:g}"

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from autograder.judging.fingerprint import PUBLIC_SEED, probe_cases
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.judging.observed import TaskResult
+from autograder.judging.replay import seed_of
 from autograder.judging.report import Report
 from autograder.judging.wall import kept_out
 from autograder.task import Case
@@ -55,7 +56,17 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
     return judge(task, cases, result, probe)
 
 
-def check(function: Callable[..., Any]) -> Report:
+@overload
+def check(function: Callable[..., Any], *, replay: str = "") -> Report: ...
+
+
+@overload
+def check(function: Callable[..., Any], *, case: str, replay: str = "") -> dict[str, Any]: ...
+
+
+def check(
+    function: Callable[..., Any], *, case: str = "", replay: str = ""
+) -> Report | dict[str, Any]:
     """Check one of your functions or classes and say what is right, what is wrong and why.
 
     Functions that belong to it, such as the forward pass of a backward pass, are taken from the
@@ -64,20 +75,51 @@ def check(function: Callable[..., Any]) -> Report:
     Stock nbgrader gets the form that it reads.  While it grades, that is a number of points, on
     other inputs than in the notebook; while it validates, it is an exception.
 
+    Parameters
+    ----------
+    function
+        Your function or class.
+    case
+        The name of a case in a report: return its inputs, to be played with, and check nothing.
+    replay
+        The code on a feedback page: meet the inputs on which the answer was graded.
+
     Raises
     ------
     TypeError
-        When `function` is not one of the course's functions.
+        When `function` is not one of the course's functions, or there is no such case or code.
     """
     name = name_of(function, "check")
     execution = os.environ.get("NBGRADER_EXECUTION")
     seed = GRADING_SEED if execution == "autograde" else PUBLIC_SEED
+    if replay:
+        seed = _seed_of(replay)
+    if case:
+        return _inputs_of(name, case, seed)
     report = grade(name, {**_defined_beside(function), name: function}, seed)
     if execution == "autograde":
         return _Points(report.task, report.findings, report.printed)
     if execution == "validate" and not report.passed:
         raise _NotPassedError(str(report))
     return report
+
+
+def _seed_of(code: str) -> int:
+    try:
+        return seed_of(code)
+    except (ValueError, AttributeError):
+        raise WrongCallError(
+            f"{code!r} is no code of a feedback page. Copy the whole call from below the report."
+        ) from None
+
+
+def _inputs_of(name: str, case: str, seed: int) -> dict[str, Any]:
+    """Return the inputs of a case, new each time."""
+    cases = {one.name: one for one in tasks[name].draw(np.random.default_rng(seed))}
+    if case not in cases:
+        known = ", ".join(f"“{one}”" for one in cases)
+        raise WrongCallError(f"{name} has no case {case!r}. Its cases are {known}.")
+    return dict(cases[case].inputs)
 
 
 def name_of(function: object, caller: str) -> str:

@@ -70,12 +70,15 @@ class Report:
         What the student's code printed, truncated; shown only when something is wrong.
     fingerprint
         Of an answer that is wrong, the numbers by which it is recognized; empty if there are none.
+    replay
+        The code of the inputs on which a wrong answer was graded; empty in a student's notebook.
     """
 
     task: str
     findings: tuple[Finding, ...]
     printed: str = ""
     fingerprint: tuple[float, ...] = ()
+    replay: str = ""
 
     @property
     def points(self) -> float:
@@ -102,6 +105,7 @@ class Report:
             "findings": [asdict(finding) for finding in self.findings],
             "printed": self.printed,
             "fingerprint": list(self.fingerprint),
+            "replay": self.replay,
         }
 
     @classmethod
@@ -111,7 +115,13 @@ class Report:
             Finding(**{**finding, "links": tuple(Section(**link) for link in finding["links"])})
             for finding in values["findings"]
         )
-        return cls(values["task"], tuple(findings), values["printed"], tuple(values["fingerprint"]))
+        return cls(
+            values["task"],
+            tuple(findings),
+            values["printed"],
+            tuple(values["fingerprint"]),
+            values["replay"],
+        )
 
     def __str__(self) -> str:
         width = max(len(finding.aspect) for finding in self.findings)
@@ -122,6 +132,8 @@ class Report:
             lines += wrapped(self._message(finding))
         if self.printed and not self.passed:
             lines += ["", "  Your code printed:", textwrap.indent(self.printed, "    ")]
+        if self.replay:
+            lines += ["", f"  The same inputs in your notebook: {self._call()}"]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -149,10 +161,18 @@ class Report:
             if self.printed and not self.passed
             else ""
         )
+        again = (
+            f"<p>The same inputs in your notebook: <code>{html.escape(self._call())}</code></p>"
+            if self.replay
+            else ""
+        )
         return (
             f"<div><p><b>{html.escape(self._headline())}</b></p>"
-            f"<table>{''.join(rows)}</table>{printed}</div>"
+            f"<table>{''.join(rows)}</table>{printed}{again}</div>"
         )
+
+    def _call(self) -> str:
+        return f'check({self.task}, replay="{self.replay}")'
 
     def _headline(self) -> str:
         return f"{self.task}: {self.points:g} of {self.max_points:g} points"

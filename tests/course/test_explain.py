@@ -51,7 +51,7 @@ def test_it_names_the_mistake_that_was_identified(explain):
     said = explain("doubled", "l2")
     assert "(l2-missing-half)" in said
     assert "one mistake explains everything" in said
-    assert len(set(re.findall(r"seed of its inputs: (0x[0-9a-f]+)", said))) == 2
+    assert len(set(re.findall(r"code of its inputs: ([a-z2-7-]+)", said))) == 2
 
 
 def test_one_task_can_be_asked_for(explain):

@@ -7,9 +7,17 @@ from contextlib import ExitStack
 
 import nbformat
 import pytest
-from helpers.courses import ROOT, SOURCE, answered, make_course, source_file
+from helpers.courses import (
+    ROOT,
+    SOURCE,
+    answered,
+    hand_in,
+    make_course,
+    released_course,
+    source_file,
+)
 
-from autograder import demo
+from autograder import check, demo
 from autograder.grading import notebook as grading
 from autograder.grading import observation
 from autograder.intake import exercise, submission
@@ -263,3 +271,19 @@ def test_what_isolation_costs():
         f"{statistics.median(differences):.3f} s"
     )
     assert with_it < 3 * without + 1
+
+
+def test_a_replay_gives_the_same_report(tmp_path):
+    """What a student reads on the page, `check` says in the notebook, to the word."""
+    course = released_course(tmp_path)
+    wrong = "return 3.3 * weight_decay * sum(float((weight**2).sum()) for weight in weights)"
+    notebook = answered(course, l2_penalty=wrong)
+    hand_in(course, "ann", notebook)
+    reports = course.grader.job("l2", "ann").run().reports
+    told = reports["check-l2_penalty"]
+    assert f'check(l2_penalty, replay="{told.replay}")' in str(told)
+    assert not reports["check-l2_penalty_backward"].replay
+    namespace = {"__name__": "notebook"}
+    exec(next(cell.source for cell in notebook.cells if cell.id == "l2_penalty"), namespace)
+    again = check(namespace["l2_penalty"], replay=told.replay)
+    assert again.findings == told.findings

@@ -12,11 +12,13 @@ from helpers.solutions import solution
 import autograder
 from autograder import check, grade, tasks
 from autograder.judging.check import PUBLIC_SEED
+from autograder.judging.replay import code_of
 
 
 def test_the_public_names_are_these():
     """What others may rely on is one explicit list."""
-    assert set(autograder.__all__) == {"Finding", "Report", "check", "grade", "hint", "tasks"}
+    names = {"Finding", "Report", "check", "grade", "hint", "progress", "ready", "tasks"}
+    assert set(autograder.__all__) == names
     assert autograder.tasks["l2_penalty"].name == "l2_penalty"
 
 
@@ -123,3 +125,42 @@ def test_checks_answer_in_a_blink(capsys):
             print(f"{name:24} {kind:6} {median:9.4f} {worst:9.4f}")
     for name, kind, median, _ in rows:
         assert median < (3.0 if name == "train" else 0.2), (name, kind)
+
+
+def l2_penalty(weights, weight_decay):
+    """Return twice the penalty."""
+    return weight_decay * sum(float((weight**2).sum()) for weight in weights)
+
+
+def test_a_case_hands_back_its_inputs():
+    """They are the student's own: changing them changes nothing for the next time."""
+    inputs = check(l2_penalty, case="one vector")
+    assert inputs.keys() == {"weights", "weight_decay"}
+    inputs["weights"][0][:] = 0
+    assert check(l2_penalty, case="one vector")["weights"][0].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"case": "no such"}, "has no case 'no such'. Its cases are “one matrix”"),
+        ({"replay": "k7qx"}, "'k7qx' is no code of a feedback page. Copy the whole call"),
+    ],
+)
+def test_an_unknown_case_or_code_is_said_in_a_line(options, message):
+    """With what there is, or what to do."""
+    with pytest.raises(TypeError, match=message):
+        check(l2_penalty, **options)
+
+
+def test_a_replay_meets_other_inputs_and_the_same_each_time():
+    """The report quotes numbers of that draw."""
+    code = code_of(5)
+    replayed = check(l2_penalty, replay=code)
+    assert replayed == check(l2_penalty, replay=code)
+    assert str(replayed) != str(check(l2_penalty))
+    weights = [
+        check(l2_penalty, case="one vector", replay=one)["weights"] for one in (code, code, "")
+    ]
+    assert np.array_equal(weights[0][0], weights[1][0])
+    assert not np.array_equal(weights[0][0], weights[2][0])
