@@ -5,6 +5,7 @@ one: `{archive}`l2`` to `l2.zip`, `{archive}`course`` to that with all exercises
 exercise links to its own below the title.
 """
 
+import shutil
 from pathlib import Path
 
 from docutils import nodes
@@ -19,11 +20,10 @@ ROOT = Path(__file__).parents[2]
 def make_archives(app, config):
     """Write the archives where Sphinx copies them from."""
     folder = Path(app.outdir).parent / ".downloads"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / DOWNLOADS).mkdir(parents=True)
     for name, content in archives(ROOT).items():
-        file = folder / DOWNLOADS / name
-        if not file.is_file() or file.read_bytes() != content:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+        (folder / DOWNLOADS / name).write_bytes(content)
     config.html_extra_path = [*config.html_extra_path, str(folder)]
 
 

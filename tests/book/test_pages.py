@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
@@ -341,6 +342,19 @@ def test_exercise_can_be_downloaded(name, root, pages, address, browser):
     assert download.value.suggested_filename == f"{name}.ipynb"
     assert download.value.path().read_bytes() == notebook
     page.close()
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_exercise_comes_with_all_that_it_needs(name, root, site, pages):
+    """The page of an exercise and the guide link to an archive of the notebook and the package."""
+    for page in (f"exercises/{name}/{name}", "book/guides/students"):
+        links = [link for link in Page(pages[page]).links if link.endswith(f"downloads/{name}.zip")]
+        assert links, page
+        assert (pages[page].parent / links[0]).resolve() == site.resolve() / f"downloads/{name}.zip"
+    with zipfile.ZipFile(site / "downloads" / f"{name}.zip") as archive:
+        notebook = (root / f"exercises/{name}/{name}.ipynb").read_bytes()
+        assert archive.read(f"{name}/{name}.ipynb") == notebook
+        assert any(file.endswith(".whl") for file in archive.namelist())
 
 
 @pytest.mark.parametrize("name", EXERCISES)
