@@ -52,7 +52,18 @@ def course(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "command",
-    ["release", "collect", "grade", "return", "export", "explain", "similar", "new", "validate"],
+    [
+        "release",
+        "collect",
+        "grade",
+        "return",
+        "export",
+        "explain",
+        "ready",
+        "similar",
+        "new",
+        "validate",
+    ],
 )
 def test_help_says_what_a_command_does(command):
     """Both for the command as a whole and for each part."""

@@ -10,7 +10,7 @@ from autograder.judging.report import CELL, Report, marked, wrapped
 RIGHT, PARTLY, WRONG, EMPTY = "right", "partly", "wrong", "empty"
 
 # Legible on light and dark pages.
-_COLORS = {RIGHT: "#2b8a3e", PARTLY: "#c05600", WRONG: "#e03131", EMPTY: "#868e96"}
+_COLORS = {RIGHT: "#2b8a3e", PARTLY: "#c05600", WRONG: "#e03131", EMPTY: "inherit"}
 
 
 @dataclass(frozen=True)
