@@ -105,14 +105,18 @@ class _Rebuild:
     def _look(self) -> None:
         ids = {cell.id: place for place, cell in enumerate(self.ours)}
         grade_ids = {_grade_id(cell): place for place, cell in enumerate(self.ours)}
-        sources = {_plain(cell.source): place for place, cell in enumerate(self.ours)}
+        sources: dict[str, list[int]] = {}
+        for place, cell in enumerate(self.ours):
+            sources.setdefault(_plain(cell.source), []).append(place)
         functions = {self.names[place]: place for place in self.answers}
         for cell in self.cells:
             if cell.id is not None:
                 cell.by_id = ids.get(cell.id)
             if cell.grade_id is not None:
                 cell.by_grade_id = grade_ids.get(cell.grade_id)
-            cell.copy_of = sources.get(_plain(cell.source))
+            same = sources.get(_plain(cell.source), [])
+            # Of cells that are alike, each is a copy of the next.
+            cell.copy_of = same.pop(0) if len(same) > 1 else next(iter(same), None)
             named = {cell.by_id, cell.by_grade_id}
             if cell.copy_of is None and (cell.kind == "code" or named & {*self.answers}):
                 names = _defined(cell.source, functions)

@@ -118,7 +118,7 @@ class Canaries:
                 found.append("another process was ended")
                 continue
             state = Path(f"/proc/{victim.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            if state != "S":
+            if state in "TtZX":
                 found.append(f"another process is in state {state}")
         if ctypes.string_at(self._address, 7) != b"canary-":
             found.append("shared memory was changed")
