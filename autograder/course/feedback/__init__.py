@@ -20,7 +20,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from traitlets.config import Config
 
 from autograder import distribution
-from autograder.course.feedback.parts import comment, parts, reasons
+from autograder.course.feedback.parts import comment, is_added, parts, reasons
 from autograder.course.sanitize import spell_out
 from autograder.judging.report import book_address, marked
 
@@ -33,6 +33,8 @@ class FeedbackExporter(HTMLExporter):
         config = Config(config or {})
         config.FeedbackExporter.template_name = Path(__file__).parent.name
         config.FeedbackExporter.extra_template_basedirs = [str(Path(__file__).parents[1])]
+        # nbgrader runs the step that colors code, but does not turn it on.
+        config.CSSHTMLHeaderPreprocessor.enabled = True
         super().__init__(config=config, **options)
         self.exclude_input_prompt = self.exclude_output_prompt = True
         self.environment.filters |= {
@@ -43,7 +45,7 @@ class FeedbackExporter(HTMLExporter):
             "student": student,
             "typed": spell_out,
         }
-        self.environment.tests["commented"] = lambda cell: bool(comment(cell))
+        self.environment.tests |= {"added": is_added, "commented": comment}
         self.environment.globals |= {
             "book": book_address(),
             "version": distribution.version(),

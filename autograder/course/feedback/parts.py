@@ -20,14 +20,14 @@ _NO_COMMENT = "No response."
 
 @dataclass(frozen=True)
 class Part:
-    """The cells of a notebook up to a check, and what came of it.
+    """Cells of a notebook that belong to one check or to none, and what came of it.
 
     Attributes
     ----------
     cells
-        The cells, the check last.
+        The cells, the check last if there is one.
     marks
-        What nbgrader knows of the check; empty after the last one.
+        What nbgrader knows of the check; empty if there is none.
     report
         The report of the check, or None.
     """
@@ -96,19 +96,40 @@ def comment(cell: NotebookNode) -> str:
 
 
 def parts(cells: Sequence[NotebookNode]) -> Iterator[Part]:
-    """Yield the parts of a graded notebook; the notes on the file are one by themselves."""
+    """Yield the parts of a graded notebook.
+
+    The notes on the file, the course's text before an answer that is not right, and what follows
+    the last check are parts by themselves.
+    """
     some: list[NotebookNode] = []
     for cell in cells:
         some.append(cell)
         marks = cell.metadata.get("nbgrader") or {}
         if marks.get("grade") or marks.get("task"):
-            yield Part(some, marks, _report(cell))
+            part = Part(some, marks, _report(cell))
+            if part.folded:
+                yield part
+            else:
+                text = list(takewhile(_is_text, some))
+                yield from [Part(text, {})] if text else []
+                yield replace(part, cells=some[len(text) :])
             some = []
         elif cell.get("id") == NOTES:
             yield Part(some, {})
             some = []
     if some:
         yield Part(some, {})
+
+
+def is_added(cell: NotebookNode) -> bool:
+    """Return whether a student added a cell."""
+    return str(cell.get("id") or "student-").startswith("student-")
+
+
+def _is_text(cell: NotebookNode) -> bool:
+    """Return whether a cell is the course's own and no check."""
+    marks = cell.metadata.get("nbgrader") or {}
+    return not is_added(cell) and not any(map(marks.get, ("solution", "grade", "task")))
 
 
 def reasons(parts: Sequence[Part]) -> dict[str, list[Reason]]:
