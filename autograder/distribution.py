@@ -10,6 +10,14 @@ from importlib import metadata
 NAME = "regularization-course"
 
 
+def version() -> str:
+    """Return the version of the package; empty if it is not installed."""
+    try:
+        return metadata.version(NAME)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 def address(label: str) -> str:
     """Return one of the project's addresses in `pyproject.toml`, with a slash at its end.
 

@@ -27,6 +27,9 @@ from autograder.grading.results import Results, result_name
 from autograder.intake import notebook_file
 from autograder.sandbox import BACKENDS, DEFAULT, Limits
 
+NOTES = "grading-notes"
+"""The id of the cell that says what was repaired in a file."""
+
 _NOTES = "autograder_notes"
 
 
@@ -183,5 +186,5 @@ def clear_scores(db_url: str, assignment: str, student: str) -> bool:
 
 def _notes_cell(notes: list[str]) -> NotebookNode:
     text = "\n".join(["**About this file**", "", *(f"- {note}" for note in notes)])
-    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, id="grading-notes")
+    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, id=NOTES)
     return cell

@@ -184,7 +184,9 @@ def _verdict(output: NotebookNode) -> NotebookNode:
     if "text/html" in data:
         # Formgrader's MathJax would set quoted formulas, which can hold links.
         data["text/html"] = f'<div class="tex2jax_ignore">{data["text/html"]}</div>'
-    return _new("execute_result", data, execution_count=output.execution_count)
+    # The feedback page escapes what it shows of the report.
+    metadata = {"report": output.metadata.report} if "report" in output.metadata else {}
+    return _new("execute_result", data, metadata=metadata, execution_count=output.execution_count)
 
 
 def _output(output: NotebookNode) -> NotebookNode:

@@ -361,9 +361,13 @@ class _Runner:
 
 
 def _verdict(report: Report) -> NotebookNode:
-    """Return the output that nbgrader reads as a number and people see as a table."""
+    """Return the output that nbgrader reads as a number and people see as a table.
+
+    The head of the feedback page is made from the report that goes with it.
+    """
     data = {"text/plain": repr(float(report.points)), "text/html": report._repr_html_()}
-    return _new("execute_result", data)
+    short = replace(report, printed="", fingerprint=())
+    return _new("execute_result", data, metadata={"report": short.to_dict()})
 
 
 def _output(output: Output) -> NotebookNode:

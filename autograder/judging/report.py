@@ -95,6 +95,11 @@ class Report:
         """Whether everything is right."""
         return all(finding.passed for finding in self.findings)
 
+    @property
+    def call(self) -> str:
+        """The call that meets the inputs of `replay`."""
+        return f'check({self.task}, replay="{self.replay}")'
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
         return {
@@ -133,7 +138,7 @@ class Report:
         if self.printed and not self.passed:
             lines += ["", "  Your code printed:", textwrap.indent(self.printed, "    ")]
         if self.replay:
-            lines += ["", f"  The same inputs in your notebook: {self._call()}"]
+            lines += ["", f"  The same inputs in your notebook: {self.call}"]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -162,7 +167,7 @@ class Report:
             else ""
         )
         again = (
-            f"<p>The same inputs in your notebook: <code>{html.escape(self._call())}</code></p>"
+            f"<p>The same inputs in your notebook: <code>{html.escape(self.call)}</code></p>"
             if self.replay
             else ""
         )
@@ -170,9 +175,6 @@ class Report:
             f"<div><p><b>{html.escape(self._headline())}</b></p>"
             f"<table>{''.join(rows)}</table>{printed}{again}</div>"
         )
-
-    def _call(self) -> str:
-        return f'check({self.task}, replay="{self.replay}")'
 
     def _headline(self) -> str:
         return f"{self.task}: {self.points:g} of {self.max_points:g} points"

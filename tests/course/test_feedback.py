@@ -13,7 +13,7 @@ import nbformat
 import nbgrader
 import numpy as np
 import pytest
-from helpers.accessibility import violations
+from helpers.accessibility import OPEN, violations
 from nbconvert.exporters import HTMLExporter
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output, new_raw_cell
@@ -173,7 +173,13 @@ def graded_notebook():
                 "check(f)",
                 id="check-f",
                 metadata=marks("check-f", grade=True, points=3),
-                outputs=[new_output("execute_result", {"text/plain": number, "text/html": text})],
+                outputs=[
+                    new_output(
+                        "execute_result",
+                        {"text/plain": number, "text/html": text},
+                        metadata={"report": REPORT.to_dict()},
+                    )
+                ],
             ),
             *hostile_cells(),
         ],
@@ -204,7 +210,7 @@ def course(tmp_path_factory):
             gradebook.add_notebook("l2", "l2")
             gradebook.add_grade_cell("check-f", "l2", "l2", max_score=3, cell_type="code")
             gradebook.add_solution_cell("f", "l2", "l2")
-            gradebook.add_student("ann")
+            gradebook.add_student("ann", first_name="Ann", last_name=ATTACKS[1])
             gradebook.add_submission("l2", "ann")
             grade = gradebook.find_grade("check-f", "l2", "l2", "ann")
             grade.auto_score = 1.5
@@ -237,14 +243,16 @@ def visit(browser, page_file):
     page.on("dialog", lambda dialog: (page.dialogs.append(dialog.message), dialog.dismiss()))
     page.goto(page_file.as_uri())
     page.wait_for_load_state("networkidle")
+    page.evaluate(OPEN)
     yield page
     context.close()
 
 
+@pytest.mark.parametrize("width", [360, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_read_it(browser, page_file, scheme):
-    """No rule of axe is broken, whatever the student wrote."""
-    page = browser.new_page(color_scheme=scheme)
+def test_everybody_can_read_it(browser, page_file, scheme, width):
+    """No rule of axe is broken, whatever the student wrote and how wide the window is."""
+    page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     page.goto(page_file.as_uri())
     assert violations(page) == {}
     page.close()
@@ -318,6 +326,10 @@ def test_score_report_and_comment_are_there(visit):
     assert visit.title() == "l2: feedback"
     assert visit.locator("h1").first.inner_text() == "l2: 1.5 of 3 points"
     assert "1.5 of 3 points" in visit.locator("#check-f .label").inner_text()
+    head = visit.locator("header").inner_text()
+    assert f"Ann {ATTACKS[1]} (ann) · graded on " in head
+    assert f"the gradient: ValueError: {ATTACKS[1]}" in head
+    assert "Comments: f." in head
     report = visit.locator("#check-f .output_html").inner_text()
     assert "f: 1.5 of 3 points" in report
     assert ATTACKS[1] in report
@@ -325,6 +337,13 @@ def test_score_report_and_comment_are_there(visit):
     comment = visit.locator("#f .comment")
     assert comment.locator("strong").inner_text() == "there"
     assert comment.locator("math").text_content() == "λ"
+
+
+def test_code_is_colored(visit):
+    """A keyword does not look like a name."""
+    color = "e => getComputedStyle(e).color"
+    keyword = visit.locator("#f .k").first.evaluate(color)
+    assert keyword != visit.locator("#f .n").first.evaluate(color)
 
 
 def test_formulas_of_the_course_are_set(visit):

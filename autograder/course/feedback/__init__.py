@@ -7,6 +7,7 @@ Here formulas are typeset when the page is made.
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import tostring
@@ -15,7 +16,13 @@ from jinja2 import pass_context
 from latex2mathml.converter import Converter
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbgrader.api import Gradebook, MissingEntry
 from traitlets.config import Config
+
+from autograder import distribution
+from autograder.course.feedback.parts import comment, is_added, parts, reasons
+from autograder.course.sanitize import spell_out
+from autograder.judging.report import book_address, marked
 
 
 class FeedbackExporter(HTMLExporter):
@@ -26,13 +33,47 @@ class FeedbackExporter(HTMLExporter):
         config = Config(config or {})
         config.FeedbackExporter.template_name = Path(__file__).parent.name
         config.FeedbackExporter.extra_template_basedirs = [str(Path(__file__).parents[1])]
+        # nbgrader runs the step that colors code, but does not turn it on.
+        config.CSSHTMLHeaderPreprocessor.enabled = True
         super().__init__(config=config, **options)
         self.exclude_input_prompt = self.exclude_output_prompt = True
+        self.environment.filters |= {
+            "parts": lambda cells: list(parts(cells)),
+            "reasons": reasons,
+            "comment": comment,
+            "said": lambda text: marked(spell_out(text)),
+            "student": student,
+            "typed": spell_out,
+        }
+        self.environment.tests |= {"added": is_added, "commented": comment}
+        self.environment.globals |= {
+            "book": book_address(),
+            "version": distribution.version(),
+        }
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
         """Return markdown as HTML, with its formulas as MathML."""
         return markdown2html(context, source)
+
+
+def student(whose: Mapping[str, Any]) -> str:
+    """Return the name and id of a student, as far as the gradebook knows them.
+
+    Parameters
+    ----------
+    whose
+        What nbgrader says of the submission that it converts.
+    """
+    if "student" not in whose:
+        return ""
+    with Gradebook(whose["db_url"]) as gradebook:
+        try:
+            found = gradebook.find_student(whose["student"])
+        except MissingEntry:
+            return str(whose["student"])
+        name = " ".join(part for part in (found.first_name, found.last_name) if part)
+        return f"{name} ({found.id})" if name else str(found.id)
 
 
 @pass_context
@@ -51,7 +92,7 @@ class _Renderer(IPythonRenderer):
         return mathml(body)
 
     def block_math(self, body: str) -> str:
-        return f'<span class="formula">{mathml(body, "block")}</span>'
+        return f'<span class="formula" tabindex="0">{mathml(body, "block")}</span>'
 
     def latex_environment(self, name: str, body: str) -> str:
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
