@@ -195,6 +195,26 @@ def test_students_cannot_forge_a_report():
     assert [one.metadata for one in notebook.cells[0].outputs] == [{}]
 
 
+def test_the_same_error_in_two_tasks_is_told_twice():
+    """Only a known mistake is told once: errors of the same words may differ in their cause."""
+    names = ["batch_norm_forward", "batch_norm_2d_forward"]
+    notebook = graded(wrong=names)
+    message = "Your code raised IndexError: out of range\n  line 25: return [][0]"
+    for cell in notebook.cells:
+        if cell.id in [f"check-{name}" for name in names]:
+            failed = Report(task_of(cell.id), (Finding("all", False, message, max_points=1),))
+            cell.outputs[0].metadata.report = failed.to_dict()
+    found = [one for some in reasons(list(parts(notebook.cells))).values() for one in some]
+    assert [one.text for one in found] == [message.splitlines()[0]] * 2
+
+
+def test_the_corner_of_a_table_is_no_heading():
+    """Whoever listens to a page does not hear a heading without words."""
+    notebook = graded()
+    notebook.cells.insert(0, new_markdown_cell("| | a |\n|---|---|\n| b | c |", id="f-text"))
+    assert "<th></th>" not in page_of(notebook)
+
+
 def test_candidates_and_deductions_are_told():
     """Several possible mistakes are listed; a requirement that cost points is a reason, too."""
     message = "Several known mistakes give exactly these numbers:\n  One. (a)\n  Two. (b)\nMore."

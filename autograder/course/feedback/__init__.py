@@ -84,7 +84,8 @@ def markdown2html(context: Any, source: str) -> str:
         attachments=context.get("cell", {}).get("attachments", {}),
         exclude_anchor_links=True,
     )
-    return str(MarkdownWithMath(renderer=renderer).render(source))
+    # The empty corner of a table is the heading of nothing.
+    return str(MarkdownWithMath(renderer=renderer).render(source)).replace("<th></th>", "<td></td>")
 
 
 class _Renderer(IPythonRenderer):

@@ -133,14 +133,15 @@ def _is_text(cell: NotebookNode) -> bool:
 
 
 def reasons(parts: Sequence[Part]) -> dict[str, list[Reason]]:
-    """Return why each task lost points, by its name; what one of them says is not said again."""
+    """Return why each task lost points, by its name; a mistake is told where it is first made."""
     told: dict[str, str] = {}
     found = {}
     for part in parts:
         if part.lost > 0:
             found[part.name] = [
                 one
-                if told.setdefault(one.text, part.name) == part.name
+                # Two errors of the same words may have nothing in common.
+                if one.mistake is None or told.setdefault(one.text, part.name) == part.name
                 else replace(one, text="", told_in=told[one.text])
                 for one in _reasons(part.report)
             ]
@@ -179,6 +180,6 @@ def _in_short(finding: Finding) -> str:
     for section in finding.links:
         first = first.replace(f" Read {section}.", "")
     first = first.removesuffix(f" ({finding.misconception})")
-    # The candidates of a list are indented.
-    items = takewhile(lambda line: line.startswith("  "), others)
+    # The items of a list are indented.
+    items = takewhile(lambda line: first.endswith(":") and line.startswith("  "), others)
     return " ".join([first, *(item.strip() for item in items)])
