@@ -225,6 +225,8 @@ def name_command(
                 console.print(printed(line), markup=False, highlight=False)
         if not found:
             console.print("Every wrong answer has a name.")
+        else:
+            console.print(f"Name the first: {found[0].command}", markup=False, highlight=False)
 
 
 @app.command("export")

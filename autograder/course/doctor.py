@@ -147,8 +147,21 @@ def _dates(course: Course) -> Iterator[str]:
         return
     for name in sorted(dates.due.keys() - set(released(course))):
         yield f"{file} has a due date of {name!r}, which is not released: release it or delete it."
+    for name, some in sorted(dates.extensions.items()):
+        for student in sorted(some.keys() - _students(course)):
+            yield (
+                f"{file} gives {student!r} an extension of {name}, but nobody has that id: "
+                "correct or delete it, or enter the class with `autograder collect --roster`."
+            )
     if "time_zone" not in file.read_text(encoding="utf-8"):
         yield f'{file} names no time zone, so its times are UTC: add time_zone = "UTC" or another.'
+
+
+def _students(course: Course) -> set[str]:
+    """Return everybody who is in the gradebook or has handed something in."""
+    handed_in = {student for name in released(course) for student in course.submitted(name)}
+    with course.api.gradebook as gradebook:
+        return handed_in | {student.id for student in gradebook.students}
 
 
 def _names(course: Course) -> Iterator[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from nbgrader.api import MissingEntry, SubmittedAssignment
 
-from autograder.course import names, records, seals
+from autograder.course import late, names, records, seals
 from autograder.course.course import Course, CourseError
 from autograder.course.scores import Score, is_complete, score_of
 from autograder.grading.job import Job, warm_sandbox
@@ -96,6 +96,7 @@ def _kept(course: Course, assignment: str, student: str) -> _Kept:
     record = records.read(course, assignment, student)
     outcome = course.grader.results.get(record.result) if record else None
     if record is None or outcome is None:
+        _check_readable(course, assignment, student)
         raise CourseError(
             f"No result is kept of {assignment} of {student}: run `autograder grade {assignment} "
             f"--student {student}` first."
@@ -132,6 +133,18 @@ def _kept(course: Course, assignment: str, student: str) -> _Kept:
         )
 
 
+def _check_readable(course: Course, assignment: str, student: str) -> None:
+    """Raise CourseError, which says why, if grading a submission would leave no result."""
+    folder = course.folder("submitted", student, assignment)
+    if not folder.exists():
+        raise CourseError(f"{student} has not handed in {assignment}: there is no {folder}.")
+    try:
+        with suppress(OSError):
+            course.grader.job(assignment, student).rebuilt()
+    except UnreadableError as error:
+        raise CourseError(f"{assignment} of {student} is not graded. {error}") from None
+
+
 def _by_hand(submission: SubmittedAssignment) -> dict[str, ByHand]:
     """Return what a person gave, by task."""
     found = {}
@@ -148,8 +161,12 @@ def _file(course: Course, assignment: str, student: str, kept: _Kept) -> Iterato
     path = course.folder("submitted", student, assignment) / f"{assignment}.ipynb"
     yield f"File        {path}"
     if kept.handed_in is not None:
-        due = f", due {kept.due:%Y-%m-%d %H:%M} UTC" if kept.due else ", no due date"
-        yield f"Handed in   {kept.handed_in:%Y-%m-%d %H:%M} UTC{due}"
+        dates = None
+        with suppress(late.DatesError):
+            dates = late.read(course.root)
+        zone = dates.zone if dates else UTC
+        due = f", due {late.shown(kept.due, zone)}" if kept.due else ", no due date"
+        yield f"Handed in   {late.shown(kept.handed_in, zone)}{due}"
     else:
         yield "Handed in   at no known time, so never late"
     if kept.job is None:

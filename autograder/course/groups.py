@@ -32,6 +32,11 @@ class Group:
     report: Report
     students: tuple[str, ...]
 
+    @property
+    def command(self) -> str:
+        """The command that names the answer, with places for its name and text."""
+        return f'autograder name {self.report.task} {self.students[0]} SHORT-NAME "TEXT"'
+
 
 def unnamed(course: Course, assignments: Sequence[str]) -> list[Group]:
     """Return the groups of wrong answers in which something has no name, the largest first.

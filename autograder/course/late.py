@@ -169,6 +169,11 @@ def handed_in(file: Path, zone: tzinfo) -> datetime | None:
     )
 
 
+def shown(time: datetime, zone: tzinfo) -> str:
+    """Return a time of the gradebook, which is in UTC, as it is in a zone."""
+    return f"{time.replace(tzinfo=UTC).astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
 def read_times_strictly() -> None:
     """Make nbgrader read every `timestamp.txt` as `handed_in` does.
 

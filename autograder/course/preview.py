@@ -43,6 +43,8 @@ class Change:
     @property
     def is_one(self) -> bool:
         """Whether points or what is said of them would be others."""
+        if self.before is None and self.after is None:
+            return False
         return self.before != self.after or bool(self.reasons)
 
 

@@ -81,9 +81,10 @@ def preview(
     for line in due.misplaced:
         errors.print(line, markup=False, style="red")
     for one in changes:
-        if one.is_one:
+        if one.is_one or one.after is None:
             before, after = score_text(one.before), score_text(one.after)
-            line = f"{one.assignment} of {one.student}: {before} → {after}"
+            change = f"{before} → {after}" if one.is_one else after
+            line = f"{one.assignment} of {one.student}: {change}"
             console.print(printed(line), markup=False, highlight=False)
             for reason in one.reasons:
                 console.print(f"  {printed(reason)}", markup=False, highlight=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from autograder.intake.student_id import plain
 from autograder.platforms.platform import File, HandIn, Platform, unclaimed
+from autograder.platforms.roster import TEST_STUDENT
 from autograder.platforms.sheet import Sheet, SheetError, number, one_column
 
 # The first row of numbers: what follows it is the student's.
@@ -109,7 +110,7 @@ def _rows(sheet: Sheet) -> Mapping[int, Sequence[str]]:
     return {
         row: [sheet.value(row, column) for column in columns if column is not None]
         for row in sheet.rows
-        if not _is_points(sheet.value(row, first))
+        if not _is_points(sheet.value(row, first)) and sheet.value(row, first) != TEST_STUDENT
     }
 
 

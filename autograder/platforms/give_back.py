@@ -165,7 +165,7 @@ class _Return:
         except (OSError, UnreadableError):
             return "cannot be read any more"
         if now != records.Record(was.result, was.handed_in, was.names):
-            return "handed in again since it was graded"
+            return "changed since it was graded: grade again"
         return ""
 
     def _columns(self, sheet: Sheet, column: str | None, ids: Sequence[str]) -> dict[str, int]:

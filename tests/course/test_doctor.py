@@ -95,6 +95,14 @@ BROKEN = {
         write("dates.toml", 'time_zone = "UTC"\n[due]\nl3 = 2026-11-01 23:59:00'),
         "has a due date of 'l3', which is not released",
     ),
+    "unknown student": (
+        write(
+            "dates.toml",
+            'time_zone = "UTC"\n[due]\nl2 = 2026-11-01 23:59:00\n'
+            "[extensions.l2]\nadda = 2026-11-08 23:59:00",
+        ),
+        "gives 'adda' an extension of l2, but nobody has that id: correct or delete it",
+    ),
     "no zone": (write("dates.toml", "[due]\nl2 = 2026-11-01 23:59:00"), "names no time zone"),
     "names": (write("names.json", "{}x"), "names.json is not a list of names"),
     "time": (unreadable_time, "timestamp.txt says '11/03/2026 9:00 PM'"),

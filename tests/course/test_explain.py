@@ -117,6 +117,12 @@ def test_it_tells_what_lateness_cost(explain, served):
         gradebook.update_or_create_assignment("l2", duedate=None)
 
 
+def test_times_are_in_the_zone_of_the_course(explain, copied):
+    """So they can be compared with what `dates.toml` says."""
+    (copied.root / "dates.toml").write_text('time_zone = "Europe/Berlin"')
+    assert "2026-03-03 13:00 CET, no due date" in explain("solved", "l2", course=copied)
+
+
 def test_it_runs_nothing_unless_it_is_asked_to(explain, monkeypatch):
     """Everything that it tells was kept."""
     monkeypatch.setattr("autograder.course.explain.warm_sandbox", pytest.fail)
@@ -153,8 +159,8 @@ def test_what_a_student_printed_cannot_steer_the_terminal(explain, copied, rerun
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nobody", "l2"), "run `autograder grade l2 --student nobody` first"),
-        (("broken", "l2"), "run `autograder grade l2 --student broken` first"),
+        (("nobody", "l2"), "nobody has not handed in l2: there is no "),
+        (("broken", "l2"), "l2 of broken is not graded. The file is no notebook"),
         (("solved", "l9"), "l9"),
         (("solved", "l2", "sgd_step"), "no task 'sgd_step'; it has l2_penalty"),
     ],
@@ -165,6 +171,14 @@ def test_what_is_not_known_is_one_line_and_status_2(graded, monkeypatch, argumen
     assert status == 2
     assert words in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_what_has_not_been_graded_yet_can_be(copied, monkeypatch):
+    """The line gives the command."""
+    hand_in(copied, "grace", answered(copied))
+    status, said = autograder(copied, monkeypatch, "explain", "grace", "l2")
+    assert status == 2
+    assert "run `autograder grade l2 --student grace` first" in said
 
 
 def test_it_says_what_a_limit_stopped(explain):

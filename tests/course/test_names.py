@@ -41,6 +41,7 @@ def test_students_with_the_same_numbers_are_listed_together(course, monkeypatch)
     assert status == 0, said
     assert "l2_penalty: 3 students return exactly these numbers (ada, bob, cleo)" in said
     assert "l2_penalty: 1 student returns exactly these numbers (dan)" in said
+    assert said.endswith('\nName the first: autograder name l2_penalty ada SHORT-NAME "TEXT"\n')
     assert said.index("3 students") < said.index("1 student ")
     assert ODD in said
     assert "ottilie" not in said

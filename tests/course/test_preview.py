@@ -50,6 +50,8 @@ def test_new_work_says_from_what_to_what_and_why(copied, monkeypatch):
     status, said = autograder(copied, monkeypatch, "grade", "--dry-run")
     assert status == 1  # The broken file would not be graded.
     assert "l2 of solved: 6 of 6 → 3 of 6" in said
+    assert "l2 of broken: not graded\n  The file is no notebook" in said
+    assert "3 would change, 8 would not" in said
     assert "  l2_penalty_backward: " in said
     autograder(copied, monkeypatch, "grade")
     now = points(copied)

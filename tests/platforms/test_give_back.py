@@ -130,6 +130,15 @@ def test_a_table_of_our_own_has_no_formulas(collecting):
     assert "'=cmd" in content.decode("utf-8-sig")
 
 
+def test_the_test_student_of_canvas_is_nobody(collecting):
+    """Whoever has not handed in is named, and it has nothing to hand in."""
+    collecting.collect(samples.canvas(collecting.base, CLASS[:1]))
+    collecting.give_points()
+    collecting.give_back("canvas", samples.canvas_gradebook(CLASS[:2]))
+    lines = {" ".join(line.split()) for line in collecting.said.splitlines()}
+    assert f"nothing handed in 1 {CLASS[1].login}" in lines
+
+
 def test_none_excused_refused_and_zero_are_told_apart(collecting):
     """Only a grade is written; whatever a cell says of the others stays."""
     collecting.collect(samples.canvas(collecting.base, CLASS[:4]))
@@ -226,4 +235,4 @@ def test_from_the_download_to_the_grade(collecting):
     files = collecting.give_back("canvas", samples.canvas_gradebook(CLASS[:3]))
     grades = read_back.canvas_grades(files["sheet.csv"], 4711)
     assert [grades[s.canvas] for s in CLASS[:3]] == ["", "6", ""]
-    assert "handed in again since it was graded" in collecting.said
+    assert "changed since it was graded: grade again" in collecting.said

@@ -180,7 +180,7 @@ def _shared_answer(course: Course, group: groups.Group) -> SharedAnswer:
         count=len(group.students),
         wrong=tuple(one.aspect for one in wrong),
         # Ids of students who were graded need no quotes in a shell.
-        command=f'autograder name {group.report.task} {group.students[0]} SHORT-NAME "TEXT"',
+        command=group.command,
         students=group.students,
         messages=tuple(map(printed, messages)),
         code=printed(groups.answer(course, group)),
