@@ -164,6 +164,7 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
         Whether to make the feedback page, too.
     """
     started = time.monotonic()
+    before, known = records.read(course, assignment, student), standing(course, assignment, student)
     # If this process is killed, the submission must not look graded.
     records.drop(course, assignment, student)
     problem = unreadable(course, assignment, student)
@@ -175,6 +176,8 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
         if not record.handed_in:
             _forget_time(course, assignment, student)
         done = course.api.autograde(assignment, student, force=True)
+        if before and before.result == record.result and known and not known.look_again:
+            _need_no_look(course, assignment, student)
     log = done.get("log", "")
     if not done["success"]:
         _stop_if_interrupted(done)
@@ -217,6 +220,16 @@ def _forget_time(course: Course, assignment: str, student: str) -> None:
     """Make the gradebook forget when work was handed in, which nbgrader only ever replaces."""
     with course.api.gradebook as gradebook, suppress(MissingEntry):
         gradebook.find_submission(assignment, student).timestamp = None
+        gradebook.db.commit()
+
+
+def _need_no_look(course: Course, assignment: str, student: str) -> None:
+    """Take back that points by hand need a look, which nbgrader says whenever it grades again."""
+    with course.api.gradebook as gradebook, suppress(MissingEntry):
+        for notebook in gradebook.find_submission(assignment, student).notebooks:
+            for grade in notebook.grades:
+                if grade.manual_score is not None:
+                    grade.needs_manual_grade = False
         gradebook.db.commit()
 
 

@@ -201,6 +201,18 @@ def test_points_by_hand_of_an_earlier_version_ask_to_be_looked_at(course, monkey
     assert not standings(course, "l2")["solved"].look_again
 
 
+def test_points_by_hand_need_no_look_while_the_work_is_the_same(course):
+    """Whatever else makes the page again, such as a new name for somebody's wrong answer."""
+    give_by_hand(course)
+    for _ in range(2):
+        [again] = grade(course, students=["doubled"], force=True).graded
+        assert not again.look_again
+    hand_in(course, "doubled", answered(course))
+    for _ in range(2):
+        [again] = grade(course, students=["doubled"], force=True).graded
+        assert again.look_again
+
+
 def test_a_page_that_failed_is_made_again(course, monkeypatch):
     """The submission does not count as finished without it."""
     page = course.folder("feedback", "doubled", "l2") / "l2.html"
