@@ -23,6 +23,7 @@ def open_page(graded, tmp_path, browser):
     enroll(course, [Student("doubled", "Ada <b>Lovelace</b>", "ada@example.org")])
     with formgrader(course) as api:
         page, asked, wrong = browser.new_page(), set(), []
+        page.set_default_timeout(120_000)
         page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         yield course, page, api.removesuffix("/api"), asked
@@ -36,6 +37,9 @@ def open_submission(page, address, student):
     page.wait_for_load_state("networkidle")
     page.click("table a >> text=l2")
     page.wait_for_selector(SCORE)
+    # Before its scripts have asked for the points, formgrader saves nothing.
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function("MathJax.loaded")
 
 
 def save(page, field, value):
