@@ -7,7 +7,7 @@ import gc
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -368,8 +368,12 @@ def grade(course: Course, names: Sequence[str] | None = None, **options: Any) ->
 
 
 def _in_course() -> bool:
-    here = Path.cwd()
-    return any((folder / "nbgrader_config.py").is_file() for folder in (here, *here.parents))
+    from autograder.course.course import Course, CourseError
+
+    with suppress(CourseError):
+        Course.nearest(Path.cwd())
+        return True
+    return False
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from autograder.course import late, records
-from autograder.course.course import Course, CourseError, check_names
+from autograder.course.course import Course, CourseError
 from autograder.course.enrollment import Student, enroll
 from autograder.course.gradebook import one_transaction
 from autograder.course.misplaced import misplaced
@@ -19,6 +19,7 @@ from autograder.course.scores import (
     foreign,
     penalties_by_policy,
     released,
+    require_released,
     standings,
 )
 from autograder.course.settings import check_plugins, keep_safe
@@ -86,10 +87,7 @@ def find(
     CourseError
         When something must be fixed first.
     """
-    known = released(course)
-    if not known:
-        raise CourseError("Nothing is released yet: run `autograder release` first.")
-    check_names(names, known, "released are")
+    known = require_released(course, names)
     check_plugins(course)
     keep_safe(course)
     for name in names or known:

@@ -12,8 +12,8 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.plugins import CsvExportPlugin
 
 from autograder.course import seals
-from autograder.course.course import Course, CourseError, check_names
-from autograder.course.scores import is_complete, released
+from autograder.course.course import Course, CourseError
+from autograder.course.scores import is_complete, require_released
 from autograder.course.spreadsheet import harmless
 
 
@@ -75,10 +75,7 @@ def export(course: Course, names: Sequence[str] | None = None, to: Path | None =
     CourseError
         When nothing is released, or the folder of the file does not exist.
     """
-    known = released(course)
-    if not known:
-        raise CourseError("There are no grades yet: run `autograder release` and `grade` first.")
-    check_names(names, known, "released are")
+    require_released(course, names)
     target = (to or course.root / "grades.csv").absolute()
     if not target.parent.is_dir():
         raise CourseError(f"There is no folder {target.parent}.")

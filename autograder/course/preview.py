@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -56,8 +56,6 @@ def preview(
     force: bool = False,
     jobs: int = 1,
     scheduler: str | None = None,
-    on_start: Callable[[int], None] = lambda total: None,
-    on_done: Callable[[], None] = lambda: None,
 ) -> tuple[Due, list[Change]]:
     """Return what has to be done, and what doing it would change.
 
@@ -71,10 +69,6 @@ def preview(
         The assignments; all released ones if None.
     students, force, jobs, scheduler
         As for `grading.grade`.
-    on_start
-        Called with the number of submissions to look at.
-    on_done
-        Called after each of them.
 
     Raises
     ------
@@ -82,24 +76,18 @@ def preview(
         When something must be fixed first.
     """
     found = due.find(course, assignments, students, force=force)
-    on_start(len(found.todo))
     to_run = [
         pair
         for pair, what in found.todo.items()
         if what is Todo.GRADE and not has_outcome(course, *pair)
     ]
-    problems = {}
-    for pair, problem in run_all(course, to_run, jobs, scheduler):
-        problems[pair] = problem
-        on_done()
+    problems = dict(run_all(course, to_run, jobs, scheduler))
     known = {name: standings(course, name) for name, _ in found.todo}
     policy, changes = Policy(course), []
     for pair in found.todo:
         standing = known[pair[0]].get(pair[1])
         before = standing.score if standing and standing.counts else None
         changes.append(_change(course, policy, pair, before, problems.get(pair, "")))
-        if pair not in problems:
-            on_done()
     return found, changes
 
 

@@ -7,7 +7,7 @@ is the same everywhere: on the terminal, in the CSV file, on the feedback page a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -19,7 +19,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy.orm import selectinload
 
 from autograder.course import seals
-from autograder.course.course import Course
+from autograder.course.course import Course, CourseError, check_names
 from autograder.course.gradebook import one_transaction
 from autograder.intake.cells import task_of
 
@@ -56,6 +56,21 @@ def released(course: Course) -> list[str]:
         return []
     with course.api.gradebook as gradebook:
         return [assignment.name for assignment in gradebook.assignments]
+
+
+def require_released(course: Course, names: Sequence[str] | None = None) -> list[str]:
+    """Return the names of the released assignments, some of which the user may have named.
+
+    Raises
+    ------
+    CourseError
+        When nothing is released, or not what the user named.
+    """
+    known = released(course)
+    if not known:
+        raise CourseError("Nothing is released yet: run `autograder release` first.")
+    check_names(names, known, "released are")
+    return known
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from autograder import distribution
 from autograder.course import names
-from autograder.course.course import Course, CourseError, check_names
-from autograder.course.scores import released
+from autograder.course.course import Course, CourseError
+from autograder.course.scores import require_released
 from autograder.course.secret import course_secret
 from autograder.intake.belonging import own_cells
 from autograder.platforms.bundled import COURSE, KEY, RELEASE, SETTINGS, Settings
@@ -121,15 +121,8 @@ def bundle(
     CourseError, NamesError
         When something must be fixed first.
     """
-    known = released(course)
-    check_names([assignment], known, "released are")
-    notebooks = {
-        name: course.folder("release", ".", name) / f"{name}.ipynb"
-        for name in known
-        if (course.folder("release", ".", name) / f"{name}.ipynb").is_file()
-    }
-    if assignment not in notebooks:
-        raise CourseError(f"{assignment} has no released notebook: run `autograder release` first.")
+    known = require_released(course, [assignment])
+    notebooks = {name: course.release_file(name) for name in known}
     settings = Settings(assignment, own_cells(notebooks), course.grader.limits, visibility)
     files = {
         "requirements.txt": _requirements(),

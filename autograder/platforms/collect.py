@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from autograder.course.course import Course, CourseError, check_names
+from autograder.course.course import Course, CourseError
 from autograder.course.enrollment import Student, enroll
-from autograder.course.scores import released
+from autograder.course.scores import require_released
 from autograder.intake.belonging import own_cells
 from autograder.intake.notebook_file import UnreadableError, read
 from autograder.platforms import download, record
@@ -73,10 +73,7 @@ def collect(
     CourseError
         When something must be fixed first.
     """
-    known = released(course)
-    if not known:
-        raise CourseError("Nothing is released yet: run `autograder release` first.")
-    check_names([assignment] if assignment else None, known, "released are")
+    known = require_released(course, [assignment] if assignment else None)
     for path in downloads:
         if not path.exists():
             raise CourseError(f"There is no {path}. Check the name.")

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course import records
-from autograder.course.course import Course, CourseError, check_names
-from autograder.course.scores import Score, released, scores, task_scores
+from autograder.course.course import Course, CourseError
+from autograder.course.scores import Score, require_released, scores, task_scores
 from autograder.course.spreadsheet import harmless
 from autograder.intake.notebook_file import UnreadableError
 from autograder.platforms import classroom50, record
@@ -95,10 +95,7 @@ def give_back(
     CourseError
         When something must be fixed first.
     """
-    known = released(course)
-    if not known:
-        raise CourseError("There are no grades yet: run `autograder release` and `grade` first.")
-    check_names([assignment] if assignment else None, known, "released are")
+    known = require_released(course, [assignment] if assignment else None)
     if column and (not assignment or not sheet):
         raise CourseError("--column needs a sheet and --in ASSIGNMENT.")
     return _Return(course, platform, [assignment] if assignment else known).run(sheet, column)

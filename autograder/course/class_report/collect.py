@@ -17,12 +17,12 @@ from autograder.course.class_report.facts import (
     SharedAnswer,
 )
 from autograder.course.class_report.summary import distribution, task_facts
-from autograder.course.course import Course, CourseError, check_names
+from autograder.course.course import Course
 from autograder.course.explain import duration
 from autograder.course.grading import unreadable
 from autograder.course.names import Name
 from autograder.course.sanitize import printed
-from autograder.course.scores import Standing, released, standings
+from autograder.course.scores import Standing, require_released, standings
 from autograder.grading.notebook import Outcome
 from autograder.judging.report import Report
 from autograder.tasks import assignments, tasks
@@ -49,10 +49,7 @@ def collect(course: Course, wanted: Sequence[str] | None = None) -> Collected:
     CourseError
         When nothing is released, or an assignment does not exist.
     """
-    known = released(course)
-    if not known:
-        raise CourseError("There is nothing to report: run `autograder release` and `grade` first.")
-    check_names(wanted, known, "released are")
+    known = require_released(course, wanted)
     submitted = {name: course.submitted(name) for name in known}
     everyone = _students(course)
     for some in submitted.values():

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import nbformat
 from nbformat import NotebookNode
 
-from autograder.course.course import Course, CourseError, check_names
+from autograder.course.course import Course, CourseError
 from autograder.course.sanitize import spell_out
-from autograder.course.scores import released
+from autograder.course.scores import require_released
 from autograder.course.similar.alike import Code, Pair, pairs
 from autograder.intake.cells import is_answer
 from autograder.intake.notebook_file import UnreadableError
@@ -80,12 +80,8 @@ def compare(course: Course, assignment: str, least: float) -> Similar:
     CourseError
         When there are no submissions to compare.
     """
-    known = released(course)
-    if not known:
-        raise CourseError("Nothing is released: run `autograder release` first.")
-    check_names([assignment], known, "the gradebook has")
-    file = course.folder("release", ".", assignment) / f"{assignment}.ipynb"
-    release = nbformat.read(file, as_version=4)
+    require_released(course, [assignment])
+    release = nbformat.read(course.release_file(assignment), as_version=4)
     stubs = "\n".join(cell.source for cell in release.cells if is_answer(cell))
     names = frozenset(re.findall(r"\w+", re.sub(r'""".*?"""', "", stubs, flags=re.DOTALL)))
     code, unreadable = {}, {}
