@@ -13,7 +13,7 @@ from nbgrader.plugins import CsvExportPlugin
 
 from autograder.course import seals
 from autograder.course.course import Course, CourseError
-from autograder.course.scores import is_complete, require_released
+from autograder.course.scores import RELEASE_AND_GRADE, is_complete, require_released
 from autograder.course.spreadsheet import harmless
 
 
@@ -75,7 +75,7 @@ def export(course: Course, names: Sequence[str] | None = None, to: Path | None =
     CourseError
         When nothing is released, or the folder of the file does not exist.
     """
-    require_released(course, names)
+    require_released(course, names, RELEASE_AND_GRADE)
     target = (to or course.root / "grades.csv").absolute()
     if not target.parent.is_dir():
         raise CourseError(f"There is no folder {target.parent}.")

@@ -58,8 +58,21 @@ def released(course: Course) -> list[str]:
         return [assignment.name for assignment in gradebook.assignments]
 
 
-def require_released(course: Course, names: Sequence[str] | None = None) -> list[str]:
+RELEASE = "`autograder release`"
+RELEASE_AND_GRADE = "`autograder release` and `grade`"
+
+
+def require_released(
+    course: Course, names: Sequence[str] | None = None, steps: str = RELEASE
+) -> list[str]:
     """Return the names of the released assignments, some of which the user may have named.
+
+    Parameters
+    ----------
+    course, names
+        The course, and what the user named; None if that is nothing.
+    steps
+        What to run first if nothing is released.
 
     Raises
     ------
@@ -68,7 +81,7 @@ def require_released(course: Course, names: Sequence[str] | None = None) -> list
     """
     known = released(course)
     if not known:
-        raise CourseError("Nothing is released yet: run `autograder release` first.")
+        raise CourseError(f"Nothing is released yet: run {steps} first.")
     check_names(names, known, "released are")
     return known
 

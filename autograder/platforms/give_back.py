@@ -18,7 +18,13 @@ from typing import Any
 
 from autograder.course import records
 from autograder.course.course import Course, CourseError
-from autograder.course.scores import Score, require_released, scores, task_scores
+from autograder.course.scores import (
+    RELEASE_AND_GRADE,
+    Score,
+    require_released,
+    scores,
+    task_scores,
+)
 from autograder.course.spreadsheet import harmless
 from autograder.intake.notebook_file import UnreadableError
 from autograder.platforms import classroom50, record
@@ -95,7 +101,7 @@ def give_back(
     CourseError
         When something must be fixed first.
     """
-    known = require_released(course, [assignment] if assignment else None)
+    known = require_released(course, [assignment] if assignment else None, RELEASE_AND_GRADE)
     if column and (not assignment or not sheet):
         raise CourseError("--column needs a sheet and --in ASSIGNMENT.")
     return _Return(course, platform, [assignment] if assignment else known).run(sheet, column)

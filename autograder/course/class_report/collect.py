@@ -22,7 +22,7 @@ from autograder.course.explain import duration
 from autograder.course.grading import unreadable
 from autograder.course.names import Name
 from autograder.course.sanitize import printed
-from autograder.course.scores import Standing, require_released, standings
+from autograder.course.scores import RELEASE_AND_GRADE, Standing, require_released, standings
 from autograder.grading.notebook import Outcome
 from autograder.judging.report import Report
 from autograder.tasks import assignments, tasks
@@ -49,7 +49,7 @@ def collect(course: Course, wanted: Sequence[str] | None = None) -> Collected:
     CourseError
         When nothing is released, or an assignment does not exist.
     """
-    known = require_released(course, wanted)
+    known = require_released(course, wanted, RELEASE_AND_GRADE)
     submitted = {name: course.submitted(name) for name in known}
     everyone = _students(course)
     for some in submitted.values():
