@@ -124,6 +124,84 @@ def digits_network(hidden=128, drop=0.0, batch_norm=False):
     return nn.Sequential(*layers, nn.Linear(hidden, 10))
 
 
+def convolutional_network(channels=(16, 32), drop=0.0, batch_norm=False):
+    """Return a network of two convolutions of stride 2 and a linear layer, for rows of 64 pixels.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Channels after the first convolution and after the second.
+    drop : float
+        Probability with which dropout zeroes an input of the linear layer; 0 for no dropout layer.
+    batch_norm : bool
+        Whether batch normalization stands between each convolution and its ReLU.
+
+    Returns
+    -------
+    torch.nn.Sequential
+    """
+    norms = [[nn.BatchNorm2d(count)] if batch_norm else [] for count in channels]
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 8, 8)),
+        nn.Conv2d(1, channels[0], 3, padding=1),
+        *norms[0],
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(*channels, 3, stride=2, padding=1),
+        *norms[1],
+        nn.ReLU(),
+        nn.Flatten(),
+        *([nn.Dropout(drop)] if drop else []),
+        nn.Linear(4 * channels[1], 10),
+    )
+
+
+def initialize_for_relu(network):
+    """Draw He's initial weights, N(0, 2/inputs), where ReLU follows, and set those biases to 0.
+
+    That is all linear layers and convolutions but the last, which keeps what PyTorch has drawn.
+
+    Source: He et al., "Delving Deep into Rectifiers", 2015.
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+
+    Returns
+    -------
+    torch.nn.Sequential
+        The same network.
+    """
+    layers = [layer for layer in network if isinstance(layer, (nn.Linear, nn.Conv2d))]
+    for layer in layers[:-1]:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+    return network
+
+
+def shifted(x):
+    """Return images moved by up to one pixel, in each of the nine ways; zeros come in at the edge.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Images as rows of 64 numbers, shape (..., 64).
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (9, ..., 64); the fifth are the images as they were.
+    """
+    wide = nn.functional.pad(x.unflatten(-1, (8, 8)), (1, 1, 1, 1))
+    return torch.stack(
+        [
+            wide[..., down : down + 8, right : right + 8].flatten(-2)
+            for down in range(3)
+            for right in range(3)
+        ]
+    )
+
+
 def accuracy(model, x, y):
     """Return the fraction of correct predictions in evaluation mode, and restore the mode."""
     training = model.training

@@ -181,44 +181,6 @@ def test_axes_of_the_table(layer, shape, axes):
         assert torch.allclose(x.grad[:, channel], expected)
 
 
-@pytest.mark.parametrize(
-    ("layer", "axes"),
-    [
-        (nn.BatchNorm2d(6), (0, 2, 3)),
-        (nn.GroupNorm(1, 6), (1, 2, 3)),
-        (nn.LayerNorm([6, 4, 5]), (1, 2, 3)),
-        (nn.InstanceNorm2d(6), (2, 3)),
-        (nn.GroupNorm(6, 6), (2, 3)),
-    ],
-    ids=repr,
-)
-def test_axes_of_the_relatives(layer, axes):
-    """Batch, layer and instance norm differ in the axes only; group norm has both as its ends."""
-    x = 3 + torch.randn(2, 6, 4, 5, generator=torch.Generator().manual_seed(0))
-    mean, variance = x.mean(axes, keepdim=True), x.var(axes, keepdim=True, correction=0)
-    assert torch.allclose(layer(x), (x - mean) / (variance + 1e-5).sqrt(), atol=1e-5)
-
-
-def test_scaled_weights_have_the_same_output_and_a_smaller_gradient():
-    """L(cw) = L(w), ∇L(cw) = ∇L(w) / c, and the gradient is at right angles to w."""
-    generator = torch.Generator().manual_seed(2)
-    x = torch.randn(9, 4, generator=generator, dtype=torch.float64)
-    w, g = (
-        torch.randn(4, generator=generator).double(),
-        torch.randn(9, generator=generator).double(),
-    )
-
-    def loss(weights):
-        return (g * normalized(x @ weights, eps=0.0)[0] ** 3).sum()
-
-    first = torch.func.grad(loss)(w)
-    for c in (0.1, 3.0, 50.0):
-        assert torch.allclose(loss(c * w), loss(w))
-        assert torch.allclose(torch.func.grad(loss)(c * w), first / c)
-    assert abs(first @ w) < 1e-12 * first.norm() * w.norm()
-    assert torch.allclose(first, central_differences(loss, w), atol=1e-6)
-
-
 def test_variance_before_and_after_dropout_is_taken_away():
     """The displayed variance of w·y under dropout, over all masks of five units."""
     generator = torch.Generator().manual_seed(4)
@@ -243,28 +205,3 @@ def test_folding(setting):
     s = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     by_formula = x @ (W @ torch.diag(s)) + (s * (b - norm.running_mean) + norm.bias)
     assert torch.allclose(by_formula, norm.eval()(linear(x)))
-
-
-def test_folding_forward():
-    """Batch norm after a ReLU goes into the next layer: diag(s) W and t W + b."""
-    generator = torch.Generator().manual_seed(6)
-    norm, linear = nn.BatchNorm1d(4, dtype=torch.float64), nn.Linear(4, 3).double()
-    with torch.no_grad():
-        for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
-            values.copy_(0.5 + torch.rand(4, generator=generator))
-    a = torch.relu(torch.randn(6, 4, generator=generator, dtype=torch.float64))
-    W, b = linear.weight.T, linear.bias
-    s = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    t = norm.bias - s * norm.running_mean
-    by_formula = a @ (torch.diag(s) @ W) + (t @ W + b)
-    assert torch.allclose(by_formula, linear(norm.eval()(a)))
-
-
-@pytest.mark.parametrize("m", [2, 4, 8])
-def test_spread_of_batch_statistics(m):
-    """Over many batches: Var[μ] = σ²/m and E[σ²] = (m − 1)/m of the true variance."""
-    generator = torch.Generator().manual_seed(6)
-    batches = 2 * torch.randn(200_000, m, generator=generator, dtype=torch.float64)
-    assert torch.allclose(batches.mean(1).var(), torch.tensor(4 / m).double(), rtol=0.02)
-    biased = batches.var(1, correction=0).mean()
-    assert torch.allclose(biased, torch.tensor(4 * (m - 1) / m).double(), rtol=0.02)

@@ -46,6 +46,14 @@ CHAPTERS = {
         "In PyTorch",
         "Folding at inference",
     ],
+    "book/norms": [
+        "Why batch norm works, and its relatives",
+        "Relatives",
+        "Layer norm",
+        "RMSNorm",
+        "Group norm and instance norm",
+        "Frozen batch norm",
+    ],
     "book/practice": [
         "Regularization in practice",
         "A decision guide",

@@ -6,12 +6,13 @@ import pytest
 import torch
 from experiments import (
     batch_norm,
-    batch_norm_reasons,
     digits,
     dropout,
     l2,
     l2_optimizers,
     margins,
+    norms,
+    norms_relatives,
     practice,
     why,
 )
@@ -20,7 +21,8 @@ MODULES = {
     "why": (why,),
     "l2": (l2, l2_optimizers),
     "dropout": (dropout,),
-    "batch_norm": (batch_norm, batch_norm_reasons),
+    "batch_norm": (batch_norm,),
+    "norms": (norms, norms_relatives),
     "practice": (practice,),
 }
 HALF = {"n_train": 300}
@@ -53,13 +55,18 @@ SIZES = {
     batch_norm.momentum_direction: (20, {}),
     batch_norm.learning_rates: (8, {**HALF, "rates": (0.01, 0.3, 3.0), "epochs": 30}),
     batch_norm.deep_signal: (6, {}),
-    batch_norm.initial_scales: (10, {**HALF, "scales": (0.1, 0.3, 10.0), "epochs": 12}),
+    batch_norm.initial_scales: (10, {**HALF, "scales": (0.1, 3.0, 10.0), "epochs": 12}),
     batch_norm.forgotten_evaluation: (10, HALF),
     batch_norm.placement: (12, {**HALF, "rates": (0.03,), "epochs": 24}),
-    batch_norm_reasons.group_sizes: (10, {**HALF, "sizes": (2, 4, 60), "epochs": 30}),
-    batch_norm_reasons.moving_distributions: (6, {**HALF, "epochs": 20}),
-    batch_norm_reasons.dropout_with_batch_norm: (10, HALF),
-    batch_norm_reasons.smoothness: (16, {**HALF, "steps": (0.0, 0.5, 1.5)}),
+    batch_norm.dropout_with_batch_norm: (10, HALF),
+    norms.moving_distributions: (6, {**HALF, "epochs": 20}),
+    norms.smoothness: (16, {**HALF, "steps": (0.0, 0.5, 1.5)}),
+    norms.decay_of_gamma: (16, HALF),
+    norms.group_sizes: (12, HALF),
+    norms_relatives.norms_on_rows: (8, {}),
+    norms_relatives.norms_on_images: (8, {}),
+    norms_relatives.pre_and_post: (8, {}),
+    norms_relatives.fine_tuning: (16, {}),
     practice.wrong_labels: (
         20,
         {"n_train": 200, "wrong": 0.4, "hidden": 64},

@@ -5,8 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from experiments import batch_norm_reasons, practice, why
 from experiments import digits as ex
+from experiments import ensemble, norms, norms_relatives, practice, why
+from torch import nn
 
 
 def test_curves_repeat_themselves():
@@ -24,7 +25,7 @@ def test_experiments_leave_the_global_generator_alone():
     state = torch.get_rng_state()
     why.curves([5, 6], epochs=2, n_train=100)
     practice.accuracies("all three", [5, 6], wrong=0.2, epochs=2, n_train=100)
-    batch_norm_reasons.ShiftingNoise()
+    norms.ShiftingNoise()
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -56,7 +57,7 @@ def test_settings_start_from_the_same_weights(monkeypatch):
 def test_one_group_is_batch_norm():
     """With the whole batch as its only group the layer is PyTorch's, in both modes."""
     x = 3 + 2 * torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
-    ours, theirs = batch_norm_reasons.GroupedBatchNorm(5, groups=1), torch.nn.BatchNorm1d(5)
+    ours, theirs = norms.GroupedBatchNorm(5, groups=1), nn.BatchNorm1d(5)
     assert torch.allclose(ours(x), theirs(x), atol=1e-6)
     assert torch.allclose(ours.eval()(x), theirs.eval()(x), atol=1e-6)
 
@@ -64,19 +65,19 @@ def test_one_group_is_batch_norm():
 def test_each_group_is_normalized_on_its_own():
     """Every third row belongs together when there are three groups."""
     x = 3 + 2 * torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
-    y = batch_norm_reasons.GroupedBatchNorm(5, groups=3)(x)
+    y = norms.GroupedBatchNorm(5, groups=3)(x)
     for group in range(3):
-        expected = torch.nn.BatchNorm1d(5)(x[group::3])
+        expected = nn.BatchNorm1d(5)(x[group::3])
         assert torch.allclose(y[group::3], expected, atol=1e-6)
 
 
 def test_a_stack_of_grouped_batch_norms_is_each_of_them():
     """A network's statistics come from its own groups, in training and in evaluation."""
     generator = torch.Generator().manual_seed(0)
-    layers = [batch_norm_reasons.GroupedBatchNorm(5, groups=3) for _ in range(2)]
+    layers = [norms.GroupedBatchNorm(5, groups=3) for _ in range(2)]
     for layer in layers:
-        torch.nn.init.normal_(layer.weight, generator=generator)
-    alone, stack = copy.deepcopy(layers), batch_norm_reasons.GroupedBatchNorm.stacked(layers)
+        nn.init.normal_(layer.weight, generator=generator)
+    alone, stack = copy.deepcopy(layers), norms.GroupedBatchNorm.stacked(layers)
     x = 3 + 2 * torch.randn(2, 12, 5, generator=generator)
     for training in (True, False):
         y = stack.train(training)(x)
@@ -87,6 +88,47 @@ def test_a_stack_of_grouped_batch_norms_is_each_of_them():
 def test_each_network_of_a_stack_is_disturbed_on_its_own():
     """All examples of a network are stretched and shifted alike, those of another otherwise."""
     with ex.seeded(0):
-        y = batch_norm_reasons.ShiftingNoise()(torch.ones(2, 4, 5))
+        y = norms.ShiftingNoise()(torch.ones(2, 4, 5))
     assert torch.equal(y, y[:, :1].expand_as(y))
     assert not torch.equal(y[0], y[1])
+
+
+@pytest.mark.parametrize("pre", [True, False])
+def test_a_block_is_that_of_pytorch(pre):
+    """Its parts stand where ``nn.TransformerEncoderLayer`` has them."""
+    generator = torch.Generator().manual_seed(0)
+    block = norms_relatives.Block(16, pre)
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter += torch.randn(parameter.shape, generator=generator) / 10
+    layer = nn.TransformerEncoderLayer(16, 1, 32, dropout=0.0, batch_first=True, norm_first=pre)
+    for theirs, ours in (
+        (layer.self_attn.out_proj, block.out),
+        (layer.linear1, block.up),
+        (layer.linear2, block.down),
+        (layer.norm1, block.attention_norm),
+        (layer.norm2, block.network_norm),
+    ):
+        theirs.load_state_dict(ours.state_dict())
+    with torch.no_grad():
+        layer.self_attn.in_proj_weight.copy_(block.query_key_value.weight)
+        layer.self_attn.in_proj_bias.copy_(block.query_key_value.bias)
+    x = torch.randn(5, norms_relatives.TOKENS, 16, generator=generator)
+    assert torch.allclose(block(x.flatten(0, 1)).view_as(x), layer(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("pre", [True, False])
+def test_a_stack_of_transformers_is_each_of_them(pre):
+    """Each network's examples go through its own blocks only."""
+    stack = ensemble.build((3, 4), norms_relatives.transformer, pre=pre, blocks=2)
+    x = torch.rand(2, 5, 64, generator=torch.Generator().manual_seed(0))
+    for network, own, found in zip(stack.networks, x, stack(x), strict=True):
+        assert torch.allclose(network(own), found, atol=1e-5)
+
+
+def test_moved_images_lose_their_last_row():
+    """A row of zeros comes in at the top."""
+    image = torch.arange(64.0)[None]
+    moved = norms_relatives.moved_down(image).view(8, 8)
+    assert torch.equal(moved[1:], image.view(8, 8)[:-1])
+    assert not moved[0].any()

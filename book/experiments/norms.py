@@ -1,4 +1,4 @@
-"""What the chapter on batch normalization says about its noise and about why it works.
+"""What the second chapter on normalization says about why batch norm works, and about its noise.
 
 As in `experiments.batch_norm`, each function raises if a sentence is not true by a margin.
 """
@@ -9,7 +9,7 @@ from torch import nn
 
 from experiments import digits as ex
 from experiments import ensemble
-from experiments.batch_norm import RECOMMENDED, fit, network, scale_hidden
+from experiments.batch_norm import build, fit, network
 from experiments.margins import between, greater, less
 
 
@@ -86,8 +86,14 @@ class ShiftingNoise(nn.Module):
         return (1 + stretch) * x + shift
 
 
-def group_sizes(seeds, sizes=(2, 4, 10, 20, 60), epochs=30, n_train=600):
-    """Statistics over few examples harm on true labels, and regularize on wrong ones.
+def with_best(history):
+    """Add ``at``, the epoch at which the mean test accuracy is best, and ``best``, its column."""
+    place = history["test"].mean(0).argmax()
+    return {**history, "at": history["epoch"][place], "best": history["test"][:, place]}
+
+
+def group_sizes(seeds, sizes=(2, 4, 10, 60), epochs=60, n_train=600):
+    """Statistics over few examples harm on true labels; on wrong ones they mostly win time.
 
     Every step averages the gradient over the same 60 examples. Only the groups shrink over which
     mean and variance are taken.
@@ -95,8 +101,9 @@ def group_sizes(seeds, sizes=(2, 4, 10, 20, 60), epochs=30, n_train=600):
     Returns
     -------
     dict
-        ``sizes``; ``clean`` and ``noisy``: maps from a size, or "layer" for layer norm, to an array
-        with a row per seed: training accuracy, test accuracy.
+        ``sizes``; ``clean``: maps from a size, or "layer" for layer norm, to an array with a row
+        per seed: training accuracy, test accuracy, after half of the epochs; ``noisy``: maps from
+        the same to a history of the accuracies after each epoch, `with_best`.
     """
 
     def make(size):
@@ -107,23 +114,71 @@ def group_sizes(seeds, sizes=(2, 4, 10, 20, 60), epochs=30, n_train=600):
         return network(*blocks, [nn.Linear(64, 10)])
 
     found = {"clean": {}, "noisy": {}}
-    for part, wrong in (("clean", 0.0), ("noisy", 0.2)):
+    for part, wrong, length in (("clean", 0.0, epochs // 2), ("noisy", 0.2, epochs)):
         data = ensemble.draw(seeds, n_train=n_train, wrong=wrong)
+        every = length if part == "clean" else 1
         for size in (*sizes, "layer"):
-            stack = ensemble.build(seeds, make, size=size)
-            history = fit(stack, data, 0.1, seeds, epochs, batch_size=60)
-            rows = [history[name][:, -1] for name in ("train", "test")]
-            found[part][size] = np.column_stack(rows)
-    clean, noisy = (
-        {size: rows.T for size, rows in found[part].items()} for part in ("clean", "noisy")
+            stack = build(seeds, make, size=size)
+            history = fit(stack, data, 0.1, seeds, length, batch_size=60, record_every=every)
+            found[part][size] = with_best(history)
+    clean, noisy = found["clean"], found["noisy"]
+    for size, history in clean.items():
+        clean[size] = np.column_stack([history[name][:, -1] for name in ("train", "test")])
+    few, some, many = sizes[1:]
+    less(clean[2][:, 1] - clean[many][:, 1], 0, "Groups of two harm.")
+    between(clean["layer"][:, 1] - clean[many][:, 1], -0.05, 0.05, "Layer norm does not.")
+    end = {size: history["test"][:, -1] for size, history in noisy.items()}
+    fitted = {size: history["train"][:, -1] for size, history in noisy.items()}
+    for size in (few, some):
+        less(fitted[size] - fitted[many], 0, "Small groups learn fewer wrong labels.")
+        greater(end[size] - end[many], 0, "In the end they predict better for it.")
+    less(end[2] - end[few], 0, "But not groups of two.")
+    best = {size: history["best"] for size, history in noisy.items()}
+    gained, gained_at_best = (
+        (values[few] + values[some]) / 2 - values[many] for values in (end, best)
     )
-    few, many = sizes[1], sizes[-1]
-    less(clean[2][1] - clean[many][1], 0, "Groups of two harm.")
-    between(clean["layer"][1] - clean[many][1], -0.05, 0.05, "Layer norm has no such weakness.")
-    less(noisy[few][0] - noisy[many][0], 0, "Small groups learn fewer wrong labels.")
-    greater(noisy[few][1] - noisy[many][1], 0, "And predict better for it.")
-    less(noisy[2][1] - noisy[few][1], 0, "But not groups of two.")
+    greater(gained_at_best, 0, "At their best they are ahead, too.")
+    less(gained_at_best - gained / 2, 0, "By less than half as much.")
     return {"sizes": sizes, **found}
+
+
+def decay_of_gamma(seeds, strength=0.03, epochs=60, n_train=600):
+    """To decay the scales of batch norm too regularizes more than to decay the weights alone.
+
+    Returns
+    -------
+    dict
+        "weights", "weights and γ": a history of the accuracies after every other epoch,
+        `with_best`, and ``gamma``, the mean size of the scales at the end, one per seed.
+    """
+    data = ensemble.draw(seeds, n_train=n_train)
+    found = {}
+    for kind in ("weights", "weights and γ"):
+        stack = build(seeds, ex.digits_network, hidden=64, batch_norm=True)
+        scales = [layer.weight for layer in stack.layers if isinstance(layer, ensemble.BatchNorm1d)]
+        decayed = [layer.weight for layer in stack.layers if isinstance(layer, ensemble.Linear)] + (
+            scales if kind == "weights and γ" else []
+        )
+        chosen = set(map(id, decayed))
+        groups = [
+            {"params": decayed, "weight_decay": strength},
+            {"params": [p for p in stack.parameters() if id(p) not in chosen]},
+        ]
+        history = ensemble.train(
+            stack,
+            data,
+            torch.optim.SGD(groups, lr=0.1),
+            epochs=epochs,
+            record_every=2,
+            generators=ensemble.generators(seeds),
+        )
+        size = torch.cat([scale.detach().abs() for scale in scales], dim=1).mean(1).numpy()
+        found[kind] = {**with_best(history), "gamma": size}
+    weights, both = found.values()
+    less(both["gamma"], 0.5, "Decay shrinks the scales.")
+    greater(weights["gamma"], 0.8, "Without it they keep their size.")
+    greater(both["best"] - weights["best"], 0, "With smaller scales the best epoch is better.")
+    return found
 
 
 def moving_distributions(seeds, epochs=15, rate=0.1, n_train=600):
@@ -132,8 +187,7 @@ def moving_distributions(seeds, epochs=15, rate=0.1, n_train=600):
     Returns
     -------
     dict
-        Maps "plain", "batch norm", "disturbed" and "plain, larger weights" (those that are
-        recommended in front of a ReLU) to a dict with ``train``, the training accuracy
+        Maps "plain", "batch norm" and "disturbed" to a dict with ``train``, the training accuracy
         after each epoch, a row per seed, and ``moves``, how far the mean of a unit's activations
         on the training images moves from one step to the next, in standard deviations.
     """
@@ -141,7 +195,7 @@ def moving_distributions(seeds, epochs=15, rate=0.1, n_train=600):
     def make(kind):
         blocks = []
         for _ in range(3):
-            norm = [] if kind.startswith("plain") else [nn.BatchNorm1d(64)]
+            norm = [] if kind == "plain" else [nn.BatchNorm1d(64)]
             if kind == "disturbed":
                 norm.append(ShiftingNoise())
             blocks.append([nn.Linear(64, 64), *norm, nn.ReLU()])
@@ -149,28 +203,25 @@ def moving_distributions(seeds, epochs=15, rate=0.1, n_train=600):
 
     data = ensemble.draw(seeds, n_train=n_train, wrong=0.0)
     found = {}
-    for kind in ("plain", "batch norm", "disturbed", "plain, larger weights"):
-        stack = ensemble.build(seeds, make, kind=kind)
-        if kind == "plain, larger weights":
-            scale_hidden(stack, RECOMMENDED)
+    for kind in ("plain", "batch norm", "disturbed"):
+        stack = build(seeds, make, kind=kind)
         moves = watch(stack, torch.stack([one.x_train for one in data]))
         with ex.seeded(seeds[0]):
             history = fit(stack, data, rate, seeds, epochs, record_every=1)
         found[kind] = {"train": history["train"], "moves": torch.stack(moves).mean(0).numpy()}
-    plain, normed, disturbed, larger = found.values()
+    plain, normed, disturbed = found.values()
     less(normed["moves"] / plain["moves"], 0.1, "Batch norm holds the distributions still.")
     greater(disturbed["moves"] / plain["moves"], 2, "Disturbed, they move several times as far.")
-    last = [values["train"][:, -1] for values in found.values()]
-    between(last[2] - last[1], -0.05, 0.05, "It trains nearly as well as undisturbed.")
-    greater(last[2] - last[0], 0.1, "And better than none.")
-    half = [values["train"][:, epochs // 2] for values in found.values()]
-    greater(half[2] - half[0], 0.2, "Half way through far better.")
-    early = epochs // 5 - 1
-    ahead = disturbed["train"][:, early] - larger["train"][:, early]
-    greater(ahead, 0, "At first it is ahead of larger weights, too.")
-    gained = larger["train"][:, early] - plain["train"][:, early]
-    greater(gained, 0.1, "Which help the plain network a lot.")
-    less(larger["moves"] / disturbed["moves"], 1, "There, targets move less than if disturbed.")
+    early, end = epochs // 5 - 1, -1
+    between(
+        disturbed["train"][:, end] - normed["train"][:, end],
+        -0.05,
+        0.05,
+        "It trains nearly as well as undisturbed.",
+    )
+    for when in (early, end):
+        ahead = disturbed["train"][:, when] - plain["train"][:, when]
+        greater(ahead, 0, "And better than none.")
     for values in found.values():
         values["moves"] = float(values["moves"].mean())
     return found
@@ -222,67 +273,6 @@ def watch(stack, x):
     return moves
 
 
-def dropout_with_batch_norm(seeds, epochs=20, n_train=600):
-    """Dropout before batch norm leaves it with a stored variance that is wrong in evaluation.
-
-    Returns
-    -------
-    dict
-        Maps "before", "after" (where dropout stands) to a dict of lists, one number per seed:
-        ``ratio``, the variance in evaluation over the stored one (median over units); ``loss`` and
-        ``accuracy`` on test images; ``loss again`` and ``accuracy again``, the same when the stored
-        statistics are taken once more, without dropout.
-    """
-    names = ("ratio", "loss", "accuracy", "loss again", "accuracy again")
-    found = {place: {name: [] for name in names} for place in ("before", "after")}
-
-    def make(place):
-        drop = [nn.Dropout(0.5)]
-        return network(
-            [nn.Linear(64, 128), nn.ReLU()],
-            drop if place == "before" else [],
-            [nn.Linear(128, 128), nn.BatchNorm1d(128), nn.ReLU()],
-            drop if place == "after" else [],
-            [nn.Linear(128, 10)],
-        )
-
-    data = ensemble.draw(seeds, n_train=n_train)
-    for place, values in found.items():
-        stack = ensemble.build(seeds, make, place=place)
-        with ex.seeded(seeds[0]):
-            fit(stack, data, 0.1, seeds, epochs)
-        for model, one in zip(stack.networks, data, strict=True):
-            at = next(i for i, layer in enumerate(model) if isinstance(layer, nn.BatchNorm1d))
-            norm = model[at]
-            model.eval()
-            with torch.no_grad():
-                arriving = model[:at](one.x_train)
-                values["ratio"].append((arriving.var(0) / norm.running_var).median().item())
-                for ending in ("", " again"):
-                    scores = model(one.x_test)
-                    values[f"loss{ending}"].append(
-                        nn.functional.cross_entropy(scores, one.y_test).item()
-                    )
-                    right = (scores.argmax(1) == one.y_test).double().mean().item()
-                    values[f"accuracy{ending}"].append(right)
-                    # With a momentum of None one pass in training mode stores just this batch.
-                    norm.reset_running_stats()
-                    norm.momentum = None
-                    norm.train()(arriving)
-                    norm.eval()
-    before, after = (
-        {name: np.array(values) for name, values in found[place].items()} for place in found
-    )
-    less(before["ratio"], 0.8, "The variance shifts.")
-    between(after["ratio"], 0.85, 1.15, "Without dropout in front it does not.")
-    gains = [values["loss"] - values["loss again"] for values in (before, after)]
-    greater(gains[0], 0, "New statistics lower the loss.")
-    greater(gains[0] - gains[1], 0, "More than they do without.")
-    moved = before["accuracy again"] - before["accuracy"]
-    between(moved, -0.05, 0.05, "The accuracy moves little.")
-    return found
-
-
 def smoothness(seeds, steps=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5), level=1.0, n_train=600):
     """At the same loss, the gradient changes less along itself with batch norm.
 
@@ -301,7 +291,7 @@ def smoothness(seeds, steps=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5), level=1.0,
         data = ex.noisy_digits(np.random.default_rng(seed), n_train=n_train, wrong=0.0)
         for norm, values in found.items():
             with ex.seeded(seed):
-                model = ex.digits_network(hidden=64, batch_norm=norm)
+                model = ex.initialize_for_relu(ex.digits_network(hidden=64, batch_norm=norm))
             parameters = list(model.parameters())
 
             def slope(model=model, data=data, parameters=parameters):
@@ -338,7 +328,10 @@ def smoothness(seeds, steps=(0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5), level=1.0,
     at = steps.index(0.5)
     change = normed["change"][:, at] / plain["change"][:, at]
     less(change, 1, "The gradient changes less with batch norm.")
+    greater(plain["change"][:, at], 1, "Without, it changes by more than its own size.")
     start, end = (normed["loss"][:, place] for place in (0, -1))
     less(end - start, 0, "A long step still lowers the loss with batch norm.")
     less(np.log(end / plain["loss"][:, -1]), 0, "After it the loss is lower than without.")
+    raised = np.log(plain["loss"][:, -1] / plain["loss"][:, 0])
+    greater(raised, 0, "Without, a long step raises it.")
     return {"steps": steps, **found}
