@@ -212,15 +212,16 @@ def _accounts(name: str, functions: Mapping[str, Any], line: str, finding: Findi
     """Return whether a mistake that is named accounts for this aspect's numbers on fresh inputs.
 
     It may be named on one set of inputs only: by chance, random draws look like those of more
-    mistakes, or of fewer.
+    mistakes, or of fewer.  What is said of these numbers alone is asked of them.
     """
     task = tasks[name]
     (aspect,) = (one for one in task.aspects if one.name == finding.aspect)
-    named = finding.misconception if line.startswith(ABOUT_A_MISTAKE) else line
+    about_these = line.startswith(ABOUT_A_MISTAKE)
+    named, seed = (finding.misconception, SEED) if about_these else (line, FRESH_SEED)
     mistakes = [
         one for one in task.misconceptions if named and named.endswith((one.id, f"({one.id})"))
     ]
-    cases = task.draw(np.random.default_rng(FRESH_SEED))
+    cases = task.draw(np.random.default_rng(seed))
     trials = Trials(task, cases, observe(task, functions, cases))
     return any(trials.agree_on(aspect, (mistake,)) for mistake in mistakes)
 
@@ -326,6 +327,8 @@ def _holds(name: str, functions: Mapping[str, Any], words: str, judged: list[Asp
                 _same(name, functions, other, seed, judged) for seed in (PUBLIC_SEED, FRESH_SEED)
             ):
                 return True
+        except TimeoutError:
+            raise
         except Exception:
             continue
     return False
