@@ -107,7 +107,7 @@ def evaluate(assignment: str, style: str, name: str, every: int = 1) -> Tally:
     would return something else each time.
     """
     torch.set_num_threads(1)
-    source = _source_of(assignment, style)
+    source = style_source(assignment, style)
     lines = _lines_of(source, style, name)
     file = f"<style {style}>"
     alike = names_alike(name, _functions(source, style, file), file)
@@ -123,7 +123,7 @@ def evaluate(assignment: str, style: str, name: str, every: int = 1) -> Tally:
     return tally
 
 
-def _source_of(assignment: str, style: str) -> str:
+def style_source(assignment: str, style: str) -> str:
     """Return one style with the imports and helpers that it stands on."""
     module = importlib.import_module(f"styles.{assignment}")
     unwanted = {"STYLES", *(one.__name__ for one in module.STYLES)} - {style}
