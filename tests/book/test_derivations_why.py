@@ -114,7 +114,7 @@ def test_error_is_variance_plus_squared_bias():
 
 
 def test_descent_from_zero_finds_the_smallest_solution():
-    """With more features than examples, it ends where the pseudo-inverse is; elsewhere it does not."""
+    """With more features than examples it ends at the pseudo-inverse; from elsewhere, not."""
     rng = np.random.default_rng(0)
     features, targets = rng.standard_normal((5, 12)), rng.standard_normal((5, 3))
     ends = []
