@@ -16,6 +16,9 @@ from autograder.task import Section
 CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
 """The style of a cell in a table."""
 
+WIDTH = 80
+"""How many characters a line of text has at most, as terminals do."""
+
 
 @cache
 def book_address() -> str:
@@ -214,7 +217,7 @@ def wrapped(message: str) -> list[str]:
         indent = " " * (9 + len(line) - len(line.lstrip()))
         lines += textwrap.wrap(
             line.strip(),
-            width=96,
+            width=WIDTH,
             initial_indent=indent,
             subsequent_indent=indent,
             # Readers search for the ids of mistakes, which contain hyphens.
