@@ -9,6 +9,7 @@ import contextlib
 import copy
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -27,6 +28,8 @@ from autograder.tasks.answers import NotObservedError
 MAX_BYTES = 64 * 2**20
 MAX_PRINTED = 2000
 
+# Debian and Colab install packages under another name.
+_INSTALLED = re.compile("(site|dist)-packages")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -86,7 +89,7 @@ def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> Cas
     except NotImplementedError as error:
         return CaseResult({}, {"": str(error) or _not_written(task, error)})
     except NotAllowedError as error:
-        return CaseResult({}, {"": _with_the_students_lines(str(error), error)})
+        return CaseResult({}, {"": with_the_students_lines(str(error), error)})
     except ValueError as error:
         return CaseResult(dict(IS_REFUSED), {"": _raised(error)})
     except (Exception, SystemExit) as error:
@@ -147,18 +150,18 @@ def _raised(error: BaseException) -> str:
     """Describe an exception of the student's code."""
     with contextlib.suppress(Exception):
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return _with_the_students_lines(f"Your code raised {what[:500]}", error)
+        return with_the_students_lines(f"Your code raised {what[:500]}", error)
     # The exception's own __str__ may raise.
     return f"Your code raised {type(error).__name__}."
 
 
-def _with_the_students_lines(text: str, error: BaseException) -> str:
+def with_the_students_lines(text: str, error: BaseException) -> str:
     """Append the lines of the student's code that an exception came through."""
     lines = [
         f"  {frame.name}, line {frame.lineno}: {frame.line}"
         for frame in traceback.extract_tb(error.__traceback__)
         if not os.path.abspath(frame.filename).startswith(_PACKAGE)
-        and "site-packages" not in frame.filename
+        and not _INSTALLED.search(frame.filename)
     ]
     if len(lines) > 6:
         lines = [*lines[:3], "  ...", *lines[-2:]]
