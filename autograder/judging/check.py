@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import FunctionType
 from typing import Any, overload
 
 import numpy as np
 
-from autograder.judging import limits
+from autograder.judging import libraries, limits
 from autograder.judging.fingerprint import PUBLIC_SEED, probe_cases
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe, with_the_students_lines
 from autograder.judging.observed import TaskResult
 from autograder.judging.replay import seed_of
-from autograder.judging.report import Report
+from autograder.judging.report import Finding, Report
 from autograder.judging.wall import kept_out
 from autograder.task import Case, Task
 from autograder.tasks import tasks
@@ -113,6 +114,10 @@ def check(
     if case:
         return _inputs_of(name, case, seed)
     report = grade(name, {**_defined_beside(function), name: function}, seed)
+    if absent := libraries.lacking(libraries.used_by(function)):
+        message = libraries.do_without(absent)
+        finding = Finding("uses what grading has", False, message)
+        report = replace(report, findings=(*report.findings, finding))
     if execution == "autograde":
         return _Points(report.task, report.findings, report.printed)
     if execution == "validate" and not report.passed:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autograder.judging.libraries import do_without
 from autograder.judging.observed import CaseResult, TaskResult, arrays_in
 from autograder.judging.wall import NotAllowedError
 from autograder.task import IS_REFUSED, Case, Functions, Outputs, Task
@@ -27,6 +28,9 @@ from autograder.tasks.answers import NotObservedError
 
 MAX_BYTES = 64 * 2**20
 MAX_PRINTED = 2000
+
+NOT_WRITTEN = "is not written yet."
+"""What is said of a function whose body is still that of the exercise."""
 
 # Debian and Colab install packages under another name.
 _INSTALLED = re.compile("(site|dist)-packages")
@@ -142,15 +146,18 @@ def _after_the_call(inputs: Mapping[str, Any]) -> Outputs:
 def _not_written(task: Task, error: NotImplementedError) -> str:
     function = traceback.extract_tb(error.__traceback__)[-1].name
     if function in task.depends_on:
-        return f"`{task.name}` needs `{function}`, which is not written yet."
-    return f"`{task.name}` is not written yet."
+        return f"`{task.name}` needs `{function}`, which {NOT_WRITTEN}"
+    return f"`{task.name}` {NOT_WRITTEN}"
 
 
 def _raised(error: BaseException) -> str:
     """Describe an exception of the student's code."""
     with contextlib.suppress(Exception):
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return with_the_students_lines(f"Your code raised {what[:500]}", error)
+        told = with_the_students_lines(f"Your code raised {what[:500]}", error)
+        if isinstance(error, ModuleNotFoundError) and error.name and "." not in error.name:
+            told += f"\n{do_without([error.name])}"
+        return told
     # The exception's own __str__ may raise.
     return f"Your code raised {type(error).__name__}."
 
