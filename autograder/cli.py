@@ -308,6 +308,34 @@ def doctor_command() -> None:
         raise typer.Exit(1)
 
 
+@app.command("solutions")
+def solutions_command(
+    assignment: Annotated[str, typer.Argument(help="The assignment.", autocompletion=_assignments)],
+    early: Annotated[
+        bool, typer.Option("--early", help="Publish although it can still be handed in.")
+    ] = False,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take them back; pages already returned keep them.")
+    ] = False,
+) -> None:
+    """Publish the solutions of an assignment, with comments, once nobody can hand it in any more.
+
+    Writes the course's solutions/ASSIGNMENT.ipynb, which runs.  The next `autograder grade` also
+    shows each solution on the feedback pages, below the student's own answer; nothing runs again.
+    """
+    with _course() as course:
+        from autograder.course.solutions import publish
+        from autograder.course.solutions import withdraw as take_back
+
+        if withdraw:
+            take_back(course, assignment)
+            console.print("The next `autograder grade` takes them off the feedback pages.")
+        else:
+            file = publish(course, assignment, early=early)
+            console.print(f"The solutions are in {file}", markup=False)
+            console.print("The next `autograder grade` puts them on the feedback pages.")
+
+
 @app.command("ready")
 def ready_command(
     notebook: Annotated[Path, typer.Argument(help="The saved notebook, such as l2.ipynb.")],

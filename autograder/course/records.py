@@ -34,6 +34,8 @@ class Record:
         The points on the feedback page, and how many of them lateness costs.
     by_hand
         A hash of what a person gave and wrote on it, see `scores.Standing`.
+    solutions
+        A hash of the course's solutions on it, see `solutions.state`.
     notebook
         A hash of the graded notebook, see `notebook_state`.
     """
@@ -44,6 +46,7 @@ class Record:
     raw: float | None = None
     penalty: float | None = None
     by_hand: str = ""
+    solutions: str = ""
     notebook: str = ""
 
     def with_standing(self, found: Standing | None) -> Record:

@@ -7,6 +7,8 @@ chapter shows. The chapter calls it with its own seeds; the tests call it with o
 
 import numpy as np
 import torch
+from numpy.linalg import pinv
+from numpy.polynomial.legendre import legvander
 from torch import nn
 
 from experiments import digits as ex
@@ -271,6 +273,44 @@ def stopping_helps(seeds, *, held_out=150, **size):
     seen = runs["validation"][np.arange(len(stop)), stop]
     greater(stopped - seen, 0, "Accuracy on wrong labels lies below the true accuracy.")
     return {**runs, "stop": stop, "stopped": stopped, "final": final, "peak": peak}
+
+
+def bias_and_variance(rng, *, degrees=15, shown=(1, 5, 14), n_train=25, noise=0.4):
+    """Fit polynomials to noisy values of a wave; nothing here is estimated from samples.
+
+    The places are given and the noise is new in each training set, so predictions are a fixed
+    linear map of the noisy values.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws the training sets of the fits that are shown.
+
+    Returns
+    -------
+    dict
+        ``x`` and ``truth``; ``degrees``; ``bias`` (squared), ``variance`` and ``error``, their
+        sum, by degree and averaged over ``x``; ``fits``, ten predictions for each degree shown.
+    """
+    x, places = np.linspace(-1, 1, 201), np.linspace(-1, 1, n_train)
+    truth, values = (np.sin(1.5 * np.pi * one) for one in (x, places))
+    maps = [legvander(x, degree) @ pinv(legvander(places, degree)) for degree in range(degrees)]
+    bias = np.array([((fit @ values - truth) ** 2).mean() for fit in maps])
+    variance = noise**2 * np.array([(fit**2).sum(axis=1).mean() for fit in maps])
+    drawn = values + noise * rng.standard_normal((10, n_train))
+    error = bias + variance
+    assert (np.diff(bias) < 1e-9).all(), "Bias falls with the degree."
+    assert (np.diff(variance) > 0).all(), "Variance rises."
+    assert error.argmin() == shown[1], "Their sum is least in between."
+    return {
+        "x": x,
+        "truth": truth,
+        "degrees": range(degrees),
+        "bias": bias,
+        "variance": variance,
+        "error": error,
+        "fits": {degree: drawn @ maps[degree].T for degree in shown},
+    }
 
 
 def double_descent(

@@ -101,6 +101,11 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
     (array([-1.,  3.]), array([0.2]), array([1.1]))
     """
     ### BEGIN SOLUTION
+    # Both modes compute the same formula and differ only in whose mean and variance they take.
+    # The biased variance normalizes, because it is the variance *of this batch*; the unbiased one
+    # goes into `running_var`, because that is an estimate for all data. The assignments make new
+    # arrays, so that the caller's statistics stay as they are. The cache says which mode it was:
+    # the backward pass depends on it.
     if not training:
         std = np.sqrt(running_var + eps)
         x_hat = (x - running_mean) / std
@@ -188,6 +193,11 @@ def batch_norm_backward(d_out, cache):
     (array([1., 2.]), array([7.]), array([3.]))
     """
     ### BEGIN SOLUTION
+    # $\gamma$ and $\beta$ are shared by all rows, so their gradients are sums over rows. In
+    # training each input moves the outputs of its whole column in three ways: by itself, through
+    # the mean, and through the variance. The last two take away from the gradient its mean and
+    # its part along $\hat x$; what is left is divided by the standard deviation. In evaluation
+    # mean and variance are constants, and only the division remains.
     x_hat, gamma, std, training = cache
     d_gamma = (d_out * x_hat).sum(axis=0)
     d_beta = d_out.sum(axis=0)
@@ -260,6 +270,10 @@ def batch_norm_2d_forward(
     array([[[[-1.,  1.]]]])
     """
     ### BEGIN SOLUTION
+    # A channel has one mean for all images and all positions, so each position of each image is a
+    # row of its own, and the channels have to come last before `reshape` makes rows of them.
+    # `x.reshape(-1, C)` without the `transpose` would mix channels without an error. On the way
+    # back the two steps are undone in reverse order.
     N, C, H, W = x.shape
     columns = x.transpose(0, 2, 3, 1).reshape(-1, C)
     out, running_mean, running_var, cache = batch_norm_forward(
@@ -299,6 +313,8 @@ def batch_norm_2d_backward(d_out, cache):
     (array([[[[2., 2.]]]]), array([8.]), array([4.]))
     """
     ### BEGIN SOLUTION
+    # It rearranges the gradient as the forward pass rearranged the input, calls the backward pass
+    # for rows, and undoes it. Everything that is difficult has been solved there.
     N, C, H, W = d_out.shape
     columns = d_out.transpose(0, 2, 3, 1).reshape(-1, C)
     d_x, d_gamma, d_beta = batch_norm_backward(columns, cache)
@@ -368,6 +384,11 @@ class BatchNorm1d(nn.Module):
     def __init__(self, num_features, eps=1e-5, momentum=0.1):
         super().__init__()
         ### BEGIN SOLUTION
+        # A buffer is saved with the model and moves with it to another device, but no optimizer
+        # sees it; a plain attribute would be lost by `state_dict`. The running statistics are
+        # updated under `no_grad`: they are a record of the data and no part of the function that
+        # is differentiated. The mean and variance of the batch, in contrast, stay in the graph.
+        # `lerp_(new, momentum)` is $(1-m)\cdot$ old $+\, m\cdot$ new.
         self.eps = eps
         self.momentum = momentum
         self.weight = nn.Parameter(torch.ones(num_features))
@@ -455,6 +476,9 @@ def fold_batch_norm(W, b, gamma, beta, running_mean, running_var, eps):
            [6.]]), array([7.]))
     """
     ### BEGIN SOLUTION
+    # In evaluation, batch norm multiplies each feature by one number and adds another. Features
+    # are the columns of `W`, so a vector of factors broadcasts over the rows as it should. The
+    # bias is shifted by the running mean before it is scaled, and `beta` is added last.
     factor = gamma / np.sqrt(running_var + eps)
     return W * factor, (b - running_mean) * factor + beta
     ### END SOLUTION

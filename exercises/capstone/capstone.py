@@ -121,6 +121,11 @@ def two_layer_net(x, y, params, running, weight_decay, keep_prob, training, rng)
     [-0.1192  0.1192]
     """
     ### BEGIN SOLUTION
+    # Forward and backward are each one line for each layer, and the backward lines come in the
+    # opposite order. Every gradient that comes from below uses what the forward pass kept: the
+    # mask with its scale, where the input of ReLU was positive, `z_hat` and `std`. In evaluation
+    # the mask is 1 and the statistics are constants, so two lines differ. Only `W1` and `W2` are
+    # penalized, once in the loss and once in their gradients.
     n = len(x)
     W1, W2, gamma = params["W1"], params["W2"], params["gamma"]
 
@@ -244,6 +249,8 @@ def predict(x, params, running):
     [[2. 0.]]
     """
     ### BEGIN SOLUTION
+    # It is the forward pass of evaluation alone: running statistics, no mask, no loss. Nothing is
+    # drawn, so the same input gives the same scores every time.
     z = x @ params["W1"] + params["b1"]
     z_hat = (z - running["mean"]) / np.sqrt(running["var"] + 1e-5)
     hidden = np.maximum(params["gamma"] * z_hat + params["beta"], 0.0)
@@ -311,6 +318,10 @@ def train(x, y, params, running, batches, lr, weight_decay, keep_prob, rng):
     [[ 0.1 -0.1]] [0.1] 0.6931
     """
     ### BEGIN SOLUTION
+    # The gradients are all computed before any parameter changes, and the running statistics of
+    # one step are the input of the next. `params` is bound to a new dictionary in each step, so
+    # the caller's is never changed. One generator is passed through all steps: each one draws a
+    # new mask.
     losses = []
     for batch in batches:
         loss, grads, running = two_layer_net(

@@ -83,6 +83,11 @@ def dropout_forward(x, keep_prob, training, rng):
     array([0.  , 1.25])
     """
     ### BEGIN SOLUTION
+    # The scale is put into the mask, whose mean is then 1: the output keeps its mean, and the
+    # backward pass needs nothing but this one array. `rng.random` draws one number for each
+    # element, whatever the number of dimensions. In evaluation nothing is drawn, and a mask of
+    # ones lets the backward pass be the same line in both modes. The check of `keep_prob` comes
+    # first, because an impossible value is a mistake of the caller in either mode.
     if not 0 < keep_prob <= 1:
         raise ValueError(f"keep_prob is {keep_prob}; it must be in (0, 1]")
     if not training:
@@ -146,6 +151,9 @@ def dropout_backward(d_out, cache):
     array([1., 2., 3.])
     """
     ### BEGIN SOLUTION
+    # The output is a product of the input with numbers that do not depend on it, so the gradient
+    # is the product with the same numbers: scale included, and from the same draw. A mask that is
+    # read off the output (`out != 0`) would be wrong wherever the input itself is 0.
     scaled_mask = cache
     return d_out * scaled_mask
     ### END SOLUTION
@@ -189,6 +197,11 @@ class Dropout(nn.Module):
     def __init__(self, p):
         super().__init__()
         ### BEGIN SOLUTION
+        # `torch.rand_like` draws on the device and in the type of `x`. Autograd multiplies the
+        # gradient with the same mask, so no backward pass has to be written. `p == 1` needs a
+        # line of its own, because the scale would divide by 0; PyTorch returns zeros there.
+        # `self.training` is what `train()` and `eval()` set; a flag of your own would not hear of
+        # them.
         if not 0 <= p <= 1:
             raise ValueError(f"p is {p}; it must be in [0, 1]")
         self.p = p
@@ -263,6 +276,13 @@ def monte_carlo_predict(model, x, n_samples):
     (torch.Size([3, 1]), 0.0)
     """
     ### BEGIN SOLUTION
+    # Only dropout modules are put into training mode, so batch norm keeps its running statistics.
+    # `_DropoutNd` is the class that all of PyTorch's dropout layers inherit from. `finally` gives
+    # every module its own mode back, even if the model raises; calling `model.eval()` at the end
+    # would forget which modules had been in training.
+    #
+    # The spread is the population's: the samples are the whole of what is described, hence
+    # `correction=0`.
     modes = [(module, module.training) for module in model.modules()]
     try:
         for module, _ in modes:

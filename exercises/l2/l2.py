@@ -76,6 +76,10 @@ def l2_penalty(weights, weight_decay):
     0.95
     """
     ### BEGIN SOLUTION
+    # The factor one half is there for the gradient: it cancels the 2 that the square brings down.
+    # `np.sum(w**2)` adds up all entries of an array whatever its shape, so that filters and
+    # embeddings need no case of their own; `np.linalg.norm(w)` would take a root that has to be
+    # squared away again.
     return 0.5 * weight_decay * sum(np.sum(w**2) for w in weights)
     ### END SOLUTION
 
@@ -123,6 +127,9 @@ def l2_penalty_backward(weights, weight_decay):
     [2.  2.5]
     """
     ### BEGIN SOLUTION
+    # Each weight is pulled toward 0 in proportion to itself, so large weights shrink fast and
+    # small ones hardly at all. Other weights do not appear, which is why the same line serves a
+    # list of any shapes. The product is a new array: the caller's weights stay as they are.
     return [weight_decay * w for w in weights]
     ### END SOLUTION
 
@@ -217,6 +224,13 @@ def softmax_regression(x, y, W, b, weight_decay):
     [-0.5  0.5]
     """
     ### BEGIN SOLUTION
+    # Subtracting the largest score of each row changes no probability, and keeps `exp` from
+    # overflowing. The logarithm is taken of the sum, never of a probability, which may have
+    # become 0.
+    #
+    # Backward, cross-entropy and softmax together leave only probability minus target, and the
+    # mean over the batch divides it by $N$ once. The penalty adds its own gradient to `d_W`; the
+    # bias is not penalized, so `d_b` gets nothing from it.
     n = len(x)
     rows = np.arange(n)
     scores = x @ W + b
@@ -298,6 +312,9 @@ def sgd_step(param, grad, lr, weight_decay):
     [1.89]
     """
     ### BEGIN SOLUTION
+    # Weight decay is one more term of the gradient, and the step takes both at once: the old
+    # weight is used in both terms. Multiplied out, it is $(1 - \eta\lambda)\,w - \eta g$, which
+    # shows why it is called decay. Writing `param -= …` instead would change the caller's array.
     return param - lr * (grad + weight_decay * param)
     ### END SOLUTION
 
@@ -395,6 +412,14 @@ def adam_step(param, grad, state, lr, betas, eps, weight_decay, decoupled):
     [0.93]
     """
     ### BEGIN SOLUTION
+    # `step` counts from 1 in the corrections, because both moments begin at 0 and are too small
+    # by exactly $1 - \beta^t$. The one difference between the two kinds of decay is where the
+    # weight enters: added to the gradient, it passes through both moments and is divided by
+    # $\sqrt{\hat v}$; decoupled, it only shrinks the weight. `eps` is added to the root, not
+    # under it.
+    #
+    # New arrays `m` and `v` are returned; an update in place would change the state that the
+    # caller still holds.
     beta1, beta2 = betas
     step = state["step"] + 1
     if decoupled:
@@ -471,6 +496,10 @@ def parameter_groups(model, weight_decay):
     [(4,), (4,), (4,), (2,)] 0.0
     """
     ### BEGIN SOLUTION
+    # Biases, $\gamma$ and $\beta$ are vectors, and weight matrices and filters have two or more
+    # dimensions, so `ndim` tells them apart in every usual model, without looking at names.
+    # `model.parameters()` yields a shared parameter once. Parameters that are frozen get no
+    # gradient; an optimizer would skip them, but whoever counts the groups would be misled.
     trained = [p for p in model.parameters() if p.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},

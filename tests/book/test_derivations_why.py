@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from experiments import why
 
 RATE, CURVATURE, MINIMUM = 0.05, 0.7, 1.7
 
@@ -94,3 +95,35 @@ def test_least_squares_with_a_penalty():
     misses = features @ solution - labels
     (misses.square().sum() / (2 * n) + lam / 2 * solution.square().sum()).backward()
     assert torch.allclose(solution.grad, torch.zeros_like(solution), atol=1e-12)
+
+
+def test_error_is_variance_plus_squared_bias():
+    """The decomposition holds for predictions of many fits, and agrees with the exact values."""
+    rng = np.random.default_rng(0)
+    trade = why.bias_and_variance(rng)
+    places = np.linspace(-1, 1, 25)
+    noisy = np.sin(1.5 * np.pi * places) + 0.4 * rng.standard_normal((20_000, 25))
+    for degree in (1, 5):
+        coefficients = np.polynomial.legendre.legfit(places, noisy.T, degree)
+        fits = np.polynomial.legendre.legval(trade["x"], coefficients)
+        bias, variance = (fits.mean(0) - trade["truth"]) ** 2, fits.var(0)
+        error = ((fits - trade["truth"]) ** 2).mean(0)
+        assert error == pytest.approx(bias + variance, abs=1e-12)
+        assert variance.mean() == pytest.approx(trade["variance"][degree], rel=0.05)
+        assert bias.mean() == pytest.approx(trade["bias"][degree], abs=2e-3)
+
+
+def test_descent_from_zero_finds_the_smallest_solution():
+    """With more features than examples it ends at the pseudo-inverse; from elsewhere, not."""
+    rng = np.random.default_rng(0)
+    features, targets = rng.standard_normal((5, 12)), rng.standard_normal((5, 3))
+    ends = []
+    for start in (np.zeros((12, 3)), rng.standard_normal((12, 3))):
+        weights = start
+        for _ in range(20_000):
+            weights = weights - 0.1 * features.T @ (features @ weights - targets) / 5
+        assert np.abs(features @ weights - targets).max() < 1e-8
+        ends.append(weights)
+    smallest = np.linalg.pinv(features) @ targets
+    assert np.abs(ends[0] - smallest).max() < 1e-8
+    assert np.linalg.norm(ends[1]) > np.linalg.norm(smallest) + 0.1

@@ -5,12 +5,13 @@ import importlib
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -38,8 +39,14 @@ OF_THESE_INPUTS = (
     "Only `",
 )
 """Beginnings of statements about the numbers of one grading, which others may not share."""
+ABOUT_A_MISTAKE = (
+    "This one mistake explains everything",
+    "Your numbers here are those of this mistake",
+    "The same mistake.",
+)
+"""Beginnings of what is said of a mistake that the same finding names."""
 DIRECTION = re.compile(
-    r"^`(?P<name>.*?)` (is too large|is too small|has the right signs)(?P<rest>.*)$"
+    r"^`(?P<name>.*?)` (is 0|is too large|is too small|has the right signs)(?P<rest>.*)$"
 )
 KINDS = ("wholly named", "named in part", "described", "numbers only")
 
@@ -80,10 +87,27 @@ def held_out(assignment: str) -> list[tuple[str, str]]:
     return found
 
 
+def _filled(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a maker of arrays that says NaN, or 0, where it would not say anything."""
+
+    def filled(*args: Any, **options: Any) -> Any:
+        array = make(*args, **options)
+        array.fill(np.nan if array.dtype.kind in "fc" else 0)
+        return array
+
+    return filled
+
+
+@patch("numpy.empty", _filled(np.empty))
+@patch("numpy.empty_like", _filled(np.empty_like))
 def evaluate(assignment: str, style: str, name: str, every: int = 1) -> Tally:
-    """Grade the mutants of one function of a style, and verify what is said of them."""
+    """Grade the mutants of one function of a style, and verify what is said of them.
+
+    What `np.empty` returns is filled here: a mutant that returns what happens to be in memory
+    would return something else each time.
+    """
     torch.set_num_threads(1)
-    source = _source_of(assignment, style)
+    source = style_source(assignment, style)
     lines = _lines_of(source, style, name)
     file = f"<style {style}>"
     alike = names_alike(name, _functions(source, style, file), file)
@@ -99,7 +123,7 @@ def evaluate(assignment: str, style: str, name: str, every: int = 1) -> Tally:
     return tally
 
 
-def _source_of(assignment: str, style: str) -> str:
+def style_source(assignment: str, style: str) -> str:
     """Return one style with the imports and helpers that it stands on."""
     module = importlib.import_module(f"styles.{assignment}")
     unwanted = {"STYLES", *(one.__name__ for one in module.STYLES)} - {style}
@@ -156,7 +180,9 @@ def _judge(name: str, functions: Mapping[str, Any], mutant: Mutant, tally: Tally
             elif line.startswith(OF_THESE_INPUTS) or DIRECTION.match(line):
                 if not _true_here(name, functions, line, finding):
                     tally.false.append(f"{name}: {line}\n{mutant.change}")
-            elif _general(line) not in {_general(one) for one in said}:
+            elif _general(line) not in {_general(one) for one in said} and not _accounts(
+                name, functions, line, finding
+            ):
                 tally.false.append(f"{name}: {line}\n{mutant.change}")
 
 
@@ -182,6 +208,24 @@ def _statements(finding: Finding) -> list[str]:
     return [line for line in lines if finding.max_points and not line.startswith("In the case")]
 
 
+def _accounts(name: str, functions: Mapping[str, Any], line: str, finding: Finding) -> bool:
+    """Return whether a mistake that is named accounts for this aspect's numbers on fresh inputs.
+
+    It may be named on one set of inputs only: by chance, random draws look like those of more
+    mistakes, or of fewer.  What is said of these numbers alone is asked of them.
+    """
+    task = tasks[name]
+    (aspect,) = (one for one in task.aspects if one.name == finding.aspect)
+    about_these = line.startswith(ABOUT_A_MISTAKE)
+    named, seed = (finding.misconception, SEED) if about_these else (line, FRESH_SEED)
+    mistakes = [
+        one for one in task.misconceptions if named and named.endswith((one.id, f"({one.id})"))
+    ]
+    cases = task.draw(np.random.default_rng(seed))
+    trials = Trials(task, cases, observe(task, functions, cases))
+    return any(trials.agree_on(aspect, (mistake,)) for mistake in mistakes)
+
+
 def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Finding) -> bool:
     """Return whether a statement holds of the numbers that it was made about."""
     task = tasks[name]
@@ -194,6 +238,8 @@ def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Find
         if not aspect.covers(trial.case):
             continue
         outputs = [one for one in aspect.outputs if one in trial.expected()]
+        if not outputs:
+            continue
         right[trial.case.name] = {one: trial.agrees(one) for one in outputs}
         for one in outputs:
             if not isinstance(trial.expected()[one], Probability):
@@ -232,6 +278,8 @@ def _is_off_in_that_direction(line: str, pairs: list[tuple[str, Any, Any]]) -> b
         for where in [~np.isclose(got, right, rtol=1e-6, atol=1e-9)]
     ]
     got, right = (np.concatenate([one[k].ravel() for one in wrong]) for k in (0, 1))
+    if "` is 0 " in line:
+        return bool((got == 0).all())
     if "too large" in line:
         return bool((got > right).all())
     if "too small" in line:
@@ -279,6 +327,8 @@ def _holds(name: str, functions: Mapping[str, Any], words: str, judged: list[Asp
                 _same(name, functions, other, seed, judged) for seed in (PUBLIC_SEED, FRESH_SEED)
             ):
                 return True
+        except TimeoutError:
+            raise
         except Exception:
             continue
     return False

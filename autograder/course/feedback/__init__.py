@@ -22,6 +22,8 @@ from traitlets.config import Config
 from autograder import distribution
 from autograder.course.feedback.parts import comment, is_added, parts, reasons
 from autograder.course.sanitize import spell_out
+from autograder.course.solutions import published
+from autograder.intake.solved import Solution
 from autograder.judging.report import book_address, marked
 
 
@@ -47,9 +49,15 @@ class FeedbackExporter(HTMLExporter):
         }
         self.environment.tests |= {"added": is_added, "commented": comment}
         self.environment.globals |= {
+            "solutions": self._solutions,
             "book": book_address(),
             "version": distribution.version(),
         }
+
+    def _solutions(self, assignment: str) -> Mapping[str, Solution]:
+        """Return the published solutions of an assignment; none outside of a course."""
+        course = getattr(self.parent, "coursedir", None)
+        return published(Path(course.root), assignment) if course else {}
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:

@@ -123,7 +123,11 @@ def dropout(
         PASSED_AT_ZERO: passed_at_zero(probability),
     }
     one_row_only = shared_by_calls if inputs.get("row_by_row") else shared_by_rows
-    if one_row_only or shared_within_rows:
+    shared = one_row_only or shared_within_rows
+    if (shared or shared_by_calls) and len(np.unique(inputs["mask"])) == 1:
+        # Where everything is kept, or nothing, all values agree whoever shares a draw.
+        return {}
+    if shared:
         if x.ndim == 1:
             return {}
         # A row or column that is repeated is too small a sample for all other frequencies.
