@@ -140,6 +140,7 @@ def _reference(
     assignment=ASSIGNMENT,
     number={number},
     section=sections.{constant},
+    # All hints but the last end with a question, to be answered before the next one.
     hints=("TODO the hints: lead from a first question to almost the answer, in three to five.",),
     aspects=(
         # TODO the points: what earns how many, in quarters; an aspect is right or wrong as a whole.

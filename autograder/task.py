@@ -277,7 +277,8 @@ class Task:
     forward_task
         For a backward pass, the task of the forward pass whose mistakes are carried forward.
     hints
-        Three to five hints, from a first question to almost the answer, but never the answer.
+        Three to five hints, from a first question to almost the answer, but never the answer.  All
+        but the last end with a question, to be answered in a sentence before the next one.
     tolerance
         Largest accepted error relative to the scale of an output.
     """

@@ -1,12 +1,14 @@
 """The day of a student on real files, from the archive of the site to the feedback page."""
 
+import html
 import re
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 
 import nbformat
 import pytest
-from helpers.courses import autograder, make_course, points
+from helpers.courses import autograder, graded_file, make_course, points
 from helpers.environments import make_environment, run
 from helpers.solutions import source_of
 
@@ -14,6 +16,7 @@ from autograder.course.release import release
 from autograder.handout.archives import archives
 from autograder.intake.cells import is_answer
 from autograder.intake.exercise import solution_notebook, source_notebook
+from autograder.judging.report import Report
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type")
 
@@ -26,6 +29,15 @@ import nbclient, nbformat
 notebook = nbformat.read("l2.ipynb", as_version=4)
 nbclient.NotebookClient(notebook, kernel_name="python3", timeout=300).execute()
 nbformat.write(notebook, "l2.ipynb")
+"""
+
+REPLAY = """\
+import nbformat
+import numpy as np
+from autograder import check
+cells = nbformat.read("l2.ipynb", as_version=4).cells
+exec(next(cell.source for cell in cells if cell.id == "l2_penalty"))
+print({call})
 """
 
 
@@ -71,7 +83,7 @@ def verdicts(text):
 
 
 def test_from_the_archive_to_the_feedback(python, tmp_path, monkeypatch):
-    """Check, overview, rehearsal and grade say the same, and nothing has to be asked for."""
+    """Check, overview, rehearsal, grade and replay say the same, and nobody has to be asked."""
     work = python.parents[2] / "l2"
     file = work / "l2.ipynb"
     write_answers(file)
@@ -87,7 +99,7 @@ def test_from_the_archive_to_the_feedback(python, tmp_path, monkeypatch):
     }
     checked = {name: shown(notebook, f"check-{name}") for name in expected}
     assert "l2-missing-half" in checked["l2_penalty"]
-    assert "PyTorch is not there when it is graded" in checked["sgd_step"]
+    assert "PyTorch is not there when it is graded" in " ".join(checked["sgd_step"].split())
     last = [cell.id for cell in notebook.cells if cell.id.startswith("demonstration-")][-2:]
     overview, rehearsal = (shown(notebook, cell_id) for cell_id in last)
     expected["softmax_regression"] = verdicts(overview)["softmax_regression"]
@@ -119,3 +131,9 @@ def test_from_the_archive_to_the_feedback(python, tmp_path, monkeypatch):
     page = (course.folder("feedback", "ada", "l2") / "l2.html").read_text()
     assert "l2-missing-half" in page
     assert "PyTorch is not there when it is graded" in page
+
+    (call,) = set(re.findall(r'check\(l2_penalty, replay="[\w-]+"\)', html.unescape(page)))
+    replayed = run(python, "-c", REPLAY.format(call=call), cwd=work)
+    graded = nbformat.read(graded_file(course, "ada"), as_version=4)
+    (output,) = (cell.outputs[0] for cell in graded.cells if cell.id == "check-l2_penalty")
+    assert replayed.strip() == str(replace(Report.from_dict(output.metadata.report), replay=""))

@@ -24,8 +24,9 @@ from autograder.intake.cells import is_demonstration
 from autograder.judging import replay
 from autograder.judging.fingerprint import probe_cases
 from autograder.judging.judge import first_difference, judge
+from autograder.judging.limits import not_judged, notebook_too_slow, refused
 from autograder.judging.observed import TaskResult
-from autograder.judging.report import Finding, Report
+from autograder.judging.report import Report
 from autograder.sandbox import EndedError, Sandbox, Session
 from autograder.sandbox.pipe import Output
 from autograder.task import Case, Task
@@ -178,7 +179,7 @@ def judge_notebook(
             continue
         result, probed = seen.results[cell.id], seen.probes.get(cell.id)
         if isinstance(result, Ended):
-            outcome.reports[cell.id] = refused(task, _why_stopped(result))
+            outcome.reports[cell.id] = refused(task, not_judged(result.reason))
         elif reports is not None:
             outcome.reports[cell.id] = reports[cell.id]
         else:
@@ -273,7 +274,7 @@ def observe_task(
                 break
         cases = cases_of(task, key)
         result = _observed(task, cases, runner)
-    return printed, cases, _why_stopped(result) if isinstance(result, Ended) else result
+    return printed, cases, not_judged(result.reason) if isinstance(result, Ended) else result
 
 
 def _the_same(thing: _Result) -> _Result:
@@ -289,17 +290,6 @@ def _tried(work: Callable[[], _Result]) -> _Result | Ended:
 
 def _observed(task: Task, cases: list[Case], runner: _Runner) -> TaskResult | Ended:
     return _tried(lambda: runner.session().observe(task, cases))
-
-
-def _why_stopped(ended: Ended) -> str:
-    return f"Your code was stopped when it was tried. {ended.reason}"
-
-
-def refused(task: Task, reason: str) -> Report:
-    """Return the report of a task that could not be tried; the student reads the reason."""
-    return Report(
-        task.name, (Finding("all of it", False, reason, max_points=float(task.max_points)),)
-    )
 
 
 def _shown(seen: tuple[Output, ...] | Ended) -> Iterator[NotebookNode]:
@@ -337,9 +327,7 @@ class _Runner:
         while self._session is None or self._session.closed:
             if time.monotonic() > self._deadline:
                 seconds = self._sandbox.limits.notebook_seconds
-                raise EndedError(
-                    f"The notebook took more than {seconds:g} seconds in all.", by_clock=True
-                )
+                raise EndedError(notebook_too_slow(seconds), by_clock=True)
             self._session = self._sandbox.session(self._seed, self._deadline, self._forbidden)
             for source in list(self._ran):
                 try:

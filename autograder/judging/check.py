@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import FunctionType
 from typing import Any, overload
 
 import numpy as np
 
+from autograder.judging import libraries, limits
 from autograder.judging.fingerprint import PUBLIC_SEED, probe_cases
 from autograder.judging.judge import judge
-from autograder.judging.observe import observe
+from autograder.judging.observe import observe, with_the_students_lines
 from autograder.judging.observed import TaskResult
 from autograder.judging.replay import seed_of
-from autograder.judging.report import Report
+from autograder.judging.report import Finding, Report
 from autograder.judging.wall import kept_out
-from autograder.task import Case
+from autograder.task import Case, Task
 from autograder.tasks import tasks
 
 GRADING_SEED = 20140614
@@ -40,20 +42,35 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
     ------
     KeyError
         When there is no task of that name.
+    KeyboardInterrupt
+        When somebody interrupts the student's code; the message says where it was.
     """
     task = tasks[name]
     cases = task.draw(np.random.default_rng(seed))
+    result = _observed(task, functions, cases)
+    if result is None:
+        return limits.refused(task, limits.not_judged(limits.too_slow(limits.SECONDS)))
 
-    def observed(some: Sequence[Case]) -> TaskResult:
-        with kept_out(task.forbidden):
-            return observe(task, functions, some)
-
-    result = observed(cases)
-
-    def probe() -> TaskResult:
-        return result if seed == PUBLIC_SEED else observed(probe_cases(task))
+    def probe() -> TaskResult | None:
+        return result if seed == PUBLIC_SEED else _observed(task, functions, probe_cases(task))
 
     return judge(task, cases, result, probe)
+
+
+def _observed(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> TaskResult | None:
+    """Return what a student's functions do; None if they take longer than grading allows."""
+    with kept_out(task.forbidden):
+        start = _processor_time()
+        try:
+            result = observe(task, functions, cases)
+        except KeyboardInterrupt as interrupt:
+            raise InterruptedCheckError(_processor_time() - start, interrupt) from None
+        return result if _processor_time() - start <= limits.SECONDS else None
+
+
+def _processor_time() -> float:
+    """Return the seconds that this process and its children have used."""
+    return sum(os.times()[:4])
 
 
 @overload
@@ -97,6 +114,12 @@ def check(
     if case:
         return _inputs_of(name, case, seed)
     report = grade(name, {**_defined_beside(function), name: function}, seed)
+    if absent := libraries.lacking(libraries.used_by(function)):
+        message = libraries.do_without(absent)
+        # Where one is missing here too, the exception says so.
+        if not any(message in finding.message for finding in report.findings):
+            finding = Finding("uses what grading has", False, message)
+            report = replace(report, findings=(*report.findings, finding))
     if execution == "autograde":
         return _Points(report.task, report.findings, report.printed)
     if execution == "validate" and not report.passed:
@@ -177,6 +200,19 @@ class WrongCallError(_Short, TypeError):
         return cls(
             f"{caller}() does not know `{name}`. Keep the name that the exercise gives: "
             f"{', '.join(tasks)}."
+        )
+
+
+class InterruptedCheckError(_Short, KeyboardInterrupt):
+    """A student interrupted a check; the message says where it was."""
+
+    def __init__(self, seconds: float, interrupt: KeyboardInterrupt) -> None:
+        super().__init__(
+            with_the_students_lines(
+                f"Interrupted after {seconds:.0f} seconds of processor time; grading stops a task "
+                f"after {limits.SECONDS:g}.",
+                interrupt,
+            )
         )
 
 

@@ -1,4 +1,4 @@
-"""Compare an array with what is expected, and say where it differs first.
+"""Compare an array with what is expected, and say where it differs.
 
 Never raises on an array of numbers.  Time and memory are proportional to its size.
 """
@@ -6,6 +6,7 @@ Never raises on an array of numbers.  Time and memory are proportional to its si
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,12 @@ FALSE_ALARM = 1e-9
 """Bound on the probability that one comparison with a `Probability` fails a right answer."""
 
 ABSOLUTE_TOLERANCE = 1e-10
+
+MAX_PLACES = 3
+"""How many places of an array to show."""
+
+Places = tuple[tuple[str, str, str], ...]
+"""A table of places in an array, what was got and what is expected there; its head comes first."""
 
 
 def agrees(got: NDArray[Any], expected: Expected, tolerance: float) -> bool:
@@ -40,7 +47,7 @@ def agrees(got: NDArray[Any], expected: Expected, tolerance: float) -> bool:
 
 
 def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: float) -> str:
-    """Describe the first difference of an output that does not agree."""
+    """Describe how an output that does not agree differs; `worst_places` shows where."""
     if isinstance(expected, Probability):
         return _unlikely(name, got, expected.value)
     value = array_of(expected)
@@ -52,19 +59,37 @@ def difference(name: str, got: NDArray[Any], expected: Expected, tolerance: floa
     if bad.any() and np.isfinite(value).all():
         where = f" at {_where(bad)}" if got.ndim else ""
         return f"`{name}` is {got[bad][0]}{where}; it should be a finite number."
-    wrong = wrong_places(got, expected, tolerance)
-    got_value, expected_value = got[wrong][0], value[wrong][0]
-    numbers = f"{got_value:.6g}", f"{expected_value:.6g}"
-    if numbers[0] == numbers[1]:
-        numbers = f"{got_value:.17g}", f"{expected_value:.17g}"
     if got.ndim == 0:
-        return f"`{name}` is {numbers[0]}; expected {numbers[1]}."
+        found, right = _numbers(got[()], value[()])
+        return f"`{name}` is {found}; expected {right}."
+    wrong = wrong_places(got, expected, tolerance)
     count = int(wrong.sum())
     extent = f"all {count}" if count == wrong.size else f"{count} of {wrong.size}"
-    return (
-        f"`{name}` differs in {extent} places, first at {_where(wrong)}: "
-        f"got {numbers[0]}, expected {numbers[1]}."
-    )
+    return f"`{name}` differs in {extent} places."
+
+
+def worst_places(got: NDArray[Any], expected: Expected, tolerance: float) -> Places:
+    """Return where an array is farthest off, at most `MAX_PLACES` places.
+
+    It is empty where numbers cannot stand side by side: for shapes and dtypes that differ, for a
+    `Probability`, and for a single number.
+    """
+    if isinstance(expected, Probability) or got.ndim == 0:
+        return ()
+    value = array_of(expected)
+    if got.shape != value.shape or got.dtype != value.dtype:
+        return ()
+    wrong = wrong_places(got, expected, tolerance)
+    with np.errstate(all="ignore"):
+        error = np.abs(got - value) / _allowed(expected, tolerance)
+    error = np.where(wrong, np.nan_to_num(error, nan=np.inf, posinf=np.inf), -1.0)
+    count = int(wrong.sum())
+    rows = [("at" if count <= MAX_PLACES else "worst at", "got", "expected")]
+    for _ in range(min(count, MAX_PLACES)):
+        place = np.unravel_index(int(np.argmax(error)), error.shape)
+        rows.append((_index(place), *_numbers(got[place], value[place])))
+        error[place] = -1.0
+    return tuple(rows)
 
 
 def wrong_places(
@@ -73,18 +98,31 @@ def wrong_places(
     """Return where two arrays of equal shape and dtype differ."""
     value = array_of(expected)
     with np.errstate(all="ignore"):
-        if isinstance(expected, Scaled):
-            scale = np.nan_to_num(np.asarray(expected.scale), nan=0.0, posinf=0.0)
-        else:
-            scale = np.abs(value[np.isfinite(value)]).max(initial=0.0)
-        allowed = ABSOLUTE_TOLERANCE + tolerance * scale
-        close = np.abs(got - value) <= allowed
+        close = np.abs(got - value) <= _allowed(expected, tolerance)
     return np.asarray(~(close | (got == value) | (np.isnan(got) & np.isnan(value))))
 
 
+def _allowed(expected: NDArray[Any] | Scaled, tolerance: float) -> Any:
+    """Return the largest accepted error, of all numbers or of each."""
+    if isinstance(expected, Scaled):
+        scale = np.nan_to_num(np.asarray(expected.scale), nan=0.0, posinf=0.0)
+    else:
+        scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+    return ABSOLUTE_TOLERANCE + tolerance * scale
+
+
+def _numbers(got: Any, expected: Any) -> tuple[str, str]:
+    """Return two numbers that differ, with enough digits to see it."""
+    short = f"{got:.6g}", f"{expected:.6g}"
+    return short if short[0] != short[1] else (f"{got:.17g}", f"{expected:.17g}")
+
+
 def _where(mask: NDArray[np.bool_]) -> str:
-    index = np.unravel_index(int(np.argmax(mask)), mask.shape)
-    return "[" + ", ".join(str(int(i)) for i in index) + "]"
+    return _index(np.unravel_index(int(np.argmax(mask)), mask.shape))
+
+
+def _index(place: Iterable[Any]) -> str:
+    return "[" + ", ".join(str(int(i)) for i in place) + "]"
 
 
 def _is_unlikely(got: NDArray[Any], probability: float) -> bool:

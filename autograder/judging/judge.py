@@ -19,7 +19,7 @@ from autograder.judging.diagnosis import CarriedForward, Diagnosis, diagnose, na
 from autograder.judging.fingerprint import Probes
 from autograder.judging.observed import LEAVES_ARGUMENTS, TaskResult, arrays_in
 from autograder.judging.report import Finding, Report
-from autograder.judging.trial import Trials
+from autograder.judging.trial import Failure, Trials
 from autograder.judging.wording import explain
 from autograder.task import Aspect, Case, Expected, Requirement, Task
 
@@ -114,17 +114,18 @@ def _right(aspect: Aspect) -> Finding:
     return Finding(aspect.name, True, points=aspect.points, max_points=aspect.points)
 
 
-def _wrong(aspect: Aspect, failure: str, diagnosis: Diagnosis, trials: Trials) -> Finding:
+def _wrong(aspect: Aspect, failure: Failure, diagnosis: Diagnosis, trials: Trials) -> Finding:
     explanation = explain(diagnosis, trials, aspect)
     return Finding(
         aspect.name,
         False,
-        "\n".join([*explanation.lines, failure]),
+        "\n".join([*explanation.lines, failure.text]),
         explanation.mistake,
         # Error carried forward: right for what the student's own forward pass computes.
         _quarters(aspect.points / 2) if isinstance(diagnosis, CarriedForward) else 0.0,
         aspect.points,
         explanation.links,
+        failure.places,
     )
 
 

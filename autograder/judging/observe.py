@@ -9,6 +9,7 @@ import contextlib
 import copy
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autograder.judging.libraries import do_without
 from autograder.judging.observed import CaseResult, TaskResult, arrays_in
 from autograder.judging.wall import NotAllowedError
 from autograder.task import IS_REFUSED, Case, Functions, Outputs, Task
@@ -27,6 +29,11 @@ from autograder.tasks.answers import NotObservedError
 MAX_BYTES = 64 * 2**20
 MAX_PRINTED = 2000
 
+NOT_WRITTEN = "is not written yet."
+"""What is said of a function whose body is still that of the exercise."""
+
+# Debian and Colab install packages under another name.
+_INSTALLED = re.compile("(site|dist)-packages")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -86,7 +93,7 @@ def _observe_case(task: Task, student: Functions, inputs: dict[str, Any]) -> Cas
     except NotImplementedError as error:
         return CaseResult({}, {"": str(error) or _not_written(task, error)})
     except NotAllowedError as error:
-        return CaseResult({}, {"": _with_the_students_lines(str(error), error)})
+        return CaseResult({}, {"": with_the_students_lines(str(error), error)})
     except ValueError as error:
         return CaseResult(dict(IS_REFUSED), {"": _raised(error)})
     except (Exception, SystemExit) as error:
@@ -139,26 +146,29 @@ def _after_the_call(inputs: Mapping[str, Any]) -> Outputs:
 def _not_written(task: Task, error: NotImplementedError) -> str:
     function = traceback.extract_tb(error.__traceback__)[-1].name
     if function in task.depends_on:
-        return f"`{task.name}` needs `{function}`, which is not written yet."
-    return f"`{task.name}` is not written yet."
+        return f"`{task.name}` needs `{function}`, which {NOT_WRITTEN}"
+    return f"`{task.name}` {NOT_WRITTEN}"
 
 
 def _raised(error: BaseException) -> str:
     """Describe an exception of the student's code."""
     with contextlib.suppress(Exception):
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return _with_the_students_lines(f"Your code raised {what[:500]}", error)
+        told = with_the_students_lines(f"Your code raised {what[:500]}", error)
+        if isinstance(error, ModuleNotFoundError) and error.name and "." not in error.name:
+            told += f"\n{do_without([error.name])}"
+        return told
     # The exception's own __str__ may raise.
     return f"Your code raised {type(error).__name__}."
 
 
-def _with_the_students_lines(text: str, error: BaseException) -> str:
+def with_the_students_lines(text: str, error: BaseException) -> str:
     """Append the lines of the student's code that an exception came through."""
     lines = [
         f"  {frame.name}, line {frame.lineno}: {frame.line}"
         for frame in traceback.extract_tb(error.__traceback__)
         if not os.path.abspath(frame.filename).startswith(_PACKAGE)
-        and "site-packages" not in frame.filename
+        and not _INSTALLED.search(frame.filename)
     ]
     if len(lines) > 6:
         lines = [*lines[:3], "  ...", *lines[-2:]]

@@ -10,11 +10,20 @@ from functools import cache
 from typing import Any
 
 from autograder import distribution
+from autograder.judging.compare import Places
 from autograder.task import Section
 
 # Inline, because notebooks do not load our style sheets.
 CELL = "text-align:left;vertical-align:top;padding:0.2em 0.7em"
 """The style of a cell in a table."""
+
+_NUMBER = (
+    "border:0;font-size:0.9em;font-variant-numeric:tabular-nums;font-weight:normal;"
+    "padding:0 1em 0 0;white-space:nowrap"
+)
+
+WIDTH = 80
+"""How many characters a line of text has at most, as terminals do."""
 
 
 @cache
@@ -45,6 +54,8 @@ class Finding:
         and `points` of 0 or less.
     links
         Places in the book that explain more.  HTML links to them if the book has an address.
+    places
+        Where an array is farthest off; empty if nothing can stand side by side.
     """
 
     aspect: str
@@ -54,6 +65,7 @@ class Finding:
     points: float = 0.0
     max_points: float = 0.0
     links: tuple[Section, ...] = ()
+    places: Places = ()
 
 
 @dataclass(frozen=True)
@@ -116,25 +128,24 @@ class Report:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:
         """Return the report from which `to_dict` made these values."""
-        findings = (
-            Finding(**{**finding, "links": tuple(Section(**link) for link in finding["links"])})
-            for finding in values["findings"]
-        )
         return cls(
             values["task"],
-            tuple(findings),
+            tuple(map(_finding_of, values["findings"])),
             values["printed"],
             tuple(values["fingerprint"]),
             values["replay"],
         )
 
     def __str__(self) -> str:
-        width = max(len(finding.aspect) for finding in self.findings)
         lines = [self._headline(), ""]
-        for finding in self.findings:
-            mark = "right" if finding.passed else "wrong"
-            lines.append(f"  {mark}  {finding.aspect:<{width}}  {_points(finding)}")
-            lines += wrapped(self._message(finding))
+        if self._right:
+            (first, *others) = wrapped(self._all_right())
+            lines += [f"  right  {first.strip()}", *others]
+        width = max((len(finding.aspect) for finding in self._wrong), default=0)
+        for finding in self._wrong:
+            lines.append(f"  wrong  {finding.aspect:<{width}}  {_points(finding)}")
+            message, places = self._told(finding)
+            lines += [*wrapped(message), *(f"{' ' * 11}{line}" for line in aligned(places))]
         if self.printed and not self.passed:
             lines += ["", "  Your code printed:", textwrap.indent(self.printed, "    ")]
         if self.replay:
@@ -145,21 +156,17 @@ class Report:
 
     def _repr_html_(self) -> str:
         rows = []
-        for finding in self.findings:
-            mark, color = ("right", "#2b8a3e") if finding.passed else ("wrong", "#e03131")
-            message = (
-                '<div style="margin-top:0.3em;white-space:pre-wrap">'
-                f"{marked(self._message(finding))}{_linked(finding)}</div>"
-                if finding.message
-                else ""
-            )
-            rows.append(
-                "<tr>"
-                f'<td style="{CELL};color:{color}"><b>{mark}</b></td>'
-                f'<td style="{CELL};max-width:46em">{html.escape(finding.aspect)}{message}</td>'
-                f'<td style="{CELL};text-align:right;white-space:nowrap">{_points(finding)}</td>'
-                "</tr>"
-            )
+        if self._right:
+            rows.append(_row("right", "#2b8a3e", html.escape(self._all_right())))
+        for finding in self._wrong:
+            message, places = self._told(finding)
+            what = f"{html.escape(finding.aspect)}&emsp;{_points(finding)}"
+            if message:
+                what += (
+                    f'<div style="margin-top:0.3em;white-space:pre-wrap">{marked(message)}</div>'
+                )
+            what += _table(places) + _linked(finding)
+            rows.append(_row("wrong", "#e03131", what))
         printed = (
             f"<details><summary>Your code printed</summary><pre>{html.escape(self.printed)}</pre>"
             "</details>"
@@ -179,15 +186,72 @@ class Report:
     def _headline(self) -> str:
         return f"{self.task}: {self.points:g} of {self.max_points:g} points"
 
-    def _message(self, finding: Finding) -> str:
-        """Return the message of a finding; what an earlier finding has said is not said again."""
+    @property
+    def _right(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.passed]
+
+    @property
+    def _wrong(self) -> list[Finding]:
+        return [finding for finding in self.findings if not finding.passed]
+
+    def _all_right(self) -> str:
+        """Say in a line what is right."""
+        names = ", ".join(
+            f"{finding.aspect} ({finding.points:g})" if finding.max_points else finding.aspect
+            for finding in self._right
+        )
+        return names if self.passed else f"{len(self._right)} of {len(self.findings)}: {names}"
+
+    def _told(self, finding: Finding) -> tuple[str, Places]:
+        """Return a finding's message and places; what was said before is not said again."""
         position = next(i for i, other in enumerate(self.findings) if other is finding)
         said = {line for other in self.findings[:position] for line in other.message.splitlines()}
         lines = finding.message.splitlines()
         new = [line for line in lines if line not in said]
         if new and len(new) < len(lines) and finding.misconception is not None:
             new = ["The same mistake.", *new]
-        return "\n".join(new) if new or not finding.message else "As above."
+        if finding.message and not new:
+            return "As above.", ()
+        return "\n".join(new), finding.places
+
+
+def _finding_of(values: Mapping[str, Any]) -> Finding:
+    links = tuple(Section(**link) for link in values["links"])
+    places = tuple(map(tuple, values.get("places", ())))
+    return Finding(**{**values, "links": links, "places": places})
+
+
+def aligned(places: Places) -> list[str]:
+    """Return the lines of places, with the numbers in columns."""
+    widths = [max(map(len, column)) for column in zip(*places, strict=True)]
+    return [
+        f"{place:<{widths[0]}}  {got:>{widths[1]}}  {expected:>{widths[2]}}"
+        for place, got, expected in places
+    ]
+
+
+def _table(places: Places) -> str:
+    """Return places as HTML."""
+    rows = ""
+    for number, row in enumerate(places):
+        cell = "td" if number else "th"
+        texts = zip(("left", "right", "right"), map(html.escape, row), strict=True)
+        cells = (
+            f'<{cell} style="{_NUMBER};text-align:{side}">{text}</{cell}>' for side, text in texts
+        )
+        # Jupyter colors every other row.
+        rows += f'<tr style="background:none">{"".join(cells)}</tr>'
+    return f'<table style="margin:0.3em 0">{rows}</table>' if rows else ""
+
+
+def _row(mark: str, color: str, what: str) -> str:
+    """Return a row of a report's table; `what` is HTML."""
+    return (
+        "<tr>"
+        f'<td style="{CELL};color:{color}"><b>{mark}</b></td>'
+        f'<td style="{CELL};max-width:46em">{what}</td>'
+        "</tr>"
+    )
 
 
 def _points(finding: Finding) -> str:
@@ -204,7 +268,7 @@ def _linked(finding: Finding) -> str:
         f'<a href="{html.escape(book + link.path)}">{html.escape(link.heading)}</a>'
         for link in finding.links
     )
-    return f"<br>In the book: {' · '.join(links)}"
+    return f"<div>In the book: {' · '.join(links)}</div>"
 
 
 def wrapped(message: str) -> list[str]:
@@ -214,7 +278,7 @@ def wrapped(message: str) -> list[str]:
         indent = " " * (9 + len(line) - len(line.lstrip()))
         lines += textwrap.wrap(
             line.strip(),
-            width=96,
+            width=WIDTH,
             initial_indent=indent,
             subsequent_indent=indent,
             # Readers search for the ids of mistakes, which contain hyphens.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.judging.compare import agrees, difference
+from autograder.judging.compare import Places, agrees, difference, worst_places
 from autograder.judging.observed import CaseResult, TaskResult
 from autograder.task import (
     REQUIRED,
@@ -26,6 +27,14 @@ from autograder.task import (
 
 Mistakes = tuple[Misconception, ...]
 """Mistakes that a program makes at once; the empty tuple stands for the reference."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a wrong output differs: a sentence, and where it is farthest off."""
+
+    text: str
+    places: Places = ()
 
 
 class Trial:
@@ -112,11 +121,11 @@ class Trial:
         """Return whether all outputs are as expected."""
         return all(self.agrees(name, mistakes) for name in self.expected(mistakes))
 
-    def failure(self, name: str) -> str:
+    def failure(self, name: str) -> Failure:
         """Describe how a wrong output differs from the reference."""
         got, expected = self.got(name), self.expected()[name]
         if got is None:
-            return (
+            return Failure(
                 self.problems.get(name)
                 or self.problems.get("")
                 or f"The {name} cannot be determined from what was returned."
@@ -127,8 +136,11 @@ class Trial:
             and isinstance(expected, np.ndarray)
             and (got.shape, got.dtype) == (expected.shape, expected.dtype)
         ):
-            return describe(name, got, expected)
-        return difference(name, got, expected, self.task.tolerance)
+            return Failure(describe(name, got, expected))
+        return Failure(
+            difference(name, got, expected, self.task.tolerance),
+            worst_places(got, expected, self.task.tolerance),
+        )
 
 
 class Trials(Sequence[Trial]):
@@ -178,13 +190,14 @@ class Trials(Sequence[Trial]):
         """Return whether no output that an aspect judges is missing."""
         return all(trial.got(name) is not None for trial, name in self.looked_at(aspect))
 
-    def first_failure(self, aspect: Aspect) -> str | None:
+    def first_failure(self, aspect: Aspect) -> Failure | None:
         """Describe the first output of an aspect that is wrong; None if all are right."""
         reasons = {trial.problems.get("") for trial in self}
         if len(reasons) == 1 and (reason := reasons.pop()):
             # Every case has the same reason, such as a function that is not written yet.
-            return reason
+            return Failure(reason)
         for trial, name in self.looked_at(aspect):
             if not trial.agrees(name):
-                return f"In the case “{trial.case.name}”: {trial.failure(name)}"
+                failure = trial.failure(name)
+                return Failure(f"In the case “{trial.case.name}”: {failure.text}", failure.places)
         return None

@@ -20,10 +20,10 @@ import nbformat
 from autograder.course import names
 from autograder.course.course import CourseError
 from autograder.grading.job import Job, warm_sandbox
-from autograder.grading.notebook import refused
 from autograder.grading.observation import observed_cells
 from autograder.intake.notebook_file import UnreadableError
 from autograder.intake.notebook_file import read as read_file
+from autograder.judging.limits import refused
 from autograder.judging.report import Report
 from autograder.platforms.download import files_of
 from autograder.platforms.notebooks import Notebook, notebooks

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course.sanitize import printed
-from autograder.judging.report import Finding, Report
+from autograder.judging.report import Finding, Report, aligned
 from autograder.platforms.bundled import Graded, Settings, grade
 from autograder.platforms.record import put
 from autograder.sandbox import SandboxUnavailableError
@@ -83,7 +83,7 @@ def _tests(number: int, report: Report) -> Iterator[dict[str, Any]]:
 def _text(finding: Finding, output: str) -> str:
     """Return what students read, as a plain text that shows everything as it was typed."""
     said = f"\n\nYour code printed:\n{output}" if output else ""
-    return printed(f"{finding.message}{said}")
+    return printed("\n".join([finding.message, *aligned(finding.places)]) + said)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 import psutil
 
+from autograder.judging.limits import ENDED, SECONDS, not_finished, notebook_too_slow, too_slow
 from autograder.judging.observed import TaskResult
 from autograder.judging.wall import TORCH
 from autograder.sandbox import cgroup, pause, pipe, scratch
@@ -51,7 +52,7 @@ class Limits:
         Number of processes and threads at a time.
     """
 
-    cell_seconds: float = 30
+    cell_seconds: float = SECONDS
     notebook_seconds: float = 300
     memory: int = 2 * 2**30
     files: int = 64 * 2**20
@@ -336,9 +337,7 @@ class Session:
             # Baseline, taken at the first poll.
             allowed = used + self._limits.cell_seconds if allowed is None else allowed
             if used > allowed:
-                raise EndedError(
-                    f"It used more than {self._limits.cell_seconds:g} seconds of processor time."
-                )
+                raise EndedError(too_slow(self._limits.cell_seconds))
             if self._usage.memory(self._limits.memory) > self._limits.memory:
                 raise EndedError(f"It used more than {self._limits.memory / 2**30:g} GB of memory.")
             self._look_at_folder()
@@ -356,18 +355,12 @@ class Session:
         except TimeoutError:
             self.close()
             if deadline == latest:
-                seconds = self._limits.notebook_seconds
-                raise EndedError(
-                    f"The notebook took more than {seconds:g} seconds in all.", by_clock=True
-                ) from None
-            raise EndedError(
-                f"It did not finish within {seconds:g} seconds.", by_clock=True
-            ) from None
+                all_seconds = self._limits.notebook_seconds
+                raise EndedError(notebook_too_slow(all_seconds), by_clock=True) from None
+            raise EndedError(not_finished(seconds), by_clock=True) from None
         except pipe.ClosedError:
             self.close()
-            raise EndedError(
-                "It ended its process: it crashed, exited or used more memory than allowed."
-            ) from None
+            raise EndedError(ENDED) from None
         except pipe.RefusedError as refused:
             self.close()
             raise EndedError(str(refused)) from None

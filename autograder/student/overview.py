@@ -12,8 +12,6 @@ from autograder.student.released import released
 from autograder.student.table import EMPTY, RIGHT, Row, Table, total
 from autograder.student.trial import ELSEWHERE, is_running
 
-_NOT_WRITTEN = "is not written yet"
-
 
 def progress(assignment: str) -> Table:
     """Show the tasks of an exercise, the points that their checks give now, and what is left.
@@ -61,10 +59,11 @@ def _empty(name: str) -> Row:
 def _checked(name: str, defined: Mapping[str, Any]) -> Row:
     from autograder.judging.check import grade
     from autograder.judging.fingerprint import PUBLIC_SEED
+    from autograder.judging.observe import NOT_WRITTEN
 
     report = grade(name, defined, PUBLIC_SEED)
     wrong = next((one.message.split("\n")[0] for one in report.findings if not one.passed), "")
-    if not report.points and _NOT_WRITTEN in wrong:
+    if not report.points and NOT_WRITTEN in wrong:
         return _empty(name)
     return Row.of(report, wrong)
 

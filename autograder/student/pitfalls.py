@@ -5,21 +5,17 @@ from __future__ import annotations
 import ast
 import json
 import re
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 
-from autograder import distribution
 from autograder.intake.cells import is_answer, is_locked
 from autograder.intake.magics import without_magics
+from autograder.judging.libraries import do_without, lacking
 from autograder.student.rehearsal import Rehearsal
-
-_NEEDED = (distribution.NAME, "numpy", "torch", "matplotlib", "scikit-learn", "ipython")
 
 
 def unanswered(notebook: NotebookNode, release: NotebookNode) -> list[str]:
@@ -186,39 +182,6 @@ def _imports(modules: Iterable[str], folder: Path) -> Iterator[str]:
             f"{_list(here)} is a file of yours beside the notebook, and only the notebook is "
             "handed in: copy what you need of it into a cell."
         )
-    there = _when_graded()
-    absent = [name for name in modules if name not in there and name not in here]
+    absent = lacking(set(modules) - set(here))
     if absent:
-        yield (
-            f"Grading may not have {_list(absent)}. It has NumPy, PyTorch, Matplotlib, "
-            "scikit-learn and what these need: do without others."
-        )
-
-
-def _when_graded() -> set[str]:
-    """Return the modules that are there when a file is graded, as far as one can know here."""
-    known: set[str] = set()
-    waiting = list(_NEEDED)
-    while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in known:
-            continue
-        known.add(name)
-        try:
-            entries = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        waiting += [
-            match[0]
-            for entry in entries
-            if "extra ==" not in entry and (match := re.match(r"[\w.-]+", entry))
-        ]
-    return {
-        *sys.stdlib_module_names,
-        "autograder",
-        *(
-            module
-            for module, owners in metadata.packages_distributions().items()
-            if known & {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners}
-        ),
-    }
+        yield do_without(absent)

@@ -117,6 +117,7 @@ def _rehearsed(
 def rows_of(assignment: str, rehearsal: Rehearsal, empty: Sequence[str]) -> tuple[Row, ...]:
     """Return a row for each task of an assignment."""
     from autograder.intake.cells import CHECK_PREFIX
+    from autograder.judging.limits import not_judged
     from autograder.tasks import tasks
 
     rows = []
@@ -129,8 +130,7 @@ def rows_of(assignment: str, rehearsal: Rehearsal, empty: Sequence[str]) -> tupl
             rows.append(Row(EMPTY, name, 0.0, most))
         elif report is None:
             reason = rehearsal.stopped.get(f"{CHECK_PREFIX}{name}")
-            said = f"Your code was stopped when it was tried. {reason}" if reason else ""
-            rows.append(Row(WRONG, name, 0.0, most, said))
+            rows.append(Row(WRONG, name, 0.0, most, not_judged(reason) if reason else ""))
         else:
             wrong = next((one.message for one in report.findings if not one.passed), "")
             rows.append(Row.of(report, wrong.split("\n")[0]))

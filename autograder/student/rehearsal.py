@@ -20,14 +20,14 @@ from nbformat import NotebookNode
 
 from autograder.intake.cells import is_check, is_demonstration, task_of
 from autograder.intake.submission import rebuild_text
+from autograder.judging import limits
 from autograder.judging.report import Report
 from autograder.student.trial import RUNNING, Step
 
-SECONDS = 60.0
+SECONDS = 2 * limits.SECONDS
 """How long a cell may take: twice the processor time that it has when it is graded."""
 
 _START_SECONDS = 600.0
-_ENDED = "It ended its process: it crashed, exited or used more memory than allowed."
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _try(steps: list[Step], done: Rehearsal, seconds: float) -> str | None:
                     done.errors[current] = message["error"]
                 current = None
         if current is not None:
-            done.stopped[current] = message.get("stopped", _ENDED)
+            done.stopped[current] = message.get("stopped", limits.ENDED)
     return current
 
 
@@ -161,6 +161,6 @@ class _Trial:
         try:
             line = self._lines.get(timeout=seconds)
         except Empty:
-            return {"stopped": f"It did not finish within {seconds:g} seconds."}
+            return {"stopped": limits.not_finished(seconds)}
         found: dict[str, Any] = json.loads(line) if line else {}
         return found

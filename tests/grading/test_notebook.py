@@ -1,9 +1,11 @@
 """What grading puts into a notebook: real sandboxes, no gradebook."""
 
 import math
+import re
 import statistics
 import time
 from contextlib import ExitStack
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -21,6 +23,7 @@ from autograder import check, demo
 from autograder.grading import notebook as grading
 from autograder.grading import observation
 from autograder.intake import exercise, submission
+from autograder.judging.report import Report
 from autograder.sandbox import BACKENDS, Limits, Sandbox
 from autograder.tasks import assignments
 
@@ -165,6 +168,40 @@ def test_what_is_forbidden_scores_nothing_and_says_why(grade):
     graded = grade(l2_penalty=f"import torch; return float(torch.tensor({PENALTY}))")
     assert points(graded)[0] == 0
     assert "torch" in shown(graded, "check-l2_penalty")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    {
+        "not allowed": "import torch; return [torch.tensor(1.0)]",
+        "input changed": f"found = {GRADIENT}; weights[0][...] = 0; return found",
+        "library missing": "import rarelib; return rarelib.norm(weights)",
+        "name missing": "return gradient(weights)",
+        "not written": "raise NotImplementedError",
+        "nothing returned": "weight_decay * 2",
+        "wrong kind": "return weight_decay",
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_a_check_says_what_grading_says(course, grade, answer):
+    """In the same words and with the same points, whatever is the matter with an answer."""
+    _, code = answer
+    notebook = answered(course, l2_penalty_backward=code)
+    (cell,) = (cell for cell in notebook.cells if cell.id == "l2_penalty_backward")
+    module = ModuleType("notebook")
+    exec(f"import numpy as np\n{cell.source}", vars(module))
+    (output,) = grade(l2_penalty_backward=code)["check-l2_penalty_backward"]
+    graded = Report.from_dict(output.metadata.report)
+    assert not graded.passed
+    assert said(check(module.l2_penalty_backward)) == said(graded)
+
+
+def said(report):
+    """Return what a report says, but for the student's own lines."""
+    return [
+        (one.aspect, one.points, re.sub(r"\n  \w+, line \d+:.*", "", one.message))
+        for one in report.findings
+    ]
 
 
 def test_a_cell_that_hangs_is_left_out(grade):

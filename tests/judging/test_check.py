@@ -1,5 +1,6 @@
 """`check` as a student calls it, and the public face of the package."""
 
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from helpers.solutions import solution
 
 import autograder
 from autograder import check, grade, tasks
+from autograder.judging import limits
 from autograder.judging.check import PUBLIC_SEED
 from autograder.judging.replay import code_of
 
@@ -80,6 +82,50 @@ def test_under_validate_a_wrong_answer_raises_the_report(monkeypatch):
         check(l2_penalty)
     assert caught.value._render_traceback_() == [str(caught.value)]
     assert check(solution("l2")["l2_penalty"]).passed
+
+
+def penalty_after(work):
+    """Return a right answer that works on something else the first time that it is called."""
+    right, todo = solution("l2")["l2_penalty"], [work]
+
+    def l2_penalty(weights, weight_decay):
+        if todo:
+            todo.pop()()
+        return right(weights, weight_decay)
+
+    return l2_penalty
+
+
+def compute(seconds):
+    """Use processor time."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_what_takes_too_long_is_told_what_grading_says(monkeypatch):
+    """The time is the processor's: whoever waits for something does not lose points by it."""
+    monkeypatch.setattr(limits, "SECONDS", 0.5)
+    slow = check(penalty_after(lambda: compute(0.6)))
+    assert slow == limits.refused(
+        tasks["l2_penalty"], limits.not_judged("It used more than 0.5 seconds of processor time.")
+    )
+    assert check(penalty_after(lambda: time.sleep(0.6))).passed
+
+
+def test_an_interrupted_check_says_where_it_was():
+    """In a sentence and the student's lines; PyTorch is there again, and the notebook stops."""
+
+    def endless():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="Interrupted after 0 seconds") as caught:
+        check(penalty_after(endless))
+    (shown,) = caught.value._render_traceback_()
+    assert "grading stops a task after 30." in shown
+    assert re.search(r"^  endless, line \d+: raise KeyboardInterrupt$", shown, re.MULTILINE)
+    assert "autograder" not in shown
+    assert torch.ones(1).item() == 1
 
 
 def off_by_a_little(functions, name):

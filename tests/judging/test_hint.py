@@ -11,6 +11,7 @@ from helpers.solutions import solution, source_of
 from autograder import hint, tasks
 from autograder.intake.exercise import BEGIN, END
 from autograder.judging.hint import Hints
+from autograder.judging.report import WIDTH
 
 NAMES = list(tasks)
 
@@ -41,10 +42,12 @@ def solution_lines(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_task_has_three_to_five_short_hints(name):
-    """A student who is stuck is nudged several times, a little each time."""
+    """A student who is stuck is nudged several times, a little each time, and asked in between."""
     hints = tasks[name].hints
     assert 3 <= len(hints) <= 5
     assert len(set(hints)) == len(hints)
+    for text in hints[:-1]:
+        assert text[-1] == "?"
     for text in hints:
         assert 20 <= len(text) <= 240
         assert text[-1] in ".?"
@@ -83,7 +86,13 @@ def test_hints_come_in_order_and_the_last_one_sends_to_the_book(name):
             assert set(places[count:]) <= {-1}
             last = count == len(texts)
             assert (normalized(f"Read {tasks[name].section}.") in shown) == last
-            assert (normalized("Run this again") in shown) != last
+            assert (
+                normalized(
+                    f'Before the next hint, answer the question in a sentence: hint({name}, "...")'
+                )
+                in shown
+            ) != last
+        assert max(map(len, repr(given).splitlines())) <= WIDTH
 
 
 def as_text(markup):
@@ -100,6 +109,27 @@ def test_a_name_does_as_well_and_each_task_has_a_count_of_its_own():
     assert hint(solution("dropout")["Dropout"]).task.name == "Dropout"
 
 
+def test_an_answer_stands_below_its_question_and_can_be_left_out():
+    """The student compares it with the next hint; it is text like any other."""
+    hint("l2_penalty", "There is no question yet.")
+    given = hint("l2_penalty", "  All of them, as <squares>. ")
+    assert given.answers == ("All of them, as <squares>.", "")
+    first, second = tasks["l2_penalty"].hints[:2]
+    for shown in (normalized(repr(given)), as_text(given._repr_html_())):
+        places = [shown.index(normalized(text)) for text in (first, "You: All of them", second)]
+        assert places == sorted(places)
+    assert "<squares>" not in given._repr_html_()
+    assert hint("l2_penalty").answers == ("All of them, as <squares>.", "", "")
+
+
+def test_a_cell_that_runs_again_does_not_answer_the_next_question():
+    """It shows the next hint, as a call without an answer does."""
+    hint("l2_penalty")
+    for count in (2, 3, 4, 4):
+        given = hint("l2_penalty", "The squares.")
+        assert given.answers == ("The squares.", *[""] * (count - 1))
+
+
 def test_something_else_is_refused_in_one_sentence_without_our_insides():
     """As `check` does, and IPython shows the message alone."""
     for wrong, complaint in (
@@ -111,6 +141,8 @@ def test_something_else_is_refused_in_one_sentence_without_our_insides():
         with pytest.raises(TypeError, match=complaint) as caught:
             hint(wrong)
         assert caught.value._render_traceback_() == [str(caught.value)]
+    with pytest.raises(TypeError, match="Write a sentence in quotes"):
+        hint("l2_penalty", 3)
 
 
 @pytest.mark.parametrize("execution", ["autograde", "validate"])

@@ -11,7 +11,7 @@ from helpers.solutions import solution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.judging.compare import FALSE_ALARM
+from autograder.judging.compare import FALSE_ALARM, worst_places
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.judging.observed import CaseResult, TaskResult
@@ -97,21 +97,60 @@ def test_right_numbers_earn_all_points():
         (np.array([1, 2, 3]), "dtype int64; expected float64"),
         (np.array([2 * X[0], np.nan, 0]), "nan at [1]; it should be a finite number"),
         (np.array([2 * X[0], 2 * X[1], np.inf]), "inf at [2]"),
-        (np.array([2 * X[0], 0.5, 2 * X[2]]), "differs in 1 of 3 places, first at [1]: got 0.5"),
-        (2 * X + 5, "differs in all 3 places, first at [0]"),
-        (2 * X * (1 + 3e-7), "of 3 places, first at ["),
+        (np.array([2 * X[0], 0.5, 2 * X[2]]), "differs in 1 of 3 places."),
+        (2 * X + 5, "differs in all 3 places."),
+        (2 * X * (1 + 3e-7), "of 3 places."),
     ],
 )
 def test_shape_then_dtype_then_finiteness_then_values(out, words):
-    """The message names the first thing that is wrong, with index, got and expected."""
+    """The message names the first thing that is wrong."""
     assert words in message({"out": out})
 
 
 def test_numbers_that_look_alike_are_written_out():
     """Got and expected never read the same."""
-    text = message({"out": 2 * X * (1 + 3e-7)})
-    got, expected = text.split("got ")[1].rstrip(".").split(", expected ")
-    assert got != expected
+    _, *rows = verdict({**RIGHT, "out": 2 * X * (1 + 3e-7)}).findings[0].places
+    assert rows
+    assert all(got != expected for _, got, expected in rows)
+
+
+def test_the_worst_places_stand_side_by_side():
+    """At most three, the farthest off first, whatever else is wrong about the array."""
+    right = np.arange(12.0).reshape(3, 4)
+    wrong = right.copy()
+    wrong[0, 1], wrong[2, 3], wrong[1, 0], wrong[1, 1] = 1.1, 20.0, 4.5, 0.0
+    head = "worst at", "got", "expected"
+    assert worst_places(wrong, right, 1e-7) == (
+        head,
+        ("[2, 3]", "20", "11"),
+        ("[1, 1]", "0", "5"),
+        ("[1, 0]", "4.5", "4"),
+    )
+    wrong[0, 1] = np.nan
+    assert worst_places(wrong, right, 1e-7)[:2] == (head, ("[0, 1]", "nan", "1"))
+
+
+def test_a_few_places_are_all_of_them():
+    """Then none is called the worst; what is off by a wide allowance is not off at all."""
+    right = Scaled(np.array([1.0, 2.0, 3.0]), np.array([1e9, 1.0, 1.0]))
+    assert worst_places(np.array([2.0, 2.5, 3.0]), right, 1e-7) == (
+        ("at", "got", "expected"),
+        ("[1]", "2.5", "2"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (np.array(3.0), np.array(2.0)),
+        (np.ones(3), np.ones((3, 1))),
+        (np.ones(3, np.float32), np.zeros(3)),
+        (np.array([3.0, 4.0]), Probability(0.5)),
+    ],
+)
+def test_what_cannot_stand_side_by_side_has_no_places(got, expected):
+    """A single number stands in the sentence; other shapes have no places in common."""
+    assert worst_places(got, expected, 1e-7) == ()
 
 
 @given(st.floats(-1e-9, 1e-9))
@@ -157,7 +196,7 @@ def test_an_unknown_mistake_is_not_named():
     """Numbers that no known mistake gives are described and not guessed at."""
     report = verdict({**RIGHT, "out": 7 * X})
     assert report.findings[0].misconception is None
-    assert "got" in report.findings[0].message
+    assert report.findings[0].places[0][1:] == ("got", "expected")
     assert report.points == 1
 
 

@@ -121,6 +121,21 @@ def test_an_exception_shows_the_students_own_lines():
     assert "Traceback" not in report
 
 
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
+def test_lines_of_a_library_are_not_shown(folder):
+    """Wherever it is installed: on Debian and in Colab the folder has another name."""
+    library = {}
+    exec(compile("def fails(x): return x[99]", f"/usr/lib/{folder}/library.py", "exec"), library)
+
+    def batch_norm_forward(x, *arguments, **options):
+        return library["fails"](x)
+
+    report = text("batch_norm_forward", batch_norm_forward=batch_norm_forward)
+    assert "Your code raised IndexError" in report
+    assert "batch_norm_forward, line" in report
+    assert "fails, line" not in report
+
+
 def test_exceptions_that_end_programs_end_only_the_case():
     """sys.exit() and an exception whose text raises are told like others."""
 

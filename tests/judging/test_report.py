@@ -1,6 +1,8 @@
 """The three forms of a report."""
 
+import html
 import json
+import re
 from email.message import Message
 
 import pytest
@@ -14,8 +16,8 @@ from autograder.task import Section
 REPORT = Report(
     "dropout_forward",
     (
-        Finding("share kept", True, points=2.0, max_points=2.0),
         Finding("size", False, "It is `1`; expected `2`.", "dropout-no-rescale", 0.0, 1.5),
+        Finding("share kept", True, points=2.0, max_points=2.0),
         Finding("leaves <x> alone", False, "<script>alert(1)</script>", None, -0.5),
     ),
     printed="<img src=x onerror=alert(1)>",
@@ -34,27 +36,61 @@ def test_json_says_what_the_text_says():
     """The JSON form carries points and every finding and survives a round trip."""
     data = json.loads(json.dumps(REPORT.to_dict()))
     assert data["points"] == 1.5
-    assert data["findings"][1]["misconception"] == "dropout-no-rescale"
-    assert [finding["passed"] for finding in data["findings"]] == [True, False, False]
+    assert data["findings"][0]["misconception"] == "dropout-no-rescale"
+    assert [finding["passed"] for finding in data["findings"]] == [False, True, False]
 
 
 def test_text_and_html_say_the_same():
     """Headline, aspects, points and messages stand in both."""
-    text, html = str(REPORT), REPORT._repr_html_()
-    for words in ("dropout_forward: 1.5 of 3.5 points", "share kept", "2 of 2", "0 of 1.5", "-0.5"):
+    text, page = str(REPORT), REPORT._repr_html_()
+    headline = "dropout_forward: 1.5 of 3.5 points"
+    for words in (headline, "1 of 3: share kept (2)", "0 of 1.5", "-0.5"):
         assert words in text
-        assert words in html
+        assert words in page
     assert "It is `1`; expected `2`." in text
-    assert "It is <code>1</code>; expected <code>2</code>." in html
+    assert "It is <code>1</code>; expected <code>2</code>." in page
+
+
+def test_what_is_right_is_one_line():
+    """It stands above what is wrong; an answer that is all right is nothing but this line."""
+    right = [Finding(name, True, points=1.5, max_points=1.5) for name in ("values", "gradient")]
+    text = str(Report("f", (right[0], Finding("size", False, "no", None, 0.0, 1.0), right[1])))
+    assert text.splitlines()[2] == "  right  2 of 3: values (1.5), gradient (1.5)"
+    report = Report("f", tuple(right))
+    assert str(report) == "f: 3 of 3 points\n\n  right  values (1.5), gradient (1.5)"
+    assert "values (1.5), gradient (1.5)" in report._repr_html_()
+
+
+def test_numbers_stand_side_by_side_below_what_they_show():
+    """In columns, in text and in HTML."""
+    places = ("worst at", "got", "expected"), ("[2, 13]", "7", "-0.5"), ("[0, 1]", "<nan>", "1.25")
+    wrong = Finding("size", False, "It differs.", None, 0.0, 1.0, places=places)
+    report = Report("f", (wrong,))
+    lines = (
+        "worst at    got  expected",
+        "[2, 13]       7      -0.5",
+        "[0, 1]    <nan>      1.25",
+    )
+    assert "\n".join(["It differs.", *(f"           {line}" for line in lines)]) in str(report)
+    cells = re.findall(r"<t[dh] [^>]*tabular-nums[^>]*>([^<]*)<", report._repr_html_())
+    assert cells == [html.escape(text) for row in places for text in row]
+
+
+def test_lines_fit_into_a_terminal():
+    """A terminal has 80 columns, and a line that it wraps itself cannot be read."""
+    words = "A word and `another` of a sentence that goes on. " * 5
+    names = [Finding(f"aspect {n}", True, points=1.0, max_points=1.0) for n in range(20)]
+    report = Report("f", (*names, Finding("size", False, words, None, 0.0, 1.0)))
+    assert max(map(len, str(report).splitlines())) <= 80
 
 
 def test_html_escapes_everything():
     """Nothing that stands in names, messages or prints becomes live markup."""
-    html = REPORT._repr_html_()
-    assert "<script>" not in html
-    assert "<img" not in html
-    assert "&lt;script&gt;" in html
-    assert "leaves &lt;x&gt; alone" in html
+    page = REPORT._repr_html_()
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;" in page
+    assert "leaves &lt;x&gt; alone" in page
 
 
 def test_a_message_is_told_once():
@@ -123,9 +159,9 @@ def test_links_are_shown_once_the_book_has_an_address(published):
     published()
     assert "href" not in report._repr_html_()
     published("Documentation, https://example.org/course")
-    html = report._repr_html_()
-    assert 'href="https://example.org/course/book/dropout.html#dropout-&quot;mask"' in html
-    assert "The &lt;mask&gt;</a>" in html
+    page = report._repr_html_()
+    assert 'href="https://example.org/course/book/dropout.html#dropout-&quot;mask"' in page
+    assert "The &lt;mask&gt;</a>" in page
 
 
 TEXTS = st.text(max_size=20)
@@ -140,6 +176,7 @@ FINDINGS = st.builds(
     QUARTERS,
     QUARTERS.map(abs),
     st.lists(SECTIONS, max_size=2).map(tuple),
+    st.lists(st.tuples(TEXTS, TEXTS, TEXTS), max_size=2).map(tuple),
 )
 
 

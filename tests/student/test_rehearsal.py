@@ -47,5 +47,7 @@ def test_a_check_says_what_the_notebooks_says(course):
     """Of an answer that is not written, and of one that its task does not allow."""
     torch = "import torch\n    return float(torch.tensor(weight_decay))"
     done = rehearsed(course, answered(course, l2_penalty=torch, l2_penalty_backward=STUB))
-    assert "PyTorch is not there when it is graded" in str(done.reports["l2_penalty"])
+    assert (
+        "PyTorch is not there when it is graded" in done.reports["l2_penalty"].findings[0].message
+    )
     assert "is not written yet" in str(done.reports["l2_penalty_backward"])

@@ -255,12 +255,13 @@ BACKWARD = Task(
     section=sections.BACKWARD,
     hints=(
         "Which quantities of the forward pass depend on x: in training, and in evaluation?",
-        "Decide in the forward pass what you will need here, the mode included, and put it into "
-        "the cache. Going step by step through the graph is as good as the closed form.",
+        "Going step by step through the graph is as good as the closed form. What will you need "
+        "here, the mode included, that the forward pass has to put into the cache?",
         "γ multiplied every row and β was added to every row. What does one row contribute to "
         "their gradients, and how do the contributions come together?",
         "Start from what reaches x̂, the upstream gradient times γ; call it ĝ. In training two "
-        "averages over the batch are taken away from it: that of ĝ, and x̂ times that of ĝ · x̂.",
+        "averages over the batch are taken away from it: that of ĝ, and x̂ times that of ĝ · x̂. "
+        "Which of them comes from μ, and which from σ²?",
         "At the end divide by what the forward pass divided by, ε included. After an evaluation "
         "forward μ and σ² are constants: no average is taken away, and the rest stays.",
     ),

@@ -105,7 +105,8 @@ FOLD = Task(
     section=sections.FOLDING,
     hints=(
         "What is a constant in evaluation mode, and what is not?",
-        "Multiply out the right side and collect what stands with x and what does not.",
+        "Multiply out the right side and collect what stands with x and what does not. Which "
+        "factor does x @ W get?",
         "γ/√(σ² + ε) is one number for each output. Do the outputs of W lie along its rows or its "
         "columns?",
         "The folded bias is what comes out at x = 0. Send b through batch norm, step by step.",

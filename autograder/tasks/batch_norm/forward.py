@@ -362,12 +362,12 @@ FORWARD = Task(
     hints=(
         "Write down the shape of every quantity before you write code: which of them are (N, D), "
         "which are (D,)?",
-        "Each feature has one mean and one variance, over the rows. Which axis is that? `x.var` "
-        "divides by N unless `ddof` tells it otherwise.",
+        "`x.var` divides by N unless `ddof` tells it otherwise. Each feature has one mean and one "
+        "variance, over the rows: which axis is that?",
         "Two variances are needed, one to normalize and one to remember. Which of them divides by "
-        "N − 1? And on which side of the root is ε?",
-        "With `momentum=0` the running statistics must stay, with 1 they must be those of the "
-        "batch. Does your formula do that? Make new arrays.",
+        "N − 1, and on which side of the root is ε?",
+        "Make new arrays. With `momentum=0` the running statistics must stay, with 1 they must be "
+        "those of the batch: how does your formula do both?",
         "In evaluation the running statistics stand where those of the batch stood; γ and β act as"
         " before. Of one row alone no variance can be taken, so training on it is an error.",
     ),

@@ -197,9 +197,9 @@ IMAGES_FORWARD = Task(
     number=3,
     section=sections.CHANNELS,
     hints=(
-        "Which values share one mean? How many of them does a channel have?",
-        "A channel has to become a column. `reshape` never moves a value past another one, so "
-        "something has to happen before it. Try it on `np.arange(24).reshape(2, 3, 2, 2)`.",
+        "Which values share one mean, and how many of them does a channel have?",
+        "A channel has to become a column, and `reshape` never moves a value past another one. "
+        "Try it on `np.arange(24).reshape(2, 3, 2, 2)`: what has to happen before it?",
         "`transpose` puts axes into another order. Which axis has to be the last one, so that a "
         "reshape can make rows of all the others?",
         "`batch_norm_forward` does the rest; hand on `momentum` and `eps` too. Then walk back the "
@@ -225,7 +225,8 @@ IMAGES_BACKWARD = Task(
     hints=(
         "Besides calling `batch_norm_forward`, your forward pass only moved values to other "
         "places. What becomes of a gradient there?",
-        "`d_out` has the shape of the output. Make columns of it, as you did of x.",
+        "`d_out` has the shape of the output. Make columns of it, as you did of x. Which function "
+        "of yours takes them from there?",
         "`batch_norm_backward` does the rest. Which of its three results are already in shape, and"
         " which has to walk back to (N, C, H, W)?",
     ),

@@ -142,12 +142,14 @@ MODULE = Task(
     number=4,
     section=sections.PYTORCH,
     hints=(
-        "Which quantities are trained, which are only remembered, and which are plain numbers? "
-        "PyTorch has a place for each.",
+        "PyTorch has a place for what is trained, for what is only remembered and for plain "
+        "numbers. Which quantities of batch norm are which?",
         "A tensor that has to be saved but not trained is a buffer: `self.register_buffer(name, "
-        "tensor)`. The running statistics must not drag the graph of every batch along with them.",
+        "tensor)`. What would happen if the running statistics dragged the graph of every batch "
+        "along with them?",
         "`forward` is Task 1 again, with `self.training` for the mode. Mind that torch's `var` "
-        "divides by N − 1 unless it is told `correction=0`.",
+        "divides by N − 1 unless it is told `correction=0`. Which of the two variances needs "
+        "that?",
         "Update the buffers inside `torch.no_grad()`, in training only, and count the batch. The "
         "mean and variance you normalize with stay outside of it: gradients have to go through "
         "them.",

@@ -215,9 +215,10 @@ TRAIN = Task(
     hints=(
         "What does a step need, and what of that did the step before it change?",
         "`x[batch]` picks the rows. Make a new dict of parameters in each step, so that the one "
-        "you were given stays as it is.",
-        "`two_layer_net` returns three things: one to write down, one to step with, one to hand on"
-        " to the next step. It has to be in training mode, and gets the same `rng` each time.",
+        "you were given stays as it is. Why is a copy of the dict not enough if you then write "
+        "`-=`?",
+        "In training mode, with the same `rng` each time, `two_layer_net` returns three things: "
+        "one to write down, one to step with, one to hand on to the next step. Which is which?",
         "All six parameters take a plain step of gradient descent. The gradients know of weight "
         "decay already.",
     ),

@@ -150,15 +150,16 @@ NET = Task(
     section=sections.EXERCISE,
     hints=(
         "Write the forward pass first and keep what the backward pass will need: the normalized "
-        "values, the mask with its scale, the sign of what went into ReLU.",
+        "values, the mask with its scale, the sign of what went into ReLU. For which step is each "
+        "of them?",
         "Training and evaluation differ in two lines only: where μ and σ² come from, and what the "
         "mask is. What about the running statistics?",
         "Then walk back from the loss, one line of the forward pass at a time. What reaches S "
         "reaches its input through the transposed weights, and ReLU passes a gradient where its "
-        "input was positive.",
+        "input was positive. Which steps lie between the two?",
         "On the way back the hidden units meet the mask first, with its scale, then ReLU, then γ, "
         "then batch norm. In evaluation μ and σ² are constants, and two terms of the gradient "
-        "disappear.",
+        "disappear. Which two?",
         "The penalty adds λ times the weight to the gradients of W1 and W2, and to no other. Do "
         "not be surprised that the gradient of b1 is zero in training (why?) and not in "
         "evaluation.",

@@ -149,10 +149,11 @@ BACKWARD = Task(
     hints=(
         "Once the mask is drawn, by which number is each element multiplied? What is the "
         "derivative of such a product?",
-        "What must the forward pass remember? The output alone is not enough: after a ReLU many "
-        "inputs are 0 already, and a kept 0 looks like a dropped one.",
-        "An element that was dropped did not reach the output, so no gradient reaches it. One that"
-        " was kept was scaled, and so is its gradient. Draw nothing again.",
+        "The output alone does not tell what was dropped: after a ReLU many inputs are 0 already, "
+        "and a kept 0 looks like a dropped one. What must the forward pass remember?",
+        "An element that was dropped did not reach the output, so no gradient reaches it. One "
+        "that was kept was scaled, and so is its gradient. Draw nothing again. What of this "
+        "changes after an evaluation forward?",
         "After evaluation the gradient passes as it is. With which mask would that come out by "
         "itself? If the forward pass puts it into the cache, the two modes need no distinction "
         "here.",

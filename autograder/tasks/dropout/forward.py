@@ -258,12 +258,12 @@ FORWARD = Task(
     hints=(
         "A value is kept with probability `keep_prob`. What is the mean of the output over many "
         "masks, and what should it be?",
-        "`rng.random(shape)` is uniform between 0 and 1. Which comparison is true with probability"
-        " `keep_prob`? Try it on a million numbers before you build on it, and not at 0.5.",
+        "`rng.random(shape)` is uniform between 0 and 1. Try what you make of it on a million "
+        "numbers, and not at 0.5: which comparison is true with probability `keep_prob`?",
         "Every element has a draw of its own, however many axes x has. What shape do you ask `rng`"
         " for?",
         "Put the scale into the mask, so that its mean is 1; then the output is one product, and "
-        "the backward pass will want the same mask.",
+        "the backward pass will want the same mask. Which two numbers does such a mask hold?",
         "Look at `keep_prob` before anything else: an impossible one is an error in both modes. In"
         " evaluation nothing is drawn, but the backward pass still has to learn from the cache "
         "what happened.",

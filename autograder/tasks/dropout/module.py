@@ -175,7 +175,7 @@ MODULE = Task(
     hints=(
         "What is known once the layer is made, and what is new in each forward pass?",
         "Every module has an attribute `self.training`. `torch.rand_like(x)` is uniform between 0 "
-        "and 1.",
+        "and 1. How does such a number decide about one element?",
         "PyTorch's p is the probability to drop. What is the probability to keep, and by which of "
         "the two do you divide?",
         "What happens to your scale when p is 1? Nothing survives then, so nothing has to be "

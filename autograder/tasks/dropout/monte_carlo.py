@@ -298,11 +298,14 @@ MONTE_CARLO = Task(
         "Which layers have to be in training mode here? What would batch norm in training mode do "
         "to the predictions, and to the model you were lent?",
         "`model.modules()` walks through all layers, nested ones included, and each has its own "
-        "`training`. Note them all before you touch any.",
+        "`training`. Note them all before you touch any. Why is it not enough to note that of the "
+        "model?",
         "`isinstance` tells the dropout layers from the rest, all kinds at once. `module.training "
-        "= ...` changes one module; `module.train()` changes all that are inside it as well.",
+        "= ...` changes one module; `module.train()` changes all that are inside it as well. "
+        "Where would that be too much?",
         "Every sample is a forward pass of its own, and no graph is needed for it. `torch.stack` "
-        "makes one tensor of a list of them; mean and `std` are taken over its first axis.",
+        "makes one tensor of a list of them; mean and `std` are taken over its first axis. In "
+        "which mode do you leave the model then?",
         "Put every mode back at the end, from your notes; in a `finally`, so that it happens even "
         "if the model raises. The standard deviation of a population has `correction=0`.",
     ),

@@ -301,10 +301,10 @@ ADAM = Task(
         "Follow λw through the formulas: in which of the two kinds is it divided by the root of "
         "v̂, and in which not?",
         "Decide first what the gradient is and what the weight is that Adam's step starts from; "
-        "from there on both kinds are the same.",
+        "from there on both kinds are the same. Which of the two does each kind change?",
         '`state["step"]` counts the steps taken so far. Which t does the first step have?',
-        "The state keeps m and v, not m̂ and v̂: the correction is for this step only. Return a "
-        "new dict and leave the old one as it is.",
+        "Return a new dict and leave the old one as it is. It keeps m and v, not m̂ and v̂, whose "
+        "correction is for this step only: what would the next step make of corrected ones?",
         "Coupled: change the gradient, before anything else. Decoupled: change the weight, before "
         "anything else. And ε comes after the root.",
     ),

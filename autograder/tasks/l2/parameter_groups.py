@@ -308,9 +308,10 @@ PARAMETER_GROUPS = Task(
     hints=(
         "What tells a weight matrix from a bias, whatever layer they belong to?",
         "`model.parameters()` goes through all parameters of all layers and names a shared one "
-        "only once. Each of them knows its `ndim`.",
+        "only once. Each of them knows its `ndim`: what is it for a matrix, a bias, a γ and a "
+        "kernel of a convolution?",
         "Sort out the frozen ones first, by `requires_grad`. Each of the others is in exactly one "
-        "of two lists.",
+        "of two lists: what decides in which?",
         "A bias has one dimension, and so have γ and β; a kernel of a convolution has four. On "
         "which side is two? The second group needs a `weight_decay` as well, or the optimizer "
         "takes its default.",

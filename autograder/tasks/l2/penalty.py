@@ -246,7 +246,7 @@ PENALTY = Task(
         "Which numbers does the penalty depend on? Does it matter in which weight, or where in a "
         "weight, a number stands?",
         "Arithmetic on an array acts on all entries at once, whatever the shape, and `np.sum` "
-        "without an axis adds up all of them.",
+        "without an axis adds up all of them. What is left of a whole weight then?",
         "Each weight of the list gives one number, and these add up. What is the sum before the "
         "first weight?",
         "What all terms have in common, the strength and the ½, can wait until everything is added"

@@ -109,8 +109,8 @@ SGD = Task(
         "Two things pull at the parameter, the loss and the penalty. What is the gradient of each?",
         "The step goes against both of them at once. Is either spared the learning rate?",
         "Put the two gradients together first; from there on it is a step of plain gradient "
-        "descent.",
-        "Return a new array. `param -= ...` would change the array of whoever called you.",
+        "descent. What would `param -= ...` do to the array of whoever called you?",
+        "Return a new array, and leave the one that you were given as it is.",
     ),
     aspects=(
         Aspect("without weight decay", 1.0, ("param",), ("no decay",)),

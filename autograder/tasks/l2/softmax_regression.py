@@ -93,11 +93,13 @@ SOFTMAX_REGRESSION = Task(
         "Write down the shape of every quantity: scores, probabilities, loss, `d_W`, `d_b`. Which "
         "of them have a row for each example?",
         "If the largest score of a row is 0, no exponential exceeds 1. `keepdims=True` keeps one "
-        "number per row in a shape that can be subtracted from (N, C).",
+        "number per row in a shape that can be subtracted from (N, C). Why does subtracting it "
+        "leave P as it is?",
         "log P needs no division that could give 0: it is the score minus the logarithm of a sum. "
-        "`log_p[np.arange(N), y]` picks the right class of each row.",
-        "P − Y is P with one entry of each row changed. Divide it by N before you go on, and both "
-        "gradients are averages.",
+        "`log_p[np.arange(N), y]` picks the right class of each row. How do these N numbers "
+        "become the loss?",
+        "Divide P − Y by N before you go on, and both gradients are averages. It is P with one "
+        "entry of each row changed: which one, and by how much?",
         "`d_W` is a product of P − Y with x; the shapes say which is transposed and stands first. "
         "Then comes the gradient of the penalty. The bias was added to every row, so `d_b` "
         "collects all rows.",

@@ -11,6 +11,7 @@ from experiments import (
     l2,
     l2_optimizers,
     margins,
+    mistakes,
     norms,
     norms_relatives,
     practice,
@@ -24,6 +25,7 @@ MODULES = {
     "batch_norm": (batch_norm,),
     "norms": (norms, norms_relatives),
     "practice": (practice,),
+    "mistakes": (mistakes,),
 }
 HALF = {"n_train": 300}
 # Claim → number of seeds, as many as its margins need, and the size of the experiment.
@@ -71,6 +73,7 @@ SIZES = {
         20,
         {"n_train": 200, "wrong": 0.4, "hidden": 64},
     ),
+    mistakes.costs: (10, {}),
     practice.early_stopping: (12, {"n_train": 450, "held_out": 150}),
     practice.right_labels: (12, {**HALF, "epochs": 35}),
 }
