@@ -78,7 +78,13 @@ SIZES = {
     practice.right_labels: (12, {**HALF, "epochs": 35}),
 }
 # They run an experiment for claims and say nothing.
-HELPERS = {why.curves, l2.train_digits, batch_norm.build, norms_relatives.batch_sizes}
+HELPERS = {
+    why.curves,
+    l2.train_digits,
+    batch_norm.build,
+    norms_relatives.batch_sizes,
+    mistakes.train,
+}
 # The other functions of the chapter on dropout look at the networks that the first one trains.
 ABOUT_NETWORKS = {
     dropout.dropout_keeps_wrong_labels_out: lambda networks: (networks,),
