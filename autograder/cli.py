@@ -324,8 +324,8 @@ def solutions_command(
     shows each solution on the feedback pages, below the student's own answer; nothing runs again.
     """
     with _course() as course:
-        from autograder.course.solutions import publish
-        from autograder.course.solutions import withdraw as take_back
+        from autograder.course.publishing import publish
+        from autograder.course.publishing import withdraw as take_back
 
         if withdraw:
             take_back(course, assignment)

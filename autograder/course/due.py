@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from autograder.course import late, records, solutions
+from autograder.course import late, publishing, records
 from autograder.course.course import Course, CourseError
 from autograder.course.enrollment import Student, enroll
 from autograder.course.gradebook import one_transaction
@@ -156,7 +156,7 @@ def _todo(
     if record.notebook != records.notebook_state(course, assignment, student):
         return Todo.GRADE
     page = (record.raw, record.penalty, record.by_hand, record.solutions)
-    shown = solutions.state(course.root, assignment)
+    shown = publishing.state(course.root, assignment)
     if page != (standing.score.raw, penalty, standing.by_hand, shown):
         return Todo.SCORE
     return None

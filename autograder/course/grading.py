@@ -17,7 +17,7 @@ from typing import Any
 
 from nbgrader.api import MissingEntry
 
-from autograder.course import due, late, plugins, records, solutions
+from autograder.course import due, late, plugins, publishing, records
 from autograder.course.course import Course
 from autograder.course.due import Due, Pair, Todo
 from autograder.course.enrollment import Student, enroll
@@ -268,7 +268,7 @@ def _write(course: Course, graded: Graded, record: records.Record) -> None:
     """Record what the feedback page shows; nothing if there is none, so that it is made again."""
     assignment, student = graded.assignment, graded.student
     shown = None if graded.problem else standing(course, assignment, student)
-    record = replace(record, solutions=solutions.state(course.root, assignment))
+    record = replace(record, solutions=publishing.state(course.root, assignment))
     records.write(course, assignment, student, record.with_standing(shown))
 
 

@@ -35,7 +35,7 @@ class Record:
     by_hand
         A hash of what a person gave and wrote on it, see `scores.Standing`.
     solutions
-        A hash of the course's solutions on it, see `solutions.state`.
+        A hash of the course's solutions on it, see `publishing.state`.
     notebook
         A hash of the graded notebook, see `notebook_state`.
     """

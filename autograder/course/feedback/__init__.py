@@ -21,8 +21,8 @@ from traitlets.config import Config
 
 from autograder import distribution
 from autograder.course.feedback.parts import comment, is_added, parts, reasons
+from autograder.course.publishing import published
 from autograder.course.sanitize import spell_out
-from autograder.course.solutions import published
 from autograder.intake.solved import Solution
 from autograder.judging.report import book_address, marked
 
