@@ -1,0 +1,316 @@
+"""The interactive figures answer, and what they show is what PyTorch computes."""
+
+import gzip
+import re
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+FIGURES = {"batch_norm": "book/batch_norm"}
+"""The page of each figure."""
+
+STATE = """
+async ([place, name, link]) => {
+  const kit = await import(`${place}/figures/kit.js`);
+  const figure = await import(`${place}/figures/${name}.js`);
+  return kit.decode(figure, new URL(link).hash);
+}
+"""
+CALL = """
+async ([place, name, called, values]) =>
+  (await import(`${place}/figures/${name}.js`))[called](...values)
+"""
+
+
+def number(text):
+    """Read a number as a figure writes it."""
+    return float(text.replace("\N{MINUS SIGN}", "-"))
+
+
+@pytest.fixture
+def open_figure(browser, address):
+    """Return a function that opens a figure and returns what a test needs of it."""
+    contexts = []
+
+    def opened(name, state="", **options):
+        context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}} | options)
+        contexts.append(context)
+        page = context.new_page()
+        complaints = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{address}/{FIGURES[name]}.html{state}", wait_until="load")
+        root = page.locator(f"figure:has([data-figure={name}])")
+        root.scroll_into_view_if_needed()
+        page.locator(f"figure.live:has([data-figure={name}])").wait_for(timeout=10_000)
+        # A place at which all of the figure's pictures can be reached.
+        root.evaluate("one => one.scrollIntoView()")
+
+        def state_now():
+            link = root.locator("a.state").evaluate("one => one.href")
+            return page.evaluate(STATE, [address, name, link])
+
+        def call(function, *values):
+            return page.evaluate(CALL, [address, name, function, list(values)])
+
+        def rows():
+            lines = root.locator(".numbers tbody tr").all()
+            return [[number(one) for one in row.locator("td").all_inner_texts()] for row in lines]
+
+        def words():
+            # The text follows the hand after a quarter of a second.
+            page.wait_for_timeout(400)
+            return root.locator(".words").inner_text()
+
+        return SimpleNamespace(
+            page=page,
+            root=root,
+            state=state_now,
+            rows=rows,
+            words=words,
+            call=call,
+            complaints=complaints,
+            set=lambda name, value: set_range(root, name, value),
+        )
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def set_range(root, name, value):
+    """Move a slider."""
+    root.locator(f"input[data-name={name}]").fill(str(value))
+
+
+def drag(figure, handle, right, down=0):
+    """Drag a handle with the mouse, by a number of pixels."""
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    figure.page.mouse.move(x, y)
+    figure.page.mouse.down()
+    figure.page.mouse.move(x + right / 2, y + down / 2)
+    figure.page.mouse.move(x + right, y + down)
+    figure.page.mouse.up()
+
+
+def swipe(figure, handle, right, down=0):
+    """Drag a handle with a finger, by a number of pixels."""
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = figure.page.context.new_cdp_session(figure.page)
+    for kind, points in (
+        ("touchStart", [{"x": x, "y": y}]),
+        ("touchMove", [{"x": x + right / 2, "y": y + down / 2}]),
+        ("touchMove", [{"x": x + right, "y": y + down}]),
+        ("touchEnd", []),
+    ):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_loaded_when_it_is_about_to_be_seen(name, address, browser):
+    """At the top of a page no module has been asked for, and no other page asks for any."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}/{FIGURES[name]}.html", wait_until="networkidle")
+    assert not [url for url in asked if url.endswith((f"/{name}.js", "/kit.js"))]
+    page.locator(f"figure:has([data-figure={name}])").scroll_into_view_if_needed()
+    page.locator(f"figure.live:has([data-figure={name}])").wait_for(timeout=10_000)
+    assert [url for url in asked if url.endswith(f"/figures/{name}.js")]
+    asked.clear()
+    page.goto(f"{address}/book/glossary.html", wait_until="networkidle")
+    assert not [url for url in asked if "/figures/" in url]
+    page.close()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_small(name, site):
+    """With the module that all share, it takes less than 15 kB on its way."""
+    sizes = [len(gzip.compress((site / f"figures/{one}.js").read_bytes())) for one in (name, "kit")]
+    print(f"{name}: {sizes[0]} bytes, with kit {sum(sizes)}")
+    assert sum(sizes) < 15_000
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_without_javascript_there_is_a_picture(name, address, browser):
+    """The first state is drawn and put into words, and no control is there that does nothing."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/{FIGURES[name]}.html", wait_until="load")
+    root = page.locator(f"figure:has([data-figure={name}])")
+    for picture in root.locator("svg").all():
+        assert picture.bounding_box()["height"] > 100
+        assert picture.locator("g.drawn > *").count() > 5
+        assert len(picture.get_attribute("aria-label").split()) > 5
+    assert len(root.locator(".words").inner_text().split()) > 8
+    assert root.locator("input, button, [tabindex]").count() == 0
+    context.close()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_picture_of_the_build_is_the_first_of_the_figure(name, open_figure, address, browser):
+    """Nothing jumps when the module arrives."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/{FIGURES[name]}.html", wait_until="load")
+    drawn = page.locator(f"figure:has([data-figure={name}]) g.drawn")
+    still = [one.inner_html() for one in drawn.all()]
+    context.close()
+    figure = open_figure(name, reduced_motion="reduce")
+    assert [one.inner_html() for one in figure.root.locator("g.drawn").all()] == still
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_of_a_figure_are_large_enough_on_a_phone(name, scheme, open_figure):
+    """No text is smaller than 11 pixels, and the page need not be pushed sideways."""
+    figure = open_figure(name, viewport={"width": 400, "height": 800}, color_scheme=scheme)
+    heights = figure.root.evaluate(
+        """root => [...root.querySelectorAll("text")].map((one) =>
+             parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a)"""
+    )
+    assert min(heights) >= 11
+    assert figure.page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert figure.complaints == []
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(name, open_figure):
+    """What can be moved has a role, a name and a value in words."""
+    figure = open_figure(name)
+    handles = figure.root.locator(".handles g").all()
+    for one in handles:
+        assert one.get_attribute("tabindex") == "0"
+        assert len(one.get_attribute("aria-label").split()) > 1
+        assert one.get_attribute("role") in ("slider", "switch")
+    for one in figure.root.locator("input[type=range]").all():
+        assert one.get_attribute("aria-valuetext")
+        assert one.evaluate("one => one.labels.length") == 1
+    assert figure.root.locator(".words").get_attribute("aria-live") == "polite"
+
+
+def by_torch(state):
+    """Return outputs and gradients of PyTorch's layer for a state of the figure."""
+    layer = nn.BatchNorm1d(1, momentum=state["momentum"], dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.fill_(state["gamma"])
+        layer.bias.fill_(state["beta"])
+        layer.running_mean.fill_(state["mean"])
+        layer.running_var.fill_(state["variance"])
+    layer.train(state["mode"] != "eval")
+    x = torch.tensor(state["x"], dtype=torch.float64)[:, None].requires_grad_()
+    y = layer(x)
+    g = {
+        "first": [1, 0, 0, 0, 0, 0, 0, 0],
+        "equal": [1] * 8,
+        "mixed": [1, -0.6, 0.3, -1, 0.8, 0.2, -0.4, 0.5],
+    }[state["upstream"]][: len(x)]
+    y.backward(torch.tensor(g, dtype=torch.float64)[:, None])
+    return {
+        "x": x.flatten().tolist(),
+        "y": y.flatten().tolist(),
+        "g": g,
+        "dx": x.grad.flatten().tolist(),
+        "dgamma": layer.weight.grad.item(),
+        "dbeta": layer.bias.grad.item(),
+        "running": (layer.running_mean.item(), layer.running_var.item()),
+    }
+
+
+def compare_batch_norm(figure):
+    """Compare all numbers that the figure shows with PyTorch's for the state of its link."""
+    expected = by_torch(figure.state())
+    x, _, y, g, dx = figure.rows()
+    for shown, right in ((x, "x"), (y, "y"), (g, "g"), (dx, "dx")):
+        assert shown == pytest.approx(expected[right], abs=5.1e-4), right
+    caption = figure.root.locator("caption").inner_text()
+    assert [number(one) for one in re.findall(r"= (\S+\d)", caption)] == pytest.approx(
+        [expected["dgamma"], expected["dbeta"]], abs=5.1e-4
+    )
+    return expected
+
+
+def test_batch_norm_follows_the_mouse(open_figure):
+    """One point is dragged, and the outputs and gradients of the others change as PyTorch's do."""
+    figure = open_figure("batch_norm")
+    before = compare_batch_norm(figure)
+    drag(figure, figure.root.locator(".handles g").nth(3), right=-60)
+    after = compare_batch_norm(figure)
+    assert after["x"][:3] == before["x"][:3]
+    assert after["x"][3] < before["x"][3] - 1
+    for name in ("y", "dx"):
+        assert all(abs(a - b) > 0.01 for a, b in zip(after[name], before[name], strict=True))
+
+
+def test_batch_norm_follows_the_keyboard(open_figure):
+    """Arrow keys move the point that has the focus, which it keeps."""
+    figure = open_figure("batch_norm")
+    point = figure.root.locator(".handles g").nth(1)
+    point.focus()
+    for key in ("ArrowRight", "ArrowRight", "PageUp", "ArrowLeft"):
+        figure.page.keyboard.press(key)
+    assert figure.state()["x"] == pytest.approx([1, 3.1, 3, 6])
+    assert point.get_attribute("aria-valuetext") == "3.1"
+    compare_batch_norm(figure)
+
+
+def test_batch_norm_follows_a_finger(open_figure):
+    """On a phone a point can be moved without the page moving."""
+    figure = open_figure("batch_norm", viewport={"width": 400, "height": 800}, has_touch=True)
+    swipe(figure, figure.root.locator(".handles g").nth(0), right=90)
+    assert figure.state()["x"][0] > 2
+    compare_batch_norm(figure)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval", "forgotten"])
+@pytest.mark.parametrize("upstream", ["first", "equal", "mixed"])
+def test_batch_norm_is_pytorchs_in_each_mode(mode, upstream, open_figure):
+    """Whatever the sliders say, and with more examples."""
+    figure = open_figure("batch_norm", f"#fig=batch_norm&upstream={upstream}&mean=2&variance=5")
+    figure.root.locator(f"input[value={mode}]").check()
+    figure.root.get_by_role("button", name="One example more").click()
+    figure.set("gamma", -1.5)
+    figure.set("beta", 2.5)
+    state = figure.state()
+    assert (state["mode"], state["gamma"], state["mean"], len(state["x"])) == (mode, -1.5, 2, 5)
+    expected = compare_batch_norm(figure)
+    if mode != "eval":
+        assert abs(sum(expected["dx"])) < 1e-9
+        if upstream == "equal":
+            assert max(map(abs, expected["dx"])) < 1e-9
+
+
+def test_batch_norms_running_statistics_are_pytorchs(open_figure):
+    """Each batch enters them in training and with eval() forgotten, and none in evaluation."""
+    figure = open_figure("batch_norm", "#fig=batch_norm&momentum=0.3")
+    press = figure.root.get_by_role("button", name="Next batch").click
+    for mode, times in (("train", 12), ("eval", 2), ("forgotten", 3)):
+        figure.root.locator(f"input[value={mode}]").check()
+        for _ in range(times):
+            expected = by_torch(figure.state())["running"]
+            press()
+            state = figure.state()
+            assert (state["mean"], state["variance"]) == pytest.approx(expected)
+    assert figure.state()["batches"] == 17
+    assert "eval() is forgotten" in figure.words()
+
+
+def test_batch_norm_can_be_linked_to(open_figure):
+    """A state that came from a link is the state that was left, and nonsense in it is mended."""
+    figure = open_figure("batch_norm")
+    figure.root.get_by_role("button", name="Next batch").click()
+    figure.set("gamma", 0.7)
+    state, rows = figure.state(), figure.rows()
+    link = figure.root.locator("a.state").get_attribute("href")
+    again = open_figure("batch_norm", link)
+    assert (again.state(), again.rows()) == (state, rows)
+    odd = open_figure("batch_norm", "#fig=batch_norm&x=1,2&gamma=99&mode=<b>&beta=abc&variance=-4")
+    state = odd.state()
+    assert (state["x"], state["gamma"], state["mode"], state["beta"], state["variance"]) == (
+        [1, 2, 3, 6], 3, "train", 1, 0,
+    )  # fmt: skip
+    assert odd.complaints == []
