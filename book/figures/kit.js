@@ -129,7 +129,8 @@ function element(name, attributes = {}, ...children) {
 let count = 0;
 
 // A control is one of
-//   {kind: "range", name, label, min, max, step, show(value)}: a slider of a number of the state
+//   {kind: "range", name, label, min, max, step, show(value)}: a slider of a number of the state;
+//     with `positions` instead of `step`, one of these numbers; `act(state, value)` may change more
 //   {kind: "choice", name, label, options: [[value, text], …]}: one of several
 //   {kind: "button", label, act(state)}: returns what changes
 // Returns the element and a function that shows a state.
@@ -150,13 +151,18 @@ function control(spec, api) {
     });
     return [group, (state) => inputs.forEach((one) => (one.checked = one.value === state[spec.name]))];
   }
-  const { name, min, max, step } = spec;
+  const { name, positions } = spec;
+  const { min, max, step } = positions ? { min: 0, max: positions.length - 1, step: 1 } : spec;
   const input = element("input", { type: "range", min, max, step, "data-name": name });
   // Not an output: a label belongs to the first of its elements that can have one.
   const output = element("span");
-  input.addEventListener("input", () => api.update({ [name]: Number(input.value) }));
+  input.addEventListener("input", () => {
+    const value = Number(input.value);
+    if (positions) api.update({ [name]: positions[value] });
+    else api.update(spec.act ? spec.act(api.state, value) : { [name]: value });
+  });
   const show = (state) => {
-    input.value = state[name];
+    input.value = positions ? positions.indexOf(state[name]) : state[name];
     output.textContent = spec.show(state[name]);
     input.setAttribute("aria-valuetext", spec.show(state[name]));
   };
@@ -167,7 +173,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
 
 // A handle is {panel, label, x, y, looks} in units of its panel, and either
-//   {value, min, max, text, move(state, x, y), step(state, count)}: can be dragged, and moved by arrow keys
+//   {value, min, max, text, move(state, x, y), step(state, count, key)}: can be dragged, and moved by arrow keys
 //   {on, toggle(state)}: can be switched
 // The functions return what changes.  The element stays while it is moved, so it keeps the focus.
 function handle(index, svg, api) {
@@ -196,7 +202,7 @@ function handle(index, svg, api) {
     if (one.toggle && (event.key === " " || event.key === "Enter")) {
       api.update(one.toggle(api.state));
     } else if (one.step && (event.key in STEPS)) {
-      api.update(one.step(api.state, STEPS[event.key]));
+      api.update(one.step(api.state, STEPS[event.key], event.key));
     } else return;
     event.preventDefault();
   });
@@ -217,9 +223,10 @@ function handle(index, svg, api) {
 
 export function live(root, figure) {
   const panels = root.querySelector(".panels");
-  const svgs = [...panels.querySelectorAll("svg")];
+  const svgs = [...panels.querySelectorAll(":scope > svg")];
   const words = root.querySelector(".words");
-  const table = element("div", { class: "numbers" });
+  // A wide table scrolls in its own box, which the keyboard has to reach.
+  const table = element("div", { class: "numbers", tabindex: 0, role: "group", "aria-label": "Numbers" });
   const link = element("a", { class: "state" }, "Link to this state");
   const api = {
     state: decode(figure, location.hash) ?? { ...figure.start },

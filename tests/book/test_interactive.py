@@ -1,6 +1,7 @@
 """The interactive figures answer, and what they show is what PyTorch computes."""
 
 import gzip
+import itertools
 import re
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-FIGURES = {"batch_norm": "book/batch_norm"}
+FIGURES = {"batch_norm": "book/batch_norm", "shrinkage": "book/l2", "dropout": "book/dropout"}
 """The page of each figure."""
 
 STATE = """
@@ -18,6 +19,7 @@ async ([place, name, link]) => {
   return kit.decode(figure, new URL(link).hash);
 }
 """
+CONSTANT = "async ([place, name, one]) => (await import(`${place}/figures/${name}.js`))[one]"
 CALL = """
 async ([place, name, called, values]) =>
   (await import(`${place}/figures/${name}.js`))[called](...values)
@@ -56,7 +58,10 @@ def open_figure(browser, address):
 
         def rows():
             lines = root.locator(".numbers tbody tr").all()
-            return [[number(one) for one in row.locator("td").all_inner_texts()] for row in lines]
+            return [
+                [number(one) for one in row.locator("td").all_inner_texts() if one != "–"]
+                for row in lines
+            ]
 
         def words():
             # The text follows the hand after a quarter of a second.
@@ -65,6 +70,7 @@ def open_figure(browser, address):
 
         return SimpleNamespace(
             page=page,
+            address=address,
             root=root,
             state=state_now,
             rows=rows,
@@ -142,7 +148,7 @@ def test_without_javascript_there_is_a_picture(name, address, browser):
     page = context.new_page()
     page.goto(f"{address}/{FIGURES[name]}.html", wait_until="load")
     root = page.locator(f"figure:has([data-figure={name}])")
-    for picture in root.locator("svg").all():
+    for picture in root.locator(".panels > svg").all():
         assert picture.bounding_box()["height"] > 100
         assert picture.locator("g.drawn > *").count() > 5
         assert len(picture.get_attribute("aria-label").split()) > 5
@@ -314,3 +320,180 @@ def test_batch_norm_can_be_linked_to(open_figure):
         [1, 2, 3, 6], 3, "train", 1, 0,
     )  # fmt: skip
     assert odd.complaints == []
+
+
+def compare_shrinkage(figure):
+    """Compare the numbers with those of the chapter's loop: gradient descent with weight decay."""
+    state = figure.state()
+    H = torch.tensor([[2.125, 1.875], [1.875, 2.125]], dtype=torch.float64)
+    star = torch.tensor(state["star"], dtype=torch.float64)
+    w = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    # A step that suits the steepest direction.
+    optimizer = torch.optim.SGD([w], lr=1 / (4 + state["lambda"]), weight_decay=state["lambda"])
+    for _ in range(2000):
+        optimizer.zero_grad()
+        loss = 0.5 * (w - star) @ H @ (w - star)
+        loss.backward()
+        optimizer.step()
+    words = [number(one) for one in re.findall(r"\N{MINUS SIGN}?\d+(?:\.\d+)?", figure.words())]
+    first, second = w.tolist()
+    with torch.no_grad():
+        loss = (0.5 * (w - star) @ H @ (w - star)).item()
+        expected = [state["lambda"], first, second, w.norm().item()]
+    assert words[:4] == pytest.approx(expected, abs=5.1e-4)
+    assert words[-1] == pytest.approx(loss, abs=5.1e-4)
+    # The shares along the axes are those of the weights' sum and difference.
+    (*_, sum_star, sum_w), (*_, difference_star, difference_w) = figure.rows()
+    assert [sum_star, difference_star] == pytest.approx(
+        [sum(state["star"]), state["star"][0] - state["star"][1]], abs=5.1e-4
+    )
+    assert [sum_w, difference_w] == pytest.approx([first + second, first - second], abs=5.1e-4)
+    for _, share, star_part, w_part in figure.rows():
+        assert share * star_part == pytest.approx(w_part, abs=5e-3)
+    return state
+
+
+def test_shrinkage_follows_slider_and_mouse(open_figure):
+    """The minimum slides on its path, wherever w* is put."""
+    figure = open_figure("shrinkage")
+    assert compare_shrinkage(figure)["lambda"] == 1
+    set_range(figure.root, "lambda", 20)
+    assert compare_shrinkage(figure)["lambda"] == pytest.approx(0.089)
+    set_range(figure.root, "lambda", 0)
+    assert compare_shrinkage(figure)["lambda"] == 0
+    set_range(figure.root, "lambda", 41)
+    star, minimum = figure.root.locator(".handles g").all()
+    drag(figure, minimum, right=-40, down=40)
+    assert compare_shrinkage(figure)["lambda"] > 1.5
+    drag(figure, star, right=-80, down=30)
+    state = compare_shrinkage(figure)
+    assert state["star"][0] < 2.5
+    assert state["star"][1] < 0.8
+
+
+def test_shrinkage_follows_the_keyboard(open_figure):
+    """Both points can be moved by keys, w* in two directions."""
+    figure = open_figure("shrinkage")
+    star, minimum = figure.root.locator(".handles g").all()
+    star.focus()
+    for key in ("ArrowLeft", "ArrowDown", "ArrowDown"):
+        figure.page.keyboard.press(key)
+    minimum.focus()
+    for key in ("PageUp", "ArrowRight"):
+        figure.page.keyboard.press(key)
+    state = compare_shrinkage(figure)
+    assert (state["star"], state["lambda"]) == ([2.9, 0.8], 3.5)
+    assert minimum.get_attribute("aria-valuetext") == "λ = 3.5"
+
+
+def test_shrinkage_follows_a_finger(open_figure):
+    """On a phone the minimum can be pushed along its path."""
+    figure = open_figure("shrinkage", viewport={"width": 400, "height": 800}, has_touch=True)
+    swipe(figure, figure.root.locator(".handles g").nth(1), right=-30, down=30)
+    assert compare_shrinkage(figure)["lambda"] > 1.2
+
+
+def test_shrinkage_can_be_linked_to(open_figure):
+    """The strength in a link is the nearest that the slider has."""
+    figure = open_figure("shrinkage", "#fig=shrinkage&lambda=0.3&star=2,-1")
+    state = compare_shrinkage(figure)
+    assert state["star"] == [2, -1]
+    assert state["lambda"] == pytest.approx(0.28)
+    mended = open_figure("shrinkage", "#fig=shrinkage&lambda=-3&star=1,2,3").state()
+    assert (mended["lambda"], mended["star"]) == (0, [3, 1])
+
+
+def compare_dropout(figure):
+    """Compare what is shown with PyTorch's layer, by its definition and over all masks."""
+    state = figure.state()
+    a, w = (
+        torch.tensor(
+            figure.page.evaluate(CONSTANT, [figure.address, "dropout", name]), dtype=torch.float64
+        )
+        for name in ("A", "W")
+    )
+    generator = torch.Generator().manual_seed(0)
+    assert torch.equal(a, torch.rand(10, generator=generator, dtype=torch.float64))
+    assert torch.equal(w, torch.randn(10, generator=generator, dtype=torch.float64))
+    squash = torch.sigmoid if state["output"] == "sigmoid" else lambda z: z
+    keep, training = state["keep"], state["mode"] == "train"
+
+    def output(masks):
+        return squash((masks * a / keep) @ w) if training else squash(w @ a).expand(len(masks))
+
+    # PyTorch's layer gives the same for its own masks, whichever they are.
+    layer = nn.Dropout(1 - keep).train(training)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        thinned = layer(a.expand(20, 10))
+    assert torch.allclose(squash(thinned @ w), output((thinned != 0).double()))
+    masks = torch.tensor(list(itertools.product([0.0, 1.0], repeat=10)), dtype=torch.float64)
+    chance = keep ** masks.sum(1) * (1 - keep) ** (10 - masks.sum(1))
+    mean = chance @ output(masks)
+    variance = chance @ output(masks) ** 2 - mean**2
+    found, right, whole = figure.rows()
+    assert right == pytest.approx([mean.item(), variance.item()], abs=5.1e-4)
+    assert whole[0] == pytest.approx(squash(w @ a).item(), abs=5.1e-4)
+    if state["draws"]:
+        drawn = [figure.call("maskOf", j + 1, keep) for j in range(state["draws"])]
+        values = output(torch.tensor(drawn, dtype=torch.float64))
+        assert found == pytest.approx(
+            [values.mean().item(), values.var(correction=0).item()], abs=5.1e-4
+        )
+        # The share of kept units is what was asked for, within five standard deviations.
+        share = torch.tensor(drawn, dtype=torch.float64).mean().item()
+        assert abs(share - keep) < 5 * (keep * (1 - keep) / (10 * state["draws"])) ** 0.5 + 1e-9
+    mask = torch.tensor([state["mask"]], dtype=torch.float64)
+    shown = figure.root.locator("g.drawn text", has_text="output ").first.text_content()
+    assert number(shown.split()[-1]) == pytest.approx(output(mask).item(), abs=5.1e-4)
+    return state
+
+
+@pytest.mark.parametrize("output", ["linear", "sigmoid"])
+def test_dropout_follows_the_mouse(output, open_figure):
+    """Units are switched, masks drawn, and the keep probability changed."""
+    figure = open_figure("dropout")
+    figure.root.locator(f"input[value={output}]").check()
+    assert compare_dropout(figure)["mask"] == [1, 1, 0, 1, 1, 1, 0, 1, 1, 1]
+    figure.root.locator(".handles g").nth(3).click()
+    assert compare_dropout(figure)["mask"] == [1, 1, 0, 0, 1, 1, 0, 1, 1, 1]
+    figure.root.get_by_role("button", name="Draw a mask").click()
+    figure.root.get_by_role("button", name="Draw 100").click()
+    figure.root.get_by_role("button", name="Draw 100").click()
+    assert compare_dropout(figure)["draws"] == 201
+    figure.set("keep", 0.5)
+    state = compare_dropout(figure)
+    assert state["mask"] == figure.call("maskOf", 201, 0.5)
+    assert "Over 201 masks" in figure.words()
+
+
+def test_dropout_follows_the_keyboard(open_figure):
+    """A unit is a switch, and a key switches it."""
+    figure = open_figure("dropout")
+    unit = figure.root.locator(".handles g").nth(2)
+    unit.focus()
+    assert unit.get_attribute("aria-checked") == "false"
+    figure.page.keyboard.press("Space")
+    assert unit.get_attribute("aria-checked") == "true"
+    figure.page.keyboard.press("Tab")
+    figure.page.keyboard.press("Enter")
+    assert compare_dropout(figure)["mask"] == [1, 1, 1, 0, 1, 1, 0, 1, 1, 1]
+
+
+def test_dropout_follows_a_finger(open_figure):
+    """On a phone a unit is large enough to be met."""
+    figure = open_figure("dropout", viewport={"width": 400, "height": 800}, has_touch=True)
+    figure.root.locator(".handles g").nth(9).tap()
+    assert compare_dropout(figure)["mask"] == [1, 1, 0, 1, 1, 1, 0, 1, 1, 0]
+
+
+def test_dropout_is_quiet_in_evaluation(open_figure):
+    """A hundred masks give one output, that of the whole network."""
+    figure = open_figure("dropout", "#fig=dropout&draws=100&keep=0.6&mask=1,0,0,0,0,0,0,0,0,0")
+    assert compare_dropout(figure)["mask"] == [1] + [0] * 9
+    figure.root.locator("input[value=eval]").check()
+    compare_dropout(figure)
+    assert figure.rows()[0][1] == 0
+    assert "Evaluation" in figure.words()
+    mended = open_figure("dropout", "#fig=dropout&mask=1,2,3&draws=-5&output=cosine").state()
+    assert (sum(mended["mask"]), mended["draws"], mended["output"]) == (8, 0, "linear")
