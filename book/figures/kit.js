@@ -10,6 +10,7 @@
 //   handles(state)  what can be moved or switched in the pictures, see `handle`
 //   numbers(state)  a table as HTML
 //   clean(state)    mends a state that came from a link
+//   prepare(state)  computes in pieces, and resolves when the state can be drawn
 //   begin(api)      called once with {state, update}, for what runs by itself
 // `panels` needs no page, so the build draws the first state with it, for readers without JavaScript.
 
@@ -130,11 +131,13 @@ let count = 0;
 
 // A control is one of
 //   {kind: "range", name, label, min, max, step, show(value)}: a slider of a number of the state;
-//     with `positions` instead of `step`, one of these numbers; `act(state, value)` may change more
+//     with `positions` instead of `step`, one of these numbers
 //   {kind: "choice", name, label, options: [[value, text], …]}: one of several
-//   {kind: "button", label, act(state)}: returns what changes
+//   {kind: "button", label, act(state)}: returns what changes; `text(state)` is another label
+// With `act(state, value)` the first two may change more.
 // Returns the element and a function that shows a state.
 function control(spec, api) {
+  const change = (value) => api.update(spec.act ? spec.act(api.state, value) : { [spec.name]: value });
   if (spec.kind === "button") {
     const button = element("button", { type: "button" }, spec.label);
     button.addEventListener("click", () => api.update(spec.act(api.state)));
@@ -145,7 +148,7 @@ function control(spec, api) {
     const name = `interactive-${(count += 1)}`;
     const inputs = spec.options.map(([value, text]) => {
       const input = element("input", { type: "radio", name, value });
-      input.addEventListener("change", () => api.update({ [spec.name]: value }));
+      input.addEventListener("change", () => change(value));
       group.append(element("label", {}, input, ` ${text}`));
       return input;
     });
@@ -158,8 +161,7 @@ function control(spec, api) {
   const output = element("span");
   input.addEventListener("input", () => {
     const value = Number(input.value);
-    if (positions) api.update({ [name]: positions[value] });
-    else api.update(spec.act ? spec.act(api.state, value) : { [name]: value });
+    change(positions ? positions[value] : value);
   });
   const show = (state) => {
     input.value = positions ? positions.indexOf(state[name]) : state[name];
@@ -221,7 +223,7 @@ function handle(index, svg, api) {
   return [made, show];
 }
 
-export function live(root, figure) {
+export async function live(root, figure) {
   const panels = root.querySelector(".panels");
   const svgs = [...panels.querySelectorAll(":scope > svg")];
   const words = root.querySelector(".words");
@@ -236,6 +238,7 @@ export function live(root, figure) {
       show();
     },
   };
+  await figure.prepare?.(api.state);
   const controls = (figure.controls ?? []).map((spec) => control(spec, api));
   const row = element("div", { class: "controls" }, ...controls.map(([made]) => made), link);
   panels.after(row, ...(figure.numbers ? [table] : []));
@@ -273,6 +276,6 @@ export function live(root, figure) {
   });
   show();
   say();
-  figure.begin?.(api, root);
+  figure.begin?.(api);
   root.classList.add("live");
 }

@@ -9,7 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-FIGURES = {"batch_norm": "book/batch_norm", "shrinkage": "book/l2", "dropout": "book/dropout"}
+FIGURES = {
+    "batch_norm": "book/batch_norm",
+    "shrinkage": "book/l2",
+    "dropout": "book/dropout",
+    "moons": "book/why",
+}
 """The page of each figure."""
 
 STATE = """
@@ -59,7 +64,11 @@ def open_figure(browser, address):
         def rows():
             lines = root.locator(".numbers tbody tr").all()
             return [
-                [number(one) for one in row.locator("td").all_inner_texts() if one != "–"]
+                [
+                    number(one.rstrip("%"))
+                    for one in row.locator("td").all_inner_texts()
+                    if one != "–"
+                ]
                 for row in lines
             ]
 
@@ -497,3 +506,231 @@ def test_dropout_is_quiet_in_evaluation(open_figure):
     assert "Evaluation" in figure.words()
     mended = open_figure("dropout", "#fig=dropout&mask=1,2,3&draws=-5&output=cosine").state()
     assert (sum(mended["mask"]), mended["draws"], mended["output"]) == (8, 0, "linear")
+
+
+RUN = """
+async ([place, settings, epochs]) => {
+  const moons = await import(`${place}/figures/moons.js`);
+  const plain = (one) => (ArrayBuffer.isView(one) ? Array.from(one) : one);
+  const copy = (layer) =>
+    Object.fromEntries(Object.entries(layer).map(([key, one]) => [key, plain(one)]));
+  const run = moons.newRun(settings);
+  const first = run.net.map(copy);
+  const steps = [];
+  for (let i = 0; i < epochs; i++) {
+    moons.epoch(run, ({ indices, masks, loss, gradients }) => epochs > 3 ||
+      steps.push({ indices, loss, masks: masks.map(plain), gradients: gradients.map(copy) }));
+  }
+  const data = Object.fromEntries(Object.entries(moons.data).map(([key, one]) => [key, copy(one)]));
+  return { first, steps, last: run.net.map(copy), history: run.history, best: run.best, data };
+}
+"""
+
+
+def double(values):
+    """Return numbers of a figure as a tensor."""
+    return torch.tensor(values, dtype=torch.float64)
+
+
+class Moons(nn.Module):
+    """The figure's network, from the weights with which the figure begins."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.linear, self.norm = nn.ModuleList(), nn.ModuleList()
+        for one in layers:
+            linear = nn.Linear(one["from"], one["to"], dtype=torch.float64)
+            with torch.no_grad():
+                linear.weight.copy_(double(one["W"]).view(one["from"], -1).T)
+                linear.bias.copy_(double(one["b"]))
+            self.linear.append(linear)
+            if "gamma" in one:
+                self.norm.append(nn.BatchNorm1d(one["to"], dtype=torch.float64))
+
+    def forward(self, x, masks=None, keep=1.0):
+        for i, linear in enumerate(self.linear):
+            x = linear(x)
+            if i < 2:
+                x = torch.relu(self.norm[i](x) if self.norm else x)
+                x = x if masks is None else x * masks[i] / keep
+        return x
+
+
+def tensors(part):
+    """Return points and labels of a part of the figure's data."""
+    return double(part["x"]).view(-1, 2), torch.tensor(part["y"])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lambda": 0, "keep": 1, "norm": "off"},
+        {"lambda": 0.02, "keep": 0.7, "norm": "off"},
+        {"lambda": 0.005, "keep": 0.8, "norm": "on"},
+    ],
+)
+def test_the_network_on_the_moons_is_trained_as_pytorch_trains(settings, open_figure):
+    """Each gradient, the weights after twelve steps, and the losses that the curves show."""
+    figure = open_figure("moons", reduced_motion="reduce")
+    run = figure.page.evaluate(RUN, [figure.address, settings, 3])
+    net = Moons(run["first"])
+    matrices = [one.weight for one in net.linear]
+    rest = [one for one in net.parameters() if one.ndim < 2]
+    optimizer = torch.optim.SGD(
+        [
+            {"params": matrices, "weight_decay": settings["lambda"]},
+            {"params": rest, "weight_decay": 0.0},
+        ],
+        lr=0.1,
+        momentum=0.9,
+    )
+    x, y = tensors(run["data"]["train"])
+    assert len(run["steps"]) == 12
+    for taken in run["steps"]:
+        rows = torch.tensor(taken["indices"])
+        masks = [double(one).view(25, -1) for one in taken["masks"]]
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(net(x[rows], masks, settings["keep"]), y[rows])
+        loss.backward()
+        assert taken["loss"] == pytest.approx(loss.item(), rel=1e-9)
+        for linear, found in zip(net.linear, taken["gradients"], strict=True):
+            gradient = double(found["W"]).view(linear.in_features, -1)
+            assert torch.allclose(gradient.T, linear.weight.grad, atol=1e-9)
+            gradient = double(found["b"])
+            assert torch.allclose(gradient, linear.bias.grad, atol=1e-9)
+        for norm, found in zip(net.norm, taken["gradients"], strict=False):
+            for name, parameter in (("gamma", norm.weight), ("beta", norm.bias)):
+                gradient = double(found[name])
+                assert torch.allclose(gradient, parameter.grad, atol=1e-9)
+        optimizer.step()
+    kept = torch.tensor([taken["masks"] for taken in run["steps"]]).double().mean().item()
+    assert abs(kept - settings["keep"]) < 0.03
+    for linear, found in zip(net.linear, run["last"], strict=True):
+        last = double(found["W"]).view(linear.in_features, -1)
+        assert torch.allclose(last.T, linear.weight, atol=1e-8)
+    for norm, found in zip(net.norm, run["last"], strict=False):
+        for name, statistic in (("mean", norm.running_mean), ("variance", norm.running_var)):
+            assert torch.allclose(double(found[name]), statistic, atol=1e-8)
+    net.eval()
+    shown = run["history"][-1]
+    with torch.no_grad():
+        for part, loss, share in (
+            ("train", "train", "agreement"),
+            ("heldOut", "heldOut", None),
+            ("test", None, "test"),
+        ):
+            x, y = tensors(run["data"][part])
+            scores = net(x)
+            if loss:
+                right = nn.functional.cross_entropy(scores, y).item()
+                assert shown[loss] == pytest.approx(right, rel=1e-7)
+            if share:
+                right = (scores.argmax(1) == y).double().mean().item()
+                assert shown[share] == pytest.approx(right)
+
+
+def test_the_moons_data_are_what_the_text_says(open_figure):
+    """About one training label in five is wrong, and no test label."""
+    figure = open_figure("moons", reduced_motion="reduce")
+    data = figure.page.evaluate(RUN, [figure.address, {"lambda": 0, "keep": 1, "norm": "off"}, 0])
+    data = data["data"]
+    assert (data["train"]["count"], sum(data["test"]["flipped"])) == (100, 0)
+    for part in ("train", "heldOut"):
+        assert 14 <= sum(data[part]["flipped"]) <= 26
+    for part in data.values():
+        classes = [i % 2 for i in range(part["count"])]
+        wrong = [a != b for a, b in zip(part["y"], classes, strict=True)]
+        assert wrong == [bool(one) for one in part["flipped"]]
+
+
+def compare_moons(figure):
+    """Compare the numbers in the figure's table with a run of its module."""
+    state = figure.state()
+    (now, best), train, held_out, agreement, test = figure.rows()
+    run = figure.page.evaluate(RUN, [figure.address, state, int(now)])
+    for column, at in enumerate((int(now), int(best))):
+        measured = run["history"][at]
+        assert train[column] == pytest.approx(measured["train"], abs=5.1e-4)
+        assert held_out[column] == pytest.approx(measured["heldOut"], abs=5.1e-4)
+        assert agreement[column] == pytest.approx(100 * measured["agreement"], abs=0.51)
+        assert test[column] == pytest.approx(100 * measured["test"], abs=0.51)
+    assert run["best"] == best
+    return state, now
+
+
+@pytest.mark.parametrize("way", ["mouse", "keyboard", "touch"])
+def test_the_moons_train_under_the_hand(way, open_figure):
+    """Each change trains anew, from the first epoch to the last, and the numbers are the run's."""
+    figure = open_figure("moons", has_touch=way == "touch")
+    slider = figure.root.locator("input[data-name=lambda]")
+    norm, stop = figure.root.locator("input[value=on]").all()
+    if way == "keyboard":
+        slider.focus()
+        for _ in range(4):
+            figure.page.keyboard.press("ArrowRight")
+        figure.root.locator("input[value=off]").last.focus()
+        figure.page.keyboard.press("ArrowRight")
+    else:
+        box = slider.bounding_box()
+        # The place of the fifth of eight values, half a thumb inside of the ends.
+        place = {"x": 8 + (box["width"] - 16) * 4 / 7, "y": box["height"] / 2}
+        (slider.tap if way == "touch" else slider.click)(position=place)
+        (stop.tap if way == "touch" else stop.click)()
+    figure.root.get_by_role("button", name="Train").wait_for(timeout=60_000)
+    state, now = compare_moons(figure)
+    assert (state["lambda"], state["stop"], state["norm"]) == (0.01, "on", "off")
+    assert state["epoch"] >= now > 60
+    assert not norm.is_checked()
+    assert "weight decay 0.01, early stopping" in figure.words()
+
+
+def test_training_can_be_paused_and_linked_to(open_figure):
+    """A button stops the training, and ten epochs more are ten epochs more."""
+    figure = open_figure("moons")
+    figure.root.get_by_role("button", name="Train").click()
+    figure.page.wait_for_timeout(500)
+    figure.root.get_by_role("button", name="Pause").click()
+    state, now = compare_moons(figure)
+    assert 0 < now == state["epoch"] < 300
+    figure.root.get_by_role("button", name="Ten epochs").click()
+    state, then = compare_moons(figure)
+    assert then == now + 10
+    link = figure.root.locator("a.state").get_attribute("href")
+    again = open_figure("moons", link)
+    assert (again.state(), again.rows()) == (state, figure.rows())
+
+
+def test_nothing_moves_for_who_wants_no_motion(open_figure):
+    """The network is trained out of sight, and its end is shown."""
+    figure = open_figure("moons", reduced_motion="reduce")
+    figure.page.evaluate(
+        """() => {
+          window.seen = new Set();
+          const table = document.querySelector(".interactive .numbers");
+          const see = () => window.seen.add(table.querySelector("tbody td").textContent);
+          new MutationObserver(see).observe(table, { childList: true });
+        }"""
+    )
+    figure.root.locator("input[value=on]").first.check()
+    figure.page.wait_for_function(
+        "document.querySelector('.interactive .numbers tbody td').textContent === '300'",
+        timeout=60_000,
+    )
+    assert figure.page.evaluate("[...window.seen]") == ["0", "300"]
+    compare_moons(figure)
+
+
+def test_the_text_about_the_moons_is_true(open_figure):
+    """Some settings leave the wrong labels alone, and with others nothing is learned."""
+    figure = open_figure("moons", reduced_motion="reduce")
+    results = {}
+    for name, settings in (
+        ("plain", {}),
+        ("held back", {"lambda": 0.005}),
+        ("too much", {"lambda": 0.1}),
+    ):
+        one = {"lambda": 0, "keep": 1, "norm": "off"} | settings
+        results[name] = figure.page.evaluate(RUN, [figure.address, one, 300])["history"][-1]
+    assert results["plain"]["test"] < 0.85
+    assert results["held back"]["test"] > 0.9
+    assert results["too much"]["test"] < 0.6
