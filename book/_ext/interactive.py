@@ -28,9 +28,11 @@ def draw(name):
         [find_node(), "--input-type=module", "--eval", DRAW, *modules],
         capture_output=True,
         encoding="utf-8",
-        check=True,
+        check=False,
         timeout=120,
     )
+    if done.returncode:
+        raise RuntimeError(f"book/figures/{name}.js draws nothing:\n{done.stderr}")
     return done.stdout
 
 

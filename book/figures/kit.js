@@ -110,7 +110,7 @@ export function decode(figure, hash) {
     } else state[key] = text;
   }
   for (const { kind, name, min, max, options } of figure.controls ?? []) {
-    if (kind === "range") state[name] = clamp(state[name], min, max);
+    if (kind === "range" && name in state) state[name] = clamp(state[name], min, max);
     if (kind === "choice" && !options.some(([value]) => value === state[name])) {
       state[name] = figure.start[name];
     }
@@ -131,7 +131,8 @@ let count = 0;
 
 // A control is one of
 //   {kind: "range", name, label, min, max, step, show(value)}: a slider of a number of the state;
-//     with `positions` instead of `step`, one of these numbers
+//     with `positions` instead of `step`, one of these numbers; `of(state)` is a number that is not in
+//     the state under this name
 //   {kind: "choice", name, label, options: [[value, text], …]}: one of several
 //   {kind: "button", label, act(state)}: returns what changes; `text(state)` is another label
 // With `act(state, value)` the first two may change more.
@@ -164,9 +165,10 @@ function control(spec, api) {
     change(positions ? positions[value] : value);
   });
   const show = (state) => {
-    input.value = positions ? positions.indexOf(state[name]) : state[name];
-    output.textContent = spec.show(state[name]);
-    input.setAttribute("aria-valuetext", spec.show(state[name]));
+    const value = spec.of ? spec.of(state) : state[name];
+    input.value = positions ? positions.indexOf(value) : value;
+    output.textContent = spec.show(value);
+    input.setAttribute("aria-valuetext", spec.show(value));
   };
   return [element("label", {}, element("span", {}, `${spec.label} `, output), input), show];
 }
@@ -174,15 +176,17 @@ function control(spec, api) {
 const SVG = "http://www.w3.org/2000/svg";
 const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
 
-// A handle is {panel, label, x, y, looks} in units of its panel, and either
+// A handle is {panel, label, x, y, size} in units of its panel, and either
 //   {value, min, max, text, move(state, x, y), step(state, count, key)}: can be dragged, and moved by arrow keys
 //   {on, toggle(state)}: can be switched
+// With `tab: false` the keyboard passes it by, which takes a control that does the same.
 // The functions return what changes.  The element stays while it is moved, so it keeps the focus.
 function handle(index, svg, api) {
   const made = document.createElementNS(SVG, "g");
   made.setAttribute("tabindex", "0");
-  made.innerHTML = dot(0, 0, 22, { fill: "transparent" }) + dot(0, 0, 10, { class: "ring" });
   const now = () => api.handles()[index];
+  const size = now().size ?? 22;
+  made.innerHTML = dot(0, 0, size, { fill: "transparent" }) + dot(0, 0, Math.min(10, size), { class: "ring" });
   const place = (event) => {
     const point = new DOMPoint(event.clientX, event.clientY);
     return point.matrixTransform(svg.getScreenCTM().inverse());
@@ -212,6 +216,10 @@ function handle(index, svg, api) {
   const show = (one) => {
     made.setAttribute("transform", `translate(${near(one.x)} ${near(one.y)})`);
     made.setAttribute("aria-label", one.label);
+    if (one.tab === false) {
+      made.setAttribute("tabindex", "-1");
+      made.setAttribute("aria-hidden", "true");
+    }
     made.setAttribute("role", one.toggle ? "switch" : "slider");
     made.classList.toggle("drag", Boolean(one.move));
     if (one.toggle) made.setAttribute("aria-checked", one.on);

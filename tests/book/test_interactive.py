@@ -7,13 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.accessibility import violations
 from torch import nn
 
 FIGURES = {
     "batch_norm": "book/batch_norm",
     "shrinkage": "book/l2",
+    "decay": "book/l2",
     "dropout": "book/dropout",
     "moons": "book/why",
+    "axes": "book/norms",
 }
 """The page of each figure."""
 
@@ -199,6 +202,11 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(name, open_figure)
     figure = open_figure(name)
     handles = figure.root.locator(".handles g").all()
     for one in handles:
+        if one.get_attribute("aria-hidden") == "true":
+            # A slider does the same.
+            assert one.get_attribute("tabindex") == "-1"
+            assert figure.root.locator("input[type=range]").count() > 0
+            continue
         assert one.get_attribute("tabindex") == "0"
         assert len(one.get_attribute("aria-label").split()) > 1
         assert one.get_attribute("role") in ("slider", "switch")
@@ -206,6 +214,14 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(name, open_figure)
         assert one.get_attribute("aria-valuetext")
         assert one.evaluate("one => one.labels.length") == 1
     assert figure.root.locator(".words").get_attribute("aria-live") == "polite"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_a_figure(name, scheme, open_figure):
+    """No rule of axe is broken within a figure that has been loaded."""
+    figure = open_figure(name, color_scheme=scheme)
+    assert violations(figure.page, within=f"figure:has([data-figure={name}])") == {}
 
 
 def by_torch(state):
@@ -734,3 +750,124 @@ def test_the_text_about_the_moons_is_true(open_figure):
     assert results["plain"]["test"] < 0.85
     assert results["held back"]["test"] > 0.9
     assert results["too much"]["test"] < 0.6
+
+
+def compare_decay(figure):
+    """Compare the weights that are shown with those of PyTorch's optimizers for the same noise."""
+    state = figure.state()
+    noise = figure.page.evaluate(
+        "async (place) => Array.from((await import(`${place}/figures/decay.js`)).noise)",
+        figure.address,
+    )
+    noise = double(noise).view(1500, 2, 20)
+    assert abs(noise.std().item() - 1) < 0.02
+    sizes = double([[1.0], [state["size"]]])
+    for name, row in zip(("SGD", "Adam", "AdamW"), figure.rows(), strict=True):
+        w = torch.ones(2, 20, dtype=torch.float64, requires_grad=True)
+        optimizer = getattr(torch.optim, name)([w], lr=0.001, weight_decay=state["lambda"])
+        for step in range(state["step"]):
+            w.grad = noise[step] * sizes
+            optimizer.step()
+        assert row == pytest.approx(w.detach().mean(1).tolist(), abs=5.1e-4), name
+    pure = (1 - 0.001 * state["lambda"]) ** state["step"]
+    caption = figure.root.locator("caption").inner_text()
+    assert number(caption.split()[-1]) == pytest.approx(pure, abs=5.1e-4)
+    return state
+
+
+def test_decay_follows_mouse_and_keyboard(open_figure):
+    """Strength, size and step change the paths, by pointer and by keys."""
+    figure = open_figure("decay")
+    assert compare_decay(figure) == {"lambda": 0.5, "size": 0.01, "optimizer": "Adam", "step": 1500}
+    slider = figure.root.locator("input[data-name=step]")
+    slider.click(position={"x": slider.bounding_box()["width"] / 2, "y": 8})
+    assert 600 < compare_decay(figure)["step"] < 900
+    figure.root.locator("input[data-name=size]").focus()
+    for _ in range(6):
+        figure.page.keyboard.press("ArrowRight")
+    figure.root.locator("input[value=SGD]").check()
+    state = compare_decay(figure)
+    assert (state["size"], state["optimizer"]) == (1, "SGD")
+
+
+def test_decay_follows_a_finger_and_a_link(open_figure):
+    """On a phone, and from a link to a state."""
+    figure = open_figure(
+        "decay",
+        "#fig=decay&lambda=2.2&size=0.1&optimizer=RMSprop&step=777",
+        viewport={"width": 400, "height": 800},
+        has_touch=True,
+    )
+    state = compare_decay(figure)
+    assert state == {"lambda": 2, "size": 0.1, "optimizer": "Adam", "step": 780}
+    slider = figure.root.locator("input[data-name=lambda]")
+    slider.tap(position={"x": 2, "y": 8})
+    assert compare_decay(figure)["lambda"] == 0
+
+
+def test_the_text_about_decay_is_true(open_figure):
+    """Two optimizers go down the diagonal, Adam does not, and a larger λ hardly changes that."""
+    figure = open_figure("decay")
+    sgd, adam, adamw = figure.rows()
+    for first, second in (sgd, adamw):
+        assert abs(first - second) < 0.05
+    assert adam[0] - adam[1] > 0.25
+    set_range(figure.root, "lambda", 5)
+    assert compare_decay(figure)["lambda"] == 1
+    assert abs(figure.rows()[1][1] - adam[1]) < 0.05
+    set_range(figure.root, "lambda", 4)
+    set_range(figure.root, "size", 6)
+    assert max(map(max, figure.rows())) - min(map(min, figure.rows())) < 0.1
+
+
+def compare_axes(figure):
+    """Compare the outputs that are shown with those of PyTorch's layers."""
+    state = figure.state()
+    x = double(state["x"]).view(4, 4, 3)
+    layers = {
+        "batch": nn.BatchNorm1d(4),
+        "layer": nn.LayerNorm([4, 3]),
+        "instance": nn.InstanceNorm1d(4),
+        "group": nn.GroupNorm(2, 4),
+        "rms": nn.RMSNorm([4, 3], eps=1e-5),
+    }
+    y = layers[state["norm"]].double()(x).detach()
+    shown = double(figure.call("normalized", state)).view(4, 4, 3)
+    assert torch.allclose(shown, y, atol=1e-9)
+    # What a raised number changes is what the figure says it changes.
+    i = state["at"]
+    raised = x.flatten().clone()
+    raised[i] += 1
+    changed = (layers[state["norm"]](raised.view(4, 4, 3)).detach() - y).abs().flatten() > 1e-9
+    assert figure.call("together", state, i) == changed.int().tolist()
+    words = figure.words()
+    count = re.search(r"over (\d+) numbers", words)
+    assert int(count[1]) == changed.sum().item()
+    out = number(re.search(r"becomes (\S+\d)", words)[1])
+    assert out == pytest.approx(y.flatten()[i].item(), abs=5.1e-3)
+    return state
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "instance", "group", "rms"])
+def test_axes_follow_mouse_keyboard_and_finger(norm, open_figure):
+    """The block that a number shares its statistics with is PyTorch's, for each layer."""
+    figure = open_figure("axes", has_touch=True)
+    figure.root.locator(f"input[value={norm}]").check()
+    compare_axes(figure)
+    figure.root.locator(".handles g").nth(17).click()
+    assert compare_axes(figure)["at"] == 17
+    figure.root.locator(".handles g").nth(30).tap()
+    assert compare_axes(figure)["at"] == 30
+    figure.root.locator("input[data-name=at]").focus()
+    figure.page.keyboard.press("ArrowRight")
+    set_range(figure.root, "value", 4)
+    state = compare_axes(figure)
+    assert (state["at"], state["x"][31]) == (31, 4)
+
+
+def test_axes_can_be_linked_to(open_figure):
+    """A state comes back from its link, and nonsense is mended."""
+    state = open_figure("axes", "#fig=axes&norm=group&at=5").state()
+    assert (state["norm"], state["at"]) == ("group", 5)
+    state = open_figure("axes", "#fig=axes&norm=<i>&at=99&x=1,2").state()
+    assert (state["norm"], state["at"], len(state["x"])) == ("batch", 47, 48)

@@ -5,13 +5,15 @@ from axe_playwright_python.sync_playwright import Axe
 OPEN = "document.querySelectorAll('details').forEach(one => { one.open = true })"
 
 
-def violations(page, without=None):
+def violations(page, without=None, within=None):
     """Return the rules that an open page breaks, each with the elements; everything is unfolded.
 
-    `without` selects elements at which not to look.
+    `without` selects elements at which not to look, and `within` those at which alone to look.
     """
     page.evaluate(OPEN)
-    found = Axe().run(page, context={"exclude": [[without]]} if without else None).response
+    parts = {"exclude": without, "include": within}
+    context = {name: [[one]] for name, one in parts.items() if one}
+    found = Axe().run(page, context=context or None).response
     assert found["passes"]
     return {
         rule["id"]: [node["html"][:200] for node in rule["nodes"]] for rule in found["violations"]
