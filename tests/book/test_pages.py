@@ -2,11 +2,7 @@
 
 import re
 import shutil
-import subprocess
-import sys
-import tempfile
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
