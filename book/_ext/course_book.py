@@ -1,7 +1,10 @@
 """Compute Sphinx settings of the book."""
 
 import hashlib
+import os
+import time
 import tomllib
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -29,16 +32,32 @@ def cache_key():
     return digest.hexdigest()[:12]
 
 
+def project():
+    """Return what `pyproject.toml` says of the project."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
 def addresses():
-    """Return the project's addresses by name, from `pyproject.toml`."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project.get("urls", {})
+    """Return the project's addresses by name."""
+    return project().get("urls", {})
+
+
+def footer():
+    """Return what stands under each page: version, date and licenses."""
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+    day = datetime.fromtimestamp(seconds, tz=UTC)
+    return (
+        f"Version {project()['version']}, built on {day:%B} {day.day}, {day.year}. "
+        'Text and figures: <a href="https://creativecommons.org/licenses/by/4.0/">CC BY 4.0</a>. '
+        "Code: MIT License."
+    )
 
 
 def configure(app, config):
     """Fill in the settings that depend on this machine or on other settings."""
     cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()
     config.nb_execution_cache_path = str(cache)
+    config.html_theme_options["extra_footer"] = footer()
     repository = addresses().get("Repository", "").rstrip("/")
     if repository:
         config.html_theme_options["repository_url"] = repository
@@ -64,22 +83,8 @@ def execute_chapters(app):
     executor.run_and_cache(filter_uris=chapters, timeout=app.config.nb_execution_timeout)
 
 
-def drop_thebe(app, pagename, templatename, context, doctree):
-    """Remove the scripts of sphinx-thebe, which Jupyter Book loads even on pages without it.
-
-    They refer to a program on another host, and no page of the book runs code in the browser.
-    """
-    context["script_files"] = [
-        script
-        for script in context.get("script_files", [])
-        if "thebe" not in f"{script} {getattr(script, 'attributes', {})}".lower()
-    ]
-
-
 def setup(app):
     """Register the extension with Sphinx."""
     app.connect("config-inited", configure)
     app.connect("builder-inited", execute_chapters)
-    # Last, after sphinx-thebe has added its scripts to the page.
-    app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

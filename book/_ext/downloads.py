@@ -48,7 +48,7 @@ def offer_archive(app, doctree):
     if app.env.docname != f"exercises/{name}/{name}":
         return
     title = next(doctree.findall(nodes.title))
-    paragraph = nodes.paragraph("", "To work on it, download ")
+    paragraph = nodes.paragraph("", "To work on it, download ", classes=["download"])
     paragraph += link(app.env.docname, name)
     paragraph += nodes.Text(": this notebook, what it needs, and how to install that.")
     title.parent.insert(title.parent.index(title) + 1, paragraph)

@@ -68,6 +68,22 @@ def test_a_wide_formula_scrolls_in_its_own_box(address, browser):
     assert all(abs(width) <= 1 for width in hidden)
 
 
+def test_a_wide_formula_can_be_moved_with_the_keyboard(address, browser):
+    """It is a stop for the tab key exactly while it is wider than its box."""
+    page = browser.new_page(viewport={"width": 400, "height": 800})
+    page.goto(f"{address}/book/batch_norm.html", wait_until="load")
+    found = (
+        "() => [...document.querySelectorAll('div.math')]"
+        ".map(e => [e.scrollWidth > e.clientWidth, e.tabIndex === 0])"
+    )
+    narrow = page.evaluate(found)
+    page.set_viewport_size({"width": 1400, "height": 800})
+    page.wait_for_function("!document.querySelector('div.math[tabindex]')")
+    page.close()
+    assert all(scrolls == stop for scrolls, stop in narrow)
+    assert any(stop for _, stop in narrow)
+
+
 def test_a_fraction_is_mathml():
     """What reaches the page needs no script and no style sheet to be read."""
     found = formulas.typeset(r"\frac{1}{m}", display=False)
