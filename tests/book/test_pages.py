@@ -11,6 +11,8 @@ import pytest
 from helpers.accessibility import violations
 from helpers.pages import Page
 
+from autograder.tasks import assignments
+
 CHAPTERS = {
     "book/why": ["Why regularize", "Validation sets", "Early stopping", "Double descent"],
     "book/l2": [
@@ -55,8 +57,6 @@ CHAPTERS = {
         "A checklist for a run that overfits",
     ],
 }
-
-EXERCISES = ["l2", "dropout", "batch_norm", "capstone"]
 
 
 def elsewhere(address):
@@ -243,7 +243,7 @@ def test_every_reference_is_cited(root, pages):
     assert [entry for entry in entries if entry not in text] == []
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", assignments)
 def test_exercise_is_shown_as_the_student_gets_it(name, pages):
     """The notebook's tasks are on the page, and nothing was run."""
     source = pages[f"exercises/{name}/{name}"].read_text(encoding="utf-8")
@@ -252,7 +252,7 @@ def test_exercise_is_shown_as_the_student_gets_it(name, pages):
     assert 'class="cell_output' not in source
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", assignments)
 def test_exercise_can_be_downloaded(name, root, pages, address, browser):
     """The button at the top of the page and the chapter's link give the notebook itself."""
     notebook = (root / f"exercises/{name}/{name}.ipynb").read_bytes()
@@ -266,7 +266,7 @@ def test_exercise_can_be_downloaded(name, root, pages, address, browser):
     page.close()
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", assignments)
 def test_exercise_comes_with_all_that_it_needs(name, root, site, pages):
     """The page of an exercise and the guide link to an archive of the notebook and the package."""
     for page in (f"exercises/{name}/{name}", "book/guides/students"):
@@ -279,7 +279,7 @@ def test_exercise_comes_with_all_that_it_needs(name, root, site, pages):
         assert any(file.endswith(".whl") for file in archive.namelist())
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", assignments)
 def test_pages_that_speak_of_an_exercise_hand_it_out(name, root, pages):
     """A download link outside the exercise's own page leads to the same file."""
     linked = [
