@@ -12,7 +12,12 @@ NEED_BROWSER = {"browser", "site", "pages", "address"}
 """Fixtures of tests that look at pages."""
 
 TOGETHER = {
-    "site": ("tests/book/test_pages", "tests/book/test_directives", "tests/book/test_no_solutions"),
+    "site": (
+        "tests/book/test_pages",
+        "tests/book/test_directives",
+        "tests/book/test_interactive",
+        "tests/book/test_no_solutions",
+    ),
     "course": ("tests/course/",),
 }
 """Files that share something which takes long to make: the built book, a graded course."""
