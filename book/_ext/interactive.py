@@ -9,9 +9,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from course_book import find_node
 from docutils import nodes
 from docutils.parsers.rst import directives
+from formulas import find_node
 from sphinx.util.docutils import SphinxDirective
 
 FIGURES = Path(__file__).parents[1] / "figures"
