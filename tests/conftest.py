@@ -17,6 +17,7 @@ TOGETHER = {
         "tests/book/test_directives",
         "tests/book/test_interactive",
         "tests/book/test_no_solutions",
+        "tests/book/test_questions",
     ),
     "course": ("tests/course/",),
 }
