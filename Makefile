@@ -13,7 +13,7 @@ BOOK_SOURCES = $(shell find book exercises tests/helpers/own_task -type f -not -
 	$(shell find autograder -name '*.py') setup.py _config.yml _toc.yml pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test evidence bench book serve notebooks fingerprints lint clean
+.PHONY: help setup demo test evidence bench book pdf serve notebooks fingerprints lint clean
 
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ bench: $(SETUP) ## measure grading beside stock nbgrader; under 10 minutes
 book: $(SETUP) ## build the site into _build/html
 	@$(RUN) .venv/bin/jupyter-book build . -W -n --keep-going
 	@touch $(BOOK)
+
+pdf: $(SETUP) ## print the whole book into _build/book.pdf
+	@$(RUN) .venv/bin/jupyter-book build . --builder singlehtml -W -n --keep-going
+	@.venv/bin/python scripts/print_book.py
 
 serve: $(BOOK) ## show the site on http://localhost:8000 (PORT=... for another port)
 	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

@@ -139,6 +139,50 @@ MISTAKES: dict[str, tuple[Mistake, ...]] = {
             ),
         ),
     ),
+    "norms": (
+        Mistake(
+            "ln-batch-axis",
+            "layer_norm_forward",
+            (
+                ("x.mean(axis=-1", "x.mean(axis=0"),
+                ("x.var(axis=-1", "x.var(axis=0"),
+            ),
+        ),
+        Mistake(
+            "ln-backward-gamma-outside",
+            "layer_norm_backward",
+            (
+                ("d_x_hat = gamma * d_out", "d_x_hat = 1.0 * d_out"),
+                ("(d_x_hat - through_mean", "gamma * (d_x_hat - through_mean"),
+            ),
+        ),
+        Mistake(
+            "ln-backward-gamma-first-axis",
+            "layer_norm_backward",
+            (("tuple(range(d_out.ndim - 1))", "0"),),
+        ),
+        Mistake("rms-sum-of-squares", "rms_norm_forward", (("(x**2).mean(", "(x**2).sum("),)),
+        Mistake(
+            "gn-interleaved",
+            "group_norm_forward",
+            (
+                (
+                    "x.reshape(N, groups, -1)",
+                    "x.reshape(N, -1, groups, H * W).swapaxes(1, 2).reshape(N, groups, -1)",
+                ),
+                (
+                    ".reshape(x.shape)",
+                    ".reshape(N, groups, -1, H * W).swapaxes(1, 2).reshape(x.shape)",
+                ),
+                ("N, C = x.shape[:2]", "N, C, H, W = x.shape"),
+            ),
+        ),
+        Mistake(
+            "rms-no-root",
+            "RMSNorm",
+            (("torch.sqrt(mean_square + self.eps)", "(mean_square + self.eps)"),),
+        ),
+    ),
     "capstone": (
         Mistake("dropout-keep-drop-swapped", "two_layer_net", (("< keep_prob", ">= keep_prob"),)),
         Mistake(

@@ -30,6 +30,7 @@ from rich.table import Column, Table
 from autograder import cli
 from autograder.course.course import Course
 from autograder.course.scores import released
+from autograder.tasks import assignments
 from benchmarks import classes
 from benchmarks.measure import Usage, counts_all, measured
 
@@ -62,8 +63,8 @@ def main(students: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         console.print(
-            f"{students} students of {len(classes.KINDS)} kinds in 4 assignments; stock nbgrader "
-            f"grades one in {_SAMPLE}. On {os.cpu_count()} cores ({_processor()}), "
+            f"{students} students of {len(classes.KINDS)} kinds in {len(assignments)} assignments; "
+            f"stock nbgrader grades one in {_SAMPLE}. On {os.cpu_count()} cores ({_processor()}), "
             f"{time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f}."
         )
         rows, points = [], []

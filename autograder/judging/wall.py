@@ -39,8 +39,8 @@ MESSAGES: Mapping[str, str] = {
         "graded. Draw the mask with `torch.rand` or the like."
     ),
     "batch_norm": (
-        "This task has you write batch norm yourself, and PyTorch's own normalizations are not "
-        "there when it is graded. Compute the mean and the variance, then normalize with them."
+        "This task has you write a normalization yourself, and PyTorch's own are not there when it "
+        "is graded. Compute the statistics, then normalize with them."
     ),
 }
 

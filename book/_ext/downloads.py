@@ -1,8 +1,8 @@
 """Offer the exercises for download, with the package that they need, and link to them.
 
 The archives are made with the site and lie in its folder `downloads`.  The role `archive` links to
-one: `{archive}`l2`` to `l2.zip`, `{archive}`course`` to that with all exercises.  The page of an
-exercise links to its own below the title.
+one: `{archive}`l2`` to `l2.zip`, `{archive}`course`` to that with all exercises.  The role
+`archives` lists one for each exercise.  The page of an exercise links to its own below the title.
 """
 
 import shutil
@@ -13,6 +13,7 @@ from sphinx.util.docutils import SphinxRole
 
 from autograder.handout.archives import archives
 from autograder.handout.notebooks import DOWNLOADS
+from autograder.tasks import assignments
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +35,18 @@ def link(page, name):
     return nodes.reference("", "", text, refuri=f"{up}{DOWNLOADS}/{name}.zip")
 
 
+class Archives(SphinxRole):
+    """Links to the archives of all exercises, the text before the last one: `{archives}`or``."""
+
+    def run(self):
+        """Return the links and what is between them."""
+        *names, last = assignments
+        found = []
+        for name in names:
+            found += [link(self.env.docname, name), nodes.Text(", ")]
+        return [*found[:-1], nodes.Text(f" {self.text} "), link(self.env.docname, last)], []
+
+
 class Archive(SphinxRole):
     """A link to an archive."""
 
@@ -48,7 +61,7 @@ def offer_archive(app, doctree):
     if app.env.docname != f"exercises/{name}/{name}":
         return
     title = next(doctree.findall(nodes.title))
-    paragraph = nodes.paragraph("", "To work on it, download ")
+    paragraph = nodes.paragraph("", "To work on it, download ", classes=["download"])
     paragraph += link(app.env.docname, name)
     paragraph += nodes.Text(": this notebook, what it needs, and how to install that.")
     title.parent.insert(title.parent.index(title) + 1, paragraph)
@@ -59,4 +72,5 @@ def setup(app):
     app.connect("config-inited", make_archives)
     app.connect("doctree-read", offer_archive)
     app.add_role("archive", Archive())
+    app.add_role("archives", Archives())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

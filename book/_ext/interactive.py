@@ -9,9 +9,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from course_book import find_node
 from docutils import nodes
 from docutils.parsers.rst import directives
+from formulas import find_node
 from sphinx.util.docutils import SphinxDirective
 
 FIGURES = Path(__file__).parents[1] / "figures"
@@ -69,7 +69,7 @@ def add_scripts(app, pagename, templatename, context, doctree):
     if doctree is None:
         return
     if any("interactive" in figure["classes"] for figure in doctree.findall(nodes.figure)):
-        folder = app.builder.get_relative_uri(pagename, "index").removesuffix("index.html")
+        folder = "../" * pagename.count("/")
         context["metatags"] = context.get("metatags", "") + (
             f'<link rel="stylesheet" href="{folder}figures/figures.css">\n'
             f'<script type="module" src="{folder}figures/load.js"></script>\n'

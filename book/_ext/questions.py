@@ -142,7 +142,7 @@ def depart_answer(self, node):
 def add_scripts(app, pagename, templatename, context, doctree):
     """Add script and style sheet to pages with questions; `interactive` puts them there."""
     if doctree is not None and next(doctree.findall(question), None) is not None:
-        folder = app.builder.get_relative_uri(pagename, "index").removesuffix("index.html")
+        folder = "../" * pagename.count("/")
         context["metatags"] = context.get("metatags", "") + (
             f'<link rel="stylesheet" href="{folder}figures/questions.css">\n'
             f'<script type="module" src="{folder}figures/questions.js"></script>\n'

@@ -1,19 +1,20 @@
 """What the chapter on dropout says about its experiments.
 
-``train_networks`` trains the networks for some seeds. Each other function looks at one thing they
-do, raises an ``AssertionError`` if a sentence of the chapter is not true by a
+``train_networks`` trains the networks for some seeds. Most other functions look at one thing they
+do. Each raises an ``AssertionError`` if a sentence of the chapter is not true by a
 `margin <experiments.margins>`, and returns the numbers that the chapter shows. The chapter calls
 them with its own seeds, the tests with others, and smaller.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
 from experiments import digits as ex
-from experiments import ensemble
+from experiments import ensemble, protocol
 from experiments.margins import between, greater, less
 
 
@@ -342,3 +343,132 @@ def neighbors_give_dropped_values_away(seeds, n_images=300, drop=0.5):
     greater(result["single"], 0.4, "Neighbors tell much about a single dropped value.")
     assert not any(result["channel"]), "In a dropped channel, no neighbor is left."
     return {name: float(np.mean(values)) for name, values in result.items()}
+
+
+def network_with_dropped_maps(layer, drop, batch_norm=False):
+    """Return the small convolutional network with a layer that drops after its first ReLU.
+
+    Parameters
+    ----------
+    layer : type
+        ``nn.Dropout`` or ``nn.Dropout2d``.
+    drop : float
+        Probability with which it zeroes a value or a channel; 0 for no such layer.
+    batch_norm : bool
+        Whether batch normalization stands between each convolution and its ReLU.
+
+    Returns
+    -------
+    torch.nn.Sequential
+    """
+    layers = list(ex.convolutional_network(batch_norm=batch_norm))
+    after = 1 + next(place for place, one in enumerate(layers) if isinstance(one, nn.ReLU))
+    return nn.Sequential(*layers[:after], *([layer(drop)] if drop else []), *layers[after:])
+
+
+def values_or_channels(seeds, **size):
+    """On small maps dropping single values helps more than dropping whole channels.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    **size
+        Passed on to `protocol.train`.
+
+    Returns
+    -------
+    dict
+        "none", "Dropout" and "Dropout2d": what `protocol.compare` returns for one method.
+    """
+    dropped = {"": [protocol.Setting(rate=0.1, drop=drop) for drop in (0.2, 0.5)]}
+    found = {}
+    for layer, grids in (
+        (nn.Dropout, {"": protocol.grid("none")}),
+        (nn.Dropout, dropped),
+        (nn.Dropout2d, dropped),
+    ):
+        name = layer.__name__ if grids is dropped else "none"
+        make = partial(network_with_dropped_maps, layer)
+        found[name] = protocol.compare(seeds, grids, make=make, **size)[""]
+    last = {name: runs["last"]["test"] for name, runs in found.items()}
+    greater(last["Dropout"] - last["none"], 0, "Dropping single values helps.")
+    greater(last["Dropout"] - last["Dropout2d"], 0, "It helps more than to drop channels.")
+    return found
+
+
+class Residual(nn.Module):
+    """A block x + branch(x) whose branch is left out for an example with some probability.
+
+    The branch is layer norm, a linear layer, ReLU and a linear layer. It is left out in training
+    only, and scaled up where it is not, as dropout does it.
+
+    Parameters
+    ----------
+    width : int
+    drop : float
+        Probability to leave the branch out.
+    """
+
+    def __init__(self, width, drop):
+        super().__init__()
+        self.norm, self.drop = nn.LayerNorm(width), nn.Dropout(drop)
+        self.up, self.down = nn.Linear(width, width), nn.Linear(width, width)
+
+    @classmethod
+    def stacked(cls, layers):
+        """Return one layer for those of all networks of a stack."""
+        whole = cls(1, 0.0)
+        for name in ("norm", "drop", "up", "down"):
+            setattr(whole, name, ensemble.stacked([getattr(layer, name) for layer in layers]))
+        return whole
+
+    def forward(self, x):
+        """Map inputs of shape (..., examples, width)."""
+        # A factor of 0 or 1/(1 - drop) for each example.
+        factor = self.drop(torch.ones_like(x[..., :1]))
+        return x + factor * self.down(self.up(self.norm(x)).relu())
+
+
+def deep_network(drop, batch_norm=False, blocks=8, width=32):
+    """Return a residual network with stochastic depth.
+
+    Parameters
+    ----------
+    drop : float
+        Probability to leave out the last block; that of the others grows evenly up to it.
+    batch_norm : bool
+        Not used; `protocol.train` asks for it.
+    blocks, width : int
+
+    Returns
+    -------
+    torch.nn.Sequential
+    """
+    return nn.Sequential(
+        nn.Linear(64, width),
+        *(Residual(width, drop * number / blocks) for number in range(1, blocks + 1)),
+        nn.LayerNorm(width),
+        nn.Linear(width, 10),
+    )
+
+
+def stochastic_depth(seeds, **size):
+    """To leave out whole blocks at random keeps wrong labels out of a deep network.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    **size
+        Passed on to `protocol.train`.
+
+    Returns
+    -------
+    dict
+        "none" and "dropout", which here means blocks: what `protocol.compare` returns.
+    """
+    grids = {name: protocol.grid(name) for name in ("none", "dropout")}
+    found = protocol.compare(seeds, grids, make=deep_network, **size)
+    plain, thinned = (runs["last"] for runs in found.values())
+    less(thinned["train"] - plain["train"], 0, "Fewer training labels are fitted.")
+    greater(thinned["test"] - plain["test"], 0, "Test accuracy at the last epoch is higher.")
+    return found

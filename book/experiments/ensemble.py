@@ -207,25 +207,30 @@ class RMSNorm(nn.Module):
 
 
 class Dropout(nn.Module):
-    """A ``nn.Dropout`` for each network, with masks from the global generator.
+    """A ``nn.Dropout`` or ``nn.Dropout2d`` for each network, with masks from the global generator.
 
     Parameters
     ----------
-    layers : sequence of torch.nn.Dropout
-        The layers of the networks; all have the same probability.
+    layers : sequence of torch.nn.Dropout or torch.nn.Dropout2d
+        The layers of the networks, each with its own probability.
     """
 
     def __init__(self, layers):
         super().__init__()
-        self.p = layers[0].p
+        self.p = torch.tensor([layer.p for layer in layers])
+        self.whole = isinstance(layers[0], nn.Dropout2d)
 
     def forward(self, x):
         """Drop and scale up in training, and return the input as it is in evaluation."""
         if not self.training:
             return x
+        p, shape = self.p[:, None, None], x.shape
+        if x.dim() == 4:  # images, as `Unflatten` arranges them
+            p = self.p.repeat_interleave(x.shape[1] // len(self.p))[:, None, None]
+            shape = (*x.shape[:2], 1, 1) if self.whole else x.shape
         # Twice as fast as PyTorch's own, which draws from a Bernoulli distribution.
-        kept = (torch.rand(x.shape) >= self.p).to(x.dtype)
-        return x * kept.div_(1 - self.p)
+        kept = (torch.rand(shape) >= p).to(x.dtype)
+        return x * kept.div_(1 - p)
 
 
 STACKED = {
@@ -239,6 +244,7 @@ STACKED = {
     nn.GroupNorm: GroupNorm,
     nn.RMSNorm: RMSNorm,
     nn.Dropout: Dropout,
+    nn.Dropout2d: Dropout,
     nn.ReLU: lambda layers: layers[0],
     nn.MaxPool2d: lambda layers: layers[0],
 }

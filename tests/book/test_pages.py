@@ -2,19 +2,16 @@
 
 import re
 import shutil
-import subprocess
-import sys
-import tempfile
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
 import course_book
 import pytest
-import sphinxcontrib.katex
 from helpers.accessibility import violations
 from helpers.pages import Page
+
+from autograder.tasks import assignments
 
 CHAPTERS = {
     "book/why": ["Why regularize", "Validation sets", "Early stopping", "Double descent"],
@@ -60,8 +57,6 @@ CHAPTERS = {
         "A checklist for a run that overfits",
     ],
 }
-
-EXERCISES = ["l2", "dropout", "batch_norm", "capstone"]
 
 
 def elsewhere(address):
@@ -135,34 +130,6 @@ def test_chapter_has_the_headings_others_refer_to(chapter, pages):
     assert [title for title in CHAPTERS[chapter] if title not in headings] == []
 
 
-def test_formulas_are_typeset_without_errors(pages):
-    """No formula is left as source, and none is shown in red."""
-    for name, path in pages.items():
-        source = path.read_text(encoding="utf-8")
-        assert "katex-error" not in source, name
-        assert "$$" not in re.sub(r"<(script|pre|annotation).*?</\1>", "", source, flags=re.DOTALL)
-    for chapter in CHAPTERS:
-        assert 'class="katex"' in pages[chapter].read_text(encoding="utf-8")
-
-
-def test_formulas_have_their_fonts(address, browser):
-    """The style sheet finds its fonts on the site."""
-    page = browser.new_page()
-    page.goto(f"{address}/book/batch_norm.html", wait_until="networkidle")
-    loaded = page.evaluate(
-        "document.fonts.ready.then(() => [...document.fonts]"
-        ".filter(f => f.status === 'loaded').map(f => f.family.replaceAll('\"', '')))"
-    )
-    page.close()
-    assert {"KaTeX_Main", "KaTeX_Math", "KaTeX_Size1"} <= set(loaded)
-
-
-def test_style_sheet_belongs_to_the_program_that_typesets(root):
-    """Formulas typeset by one version of KaTeX and styled by another are misplaced."""
-    style = (root / "book/_static/katex/katex.min.css").read_text(encoding="utf-8")
-    assert f'content:"{sphinxcontrib.katex.katex_version}"' in style
-
-
 def test_figures_say_what_they_show(pages):
     """Each figure of a chapter is a drawing (SVG) with a text for those who cannot see it."""
     for chapter in CHAPTERS:
@@ -218,7 +185,7 @@ def test_code_and_formulas_can_be_read_without_scrolling(chapter, address, brows
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(f"{address}/{chapter}.html", wait_until="load")
     cut = page.evaluate(
-        "[...document.querySelectorAll('.cell pre, .katex-display .katex-html')]"
+        "[...document.querySelectorAll('.cell pre, div.math')]"
         ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 60))"
     )
     page.close()
@@ -231,59 +198,6 @@ def test_no_button_leads_to_an_unknown_repository(pages):
         links = " ".join(Page(path).links)
         assert "executablebooks/jupyter-book" not in links, name
         assert "/issues/new" not in links, name
-
-
-HESITANT = """
-import socket, sys, time
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[1])
-time.sleep(0.3)
-if sys.argv[2] == "listens":
-    server.listen()
-    server.accept()[0].sendall(b"ready")
-time.sleep(60)
-"""
-
-
-@pytest.fixture
-def hesitant(monkeypatch):
-    """Put a program in KaTeX's place whose socket is there before it listens, if it ever does."""
-    started = []
-
-    def start(program, timeout):
-        command = [sys.executable, "-c", HESITANT, str(folder / "katex.sock"), program]
-        server = sphinxcontrib.katex.KaTeXServer
-        monkeypatch.setattr(server, "build_command", lambda socket: command)
-        return course_book.start_katex(folder, timeout)
-
-    def remember(*args, **options):
-        started.append(subprocess.Popen(*args, **options))
-        return started[-1]
-
-    monkeypatch.setattr(course_book, "Popen", remember)
-    # Not tmp_path: the path of a socket may have about a hundred characters only.
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        yield start, started
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def test_formulas_wait_for_a_program_that_is_slow_to_listen(hesitant):
-    """A socket that is in the file system already may still refuse; the build asks again."""
-    start, _ = hesitant
-    _, connection = start("listens", timeout=60)
-    with connection:
-        assert connection.recv(5) == b"ready"
-
-
-def test_formulas_give_up_on_a_program_that_never_listens(hesitant):
-    """The build ends with an error that names the limit, and the program does not stay behind."""
-    start, started = hesitant
-    with pytest.raises(sphinxcontrib.katex.KaTeXError, match=r"0\.5 seconds"):
-        start("never", timeout=0.5)
-    assert started[0].poll() is not None
 
 
 @pytest.mark.parametrize(("url", "shown"), [("", False), ("https://example.org/course", True)])
@@ -329,7 +243,7 @@ def test_every_reference_is_cited(root, pages):
     assert [entry for entry in entries if entry not in text] == []
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", assignments)
 def test_exercise_is_shown_as_the_student_gets_it(name, pages):
     """The notebook's tasks are on the page, and nothing was run."""
     source = pages[f"exercises/{name}/{name}"].read_text(encoding="utf-8")
@@ -338,7 +252,7 @@ def test_exercise_is_shown_as_the_student_gets_it(name, pages):
     assert 'class="cell_output' not in source
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", assignments)
 def test_exercise_can_be_downloaded(name, root, pages, address, browser):
     """The button at the top of the page and the chapter's link give the notebook itself."""
     notebook = (root / f"exercises/{name}/{name}.ipynb").read_bytes()
@@ -352,7 +266,7 @@ def test_exercise_can_be_downloaded(name, root, pages, address, browser):
     page.close()
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", assignments)
 def test_exercise_comes_with_all_that_it_needs(name, root, site, pages):
     """The page of an exercise and the guide link to an archive of the notebook and the package."""
     for page in (f"exercises/{name}/{name}", "book/guides/students"):
@@ -365,7 +279,7 @@ def test_exercise_comes_with_all_that_it_needs(name, root, site, pages):
         assert any(file.endswith(".whl") for file in archive.namelist())
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", assignments)
 def test_pages_that_speak_of_an_exercise_hand_it_out(name, root, pages):
     """A download link outside the exercise's own page leads to the same file."""
     linked = [

@@ -24,6 +24,7 @@ from traitlets.config.loader import Config, PyFileConfigLoader
 from autograder.course.feedback import FeedbackExporter, mathml
 from autograder.course.sanitize import sanitize
 from autograder.judging.report import Finding, Report
+from autograder.tasks import assignments
 
 ROOT = Path(__file__).parents[2]
 
@@ -467,7 +468,7 @@ def formulas(exercise):
     return [found[2] for found in re.finditer(r"(\$\$?)(.+?)\1", text, re.DOTALL)]
 
 
-@pytest.mark.parametrize("exercise", ["l2", "dropout", "batch_norm", "capstone"])
+@pytest.mark.parametrize("exercise", assignments)
 def test_all_formulas_of_the_exercises_are_set(exercise):
     """No exercise holds a formula with a part that would be shown as a LaTeX command."""
     assert formulas(exercise)

@@ -105,7 +105,7 @@ def test_cost_over_class_size_and_workers(tmp_path):
 
 
 def test_a_thousand_students(tmp_path):
-    """All four assignments: nothing lost, flat memory, and each grade is what it is alone."""
+    """All assignments: nothing lost, flat memory, and each grade is what it is alone."""
     course = classes.make(tmp_path / "class", range(1000))
     log = tmp_path / "output.txt"
     started = time.monotonic()

@@ -23,6 +23,7 @@ from autograder.intake import exercise, notebook_file
 from autograder.intake.cells import is_answer
 from autograder.intake.notebook_file import UnreadableError, read
 from autograder.intake.submission import rebuild
+from autograder.tasks import assignments
 
 L2 = source_of("l2").with_suffix(".ipynb")
 TASKS = ("l2_penalty", "l2_penalty_backward")
@@ -230,7 +231,7 @@ def test_the_release_itself_comes_back_unchanged(release):
     assert release == before
 
 
-@pytest.mark.parametrize("exercise", ["l2", "dropout", "batch_norm", "capstone"])
+@pytest.mark.parametrize("exercise", assignments)
 def test_the_courses_own_notebooks_can_be_rebuilt_without_ids_and_metadata(exercise):
     """Every cell of them can be told from the others by its text alone."""
     notebook = nbformat.read(L2.parent.parent / exercise / f"{exercise}.ipynb", as_version=4)

@@ -127,6 +127,20 @@ QUANTITIES = {
     "gradients": "the gradients",
     "modes": "the modes",
     "samples": "the samples",
+    "rms": "the root mean square",
+    "inv_rms": "1 over the root mean square",
+    "mean_square": "the mean of the squares",
+    "x_squared": "x²",
+    "d_rms": "the gradient of the root mean square",
+    "d_inv_rms": "the gradient of 1 over the root mean square",
+    "d_mean_square": "the gradient of the mean of the squares",
+    "d_squared": "the gradient of x²",
+    "through_rms": "the path through the root mean square",
+    "examples": "the axes of the examples",
+    "grouped": "the groups",
+    "group": "the group",
+    "channels": "the channels",
+    "size": "the number of channels in a group",
 }
 """What a local name stands for; a parameter stands for itself."""
 

@@ -59,7 +59,7 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
 # of the graph with detach() or replace it.
 
 
-def _gradient_of_gamma(replaced: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def gradient_of_gamma(replaced: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return the affine step with the gradient of gamma taken from `replaced(x_hat, x)`."""
 
     def affine(x_hat: Tensor, gamma: Tensor, beta: Tensor, x: Tensor) -> Tensor:
@@ -75,8 +75,15 @@ def _averaged_gradients(x_hat: Tensor, gamma: Tensor, beta: Tensor, x: Tensor) -
     return x_hat * gamma + beta
 
 
+def over_channel(x: Tensor) -> tuple[int, ...]:
+    """Return all axes but the second."""
+    return (0, *range(2, x.ndim))
+
+
 def closed_form(
     *,
+    axes: Callable[[Tensor], tuple[int, ...]] = over_channel,
+    through_mean: bool = True,
     weight: Callable[[Tensor], float] = lambda x: 1.0,
     divisor: Callable[[Tensor, float], Tensor] = lambda variance, eps: torch.sqrt(variance + eps),
     forward: Callable[..., Tensor] = normalize,
@@ -88,6 +95,10 @@ def closed_form(
 
     Parameters
     ----------
+    axes
+        What the averages are taken over, for an x.
+    through_mean
+        Whether the first average, which comes from the mean, is subtracted.
     weight
         What multiplies the two averages that the closed form subtracts, for an x.
     divisor
@@ -100,11 +111,13 @@ def closed_form(
 
     def normalized(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
         x_hat = forward(x, mean, variance, eps).detach()
-        axes = (0, *range(2, x.ndim))
+        over = axes(x)
         # This is the transpose of what the gradient is multiplied by.  Where it is right,
         # (I - 1/N - x_hat x_hat' / N) / sqrt(variance + eps), it is symmetric.
         change = (x - x.detach()) / divisor(variance.detach(), eps)
-        averages = batch_mean(change, axes) + x_hat * batch_mean(change * factor(x_hat), axes)
+        averages = x_hat * batch_mean(change * factor(x_hat), over)
+        if through_mean:
+            averages = averages + batch_mean(change, over)
         return x_hat + change - weight(x) * averages
 
     return normalized
@@ -119,15 +132,18 @@ def _divides_by(divisor: Callable[[Tensor, float], Tensor]) -> Callable[..., Ten
     return normalized
 
 
-def _root_plus_eps(variance: Tensor, eps: float) -> Tensor:
+def divisor_root_plus_eps(variance: Tensor, eps: float) -> Tensor:
+    """Return the divisor of `root_plus_eps`."""
     return torch.sqrt(variance) + eps
 
 
-def _gradient_without_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+def gradient_without_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Normalize with the gradient of a division that has no eps in it."""
     return with_gradient_of(normalize(x, mean, variance, eps), (x - mean) / torch.sqrt(variance))
 
 
-def _variance_path_without_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+def variance_path_without_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Normalize with a gradient that has no eps where it goes through the variance."""
     return (x - mean) * with_gradient_of(torch.rsqrt(variance + eps), torch.rsqrt(variance))
 
 
@@ -168,7 +184,7 @@ BACKWARD_MISCONCEPTIONS = (
         "Your gradient of γ is formed with the bare input. γ multiplies the normalized values, so "
         "those belong in its gradient.",
         sections.BACKWARD,
-        {"affine": _gradient_of_gamma(lambda x_hat, x: x)},
+        {"affine": gradient_of_gamma(lambda x_hat, x: x)},
     ),
     Misconception(
         "bn-backward-mean-not-sum",
@@ -189,14 +205,14 @@ BACKWARD_MISCONCEPTIONS = (
         "There is no ε in your gradient. The forward pass divides by √(σ² + ε), and so must the "
         "backward pass.",
         sections.BACKWARD,
-        {"normalize": _gradient_without_eps, "normalize_in_evaluation": _gradient_without_eps},
+        {"normalize": gradient_without_eps, "normalize_in_evaluation": gradient_without_eps},
     ),
     Misconception(
         "bn-backward-no-eps-in-variance",
         "There is no ε in the gradient of your variance. The variance went through 1/√(σ² + ε), so "
         "its gradient has the same σ² + ε in it.",
         sections.BACKWARD,
-        {"normalize": _variance_path_without_eps},
+        {"normalize": variance_path_without_eps},
     ),
     Misconception(
         "bn-backward-eps-outside-root",
@@ -204,8 +220,8 @@ BACKWARD_MISCONCEPTIONS = (
         "the forward pass divided by.",
         sections.BACKWARD,
         {
-            "normalize": closed_form(divisor=_root_plus_eps),
-            "normalize_in_evaluation": _divides_by(_root_plus_eps),
+            "normalize": closed_form(divisor=divisor_root_plus_eps),
+            "normalize_in_evaluation": _divides_by(divisor_root_plus_eps),
         },
     ),
     Misconception(

@@ -106,11 +106,13 @@ def root_plus_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tens
     return (x - mean) / (torch.sqrt(variance) + eps)
 
 
-def _no_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+def no_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Subtract the mean and divide by the root of the variance alone."""
     return (x - mean) / torch.sqrt(variance)
 
 
-def _no_root(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+def no_root(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Subtract the mean and divide by variance + eps."""
     return (x - mean) / (variance + eps)
 
 
@@ -201,14 +203,14 @@ FORWARD_MISCONCEPTIONS = (
         "There is no ε in your division. A feature that is constant within the batch has variance "
         "zero, and the division has no result.",
         sections.FORWARD,
-        {"normalize": _no_eps},
+        {"normalize": no_eps},
     ),
     Misconception(
         "bn-no-root",
         "You divide by the variance, σ² + ε. What is left would have a variance of 1/σ²: which "
         "power of σ has the unit of x?",
         sections.FORWARD,
-        {"normalize": _no_root},
+        {"normalize": no_root},
     ),
     Misconception(
         "bn-std-stored-and-used",
@@ -217,7 +219,7 @@ FORWARD_MISCONCEPTIONS = (
         sections.RUNNING,
         {
             "stored_variance": _deviation,
-            "normalize_in_evaluation": _no_root,
+            "normalize_in_evaluation": no_root,
         },
     ),
     Misconception(
@@ -283,7 +285,7 @@ FORWARD_MISCONCEPTIONS = (
         "In evaluation mode there is no ε in your division. The layer computes one function, "
         "wherever the mean and the variance come from.",
         sections.EVALUATION,
-        {"normalize_in_evaluation": _no_eps},
+        {"normalize_in_evaluation": no_eps},
     ),
     Misconception(
         "bn-eval-eps-outside-root",
@@ -296,7 +298,7 @@ FORWARD_MISCONCEPTIONS = (
         "In evaluation mode you divide by the running variance, plus ε. The layer divides by a "
         "standard deviation, in both modes.",
         sections.EVALUATION,
-        {"normalize_in_evaluation": _no_root},
+        {"normalize_in_evaluation": no_root},
     ),
     Misconception(
         "bn-eval-bare-variance",

@@ -44,7 +44,8 @@ def normalize(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
     return (x - mean) / torch.sqrt(variance + eps)
 
 
-def _affine(x_hat: Tensor, gamma: Tensor, beta: Tensor, x: Tensor) -> Tensor:
+def affine(x_hat: Tensor, gamma: Tensor, beta: Tensor, x: Tensor) -> Tensor:
+    """Multiply by gamma and add beta; some mistakes use the input x here."""
     return x_hat * gamma + beta
 
 
@@ -75,7 +76,7 @@ def batch_norm_of_batch(
     used_in_training: Callable[..., Statistics] = lambda batch, old, new: batch,
     normalize: Callable[..., Tensor] = normalize,
     normalize_in_evaluation: Callable[..., Tensor] | None = None,
-    affine: Callable[..., Tensor] = _affine,
+    affine: Callable[..., Tensor] = affine,
     affine_in_evaluation: Callable[..., Tensor] | None = None,
     batch_statistics_in_evaluation: bool = False,
     updates_in_evaluation: bool = False,

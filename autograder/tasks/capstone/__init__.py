@@ -2,4 +2,4 @@
 
 from autograder.task import Assignment
 
-ASSIGNMENT = Assignment("capstone", "Regularization in practice", page="book/practice", number=4)
+ASSIGNMENT = Assignment("capstone", "Regularization in practice", page="book/practice", number=5)

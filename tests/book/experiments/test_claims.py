@@ -54,6 +54,8 @@ SIZES = {
         {**HALF, "hidden": 96, "drops": (0.0, 0.5, 0.8), "epochs": 50, "record_every": 50},
     ),
     dropout.neighbors_give_dropped_values_away: (6, {}),
+    dropout.values_or_channels: (24, {}),
+    dropout.stochastic_depth: (12, {}),
     batch_norm.momentum_direction: (20, {}),
     batch_norm.learning_rates: (8, {"rates": (0.01, 0.3, 3.0)}),
     batch_norm.deep_signal: (6, {}),
@@ -69,13 +71,11 @@ SIZES = {
     norms_relatives.norms_on_images: (8, {}),
     norms_relatives.pre_and_post: (8, {}),
     norms_relatives.fine_tuning: (16, {}),
-    practice.wrong_labels: (
-        20,
-        {"n_train": 200, "wrong": 0.4, "hidden": 64},
-    ),
     mistakes.costs: (10, {}),
-    practice.early_stopping: (12, {"n_train": 450, "held_out": 150}),
-    practice.right_labels: (12, {**HALF, "epochs": 35}),
+    practice.wrong_labels: (16, {}),
+    practice.right_labels: (16, {}),
+    practice.calibration: (16, {}),
+    practice.forgotten_train_mode: (12, {}),
 }
 # They run an experiment for claims and say nothing.
 HELPERS = {
@@ -84,6 +84,7 @@ HELPERS = {
     batch_norm.build,
     norms_relatives.batch_sizes,
     mistakes.train,
+    practice.both,
 }
 # The other functions of the chapter on dropout look at the networks that the first one trains.
 ABOUT_NETWORKS = {

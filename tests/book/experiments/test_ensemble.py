@@ -137,18 +137,30 @@ def test_networks_do_not_reach_each_other(data):
 
 
 def test_dropout_drops_at_random_and_scales_up():
-    """Each network has a mask of its own, gradients pass where values do, and not in evaluation."""
-    layer = ensemble.stacked([nn.Dropout(0.2), nn.Dropout(0.2)])
+    """Each network has its own rate and mask, gradients pass where values do, not in evaluation."""
+    layer = ensemble.stacked([nn.Dropout(0.2), nn.Dropout(0.5)])
     x = torch.ones(2, 100, 100, requires_grad=True)
     with ex.seeded(0):
         y = layer(x)
     y.sum().backward()
-    assert set(y.unique().tolist()) == {0.0, 1.25}
     assert torch.equal(x.grad, y)
-    assert not torch.equal(y[0], y[1])
-    for mask in y.detach() > 0:
-        assert mask.float().mean().item() == pytest.approx(0.8, abs=0.02)
+    for values, drop in zip(y.detach(), (0.2, 0.5), strict=True):
+        assert set(values.unique().tolist()) == {0.0, 1 / (1 - drop)}
+        assert (values > 0).float().mean().item() == pytest.approx(1 - drop, abs=0.02)
     assert layer.eval()(x) is x
+
+
+@pytest.mark.parametrize("kind", [nn.Dropout, nn.Dropout2d])
+def test_dropout_of_images_knows_whose_channels_they_are(kind):
+    """Channels of all networks stand side by side; `Dropout2d` drops whole ones."""
+    layer = ensemble.stacked([kind(0.2), kind(0.5)])
+    with ex.seeded(0):
+        y = layer(torch.ones(200, 2 * 30, 4, 4))
+    for values, drop in zip(y.split(30, dim=1), (0.2, 0.5), strict=True):
+        assert set(values.unique().tolist()) == {0.0, 1 / (1 - drop)}
+        assert (values > 0).float().mean().item() == pytest.approx(1 - drop, abs=0.03)
+    alike = (y.flatten(2) == y.flatten(2)[..., :1]).all(-1)
+    assert alike.all() == (kind is nn.Dropout2d)
 
 
 def test_unknown_layers_are_refused():

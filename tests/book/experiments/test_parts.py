@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from experiments import digits as ex
-from experiments import ensemble, norms, norms_relatives, practice, why
+from experiments import ensemble, norms, norms_relatives, why
 from torch import nn
 
 
@@ -24,34 +24,8 @@ def test_experiments_leave_the_global_generator_alone():
     """Layers, dropout and disturbances draw from a generator of their own."""
     state = torch.get_rng_state()
     why.curves([5, 6], epochs=2, n_train=100)
-    practice.accuracies("all three", [5, 6], wrong=0.2, epochs=2, n_train=100)
     norms.ShiftingNoise()
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_settings_start_from_the_same_weights(monkeypatch):
-    """What is compared seed by seed differs in the setting only."""
-    starts = []
-
-    def stop(stack, data, optimizer, **_):
-        networks = stack.networks
-        starts.append(
-            (
-                [p.detach().clone() for one in networks for p in one.parameters() if p.dim() > 1],
-                [one.y_train for one in data],
-            )
-        )
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(practice.ensemble, "train", stop)
-    for setting in practice.SETTINGS:
-        with pytest.raises(KeyboardInterrupt):
-            practice.accuracies(setting, [5, 6], wrong=0.2)
-    weights, labels = starts[0]
-    assert len(weights) == 6
-    for other_weights, other_labels in starts:
-        assert all(map(torch.equal, weights, other_weights))
-        assert all(map(torch.equal, labels, other_labels))
 
 
 def test_one_group_is_batch_norm():

@@ -1,0 +1,127 @@
+"""Give the site one style sheet, and a font of the icons that it uses.
+
+The theme and its extensions bring ten style sheets and 2,000 icons; a page waits for each of them.
+"""
+
+import hashlib
+import re
+from functools import partial
+from pathlib import Path
+
+import pydata_sphinx_theme
+from fontTools import subset
+
+# In this order, so that later rules win. What is not named here stays a file of its own.
+SHEETS = (
+    "basic.css",
+    "styles/theme.css",
+    "styles/pydata-sphinx-theme.css",
+    "pygments.css",
+    "styles/sphinx-book-theme.css",
+    "copybutton.css",
+    "mystnb.*.css",
+    "sphinx-design.min.css",
+    "formulas/formulas.css",
+    "course.css",
+)
+UNUSED = ("sphinx-thebe.css", "togglebutton.css")
+# Beside the theme's own, whose addresses of fonts are relative to this folder.
+SITE_SHEET = "styles/site.css"
+THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+ICON_FONTS = "vendor/fontawesome/webfonts"
+REPLACED = ("scripts/fontawesome.js", "**/*.map", f"{ICON_FONTS}/*.*2", f"{ICON_FONTS}/*.ttf")
+ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:("[^"]+")\}')
+
+
+def merged(sheet):
+    """Tell whether a style sheet of a page is in the site's, or not needed."""
+    name = Path(str(sheet.filename)).relative_to("_static")
+    return any(name.match(pattern) for pattern in SHEETS + UNUSED)
+
+
+def without_sheets(markup):
+    """Return the head of a page without the style sheets that its template names."""
+    return re.sub(r"\s*<link[^>]*styles/(?:theme|pydata-sphinx-theme)\.css[^>]*>", "", markup)
+
+
+def link_one_sheet(app, pagename, templatename, context, doctree):
+    """Let a page load the site's style sheet."""
+    sheets = context.get("css_files", [])
+    context["css_files"] = [
+        sheet
+        for sheet in sheets
+        if not str(sheet.filename).startswith("_static/") or not merged(sheet)
+    ]
+    context["without_sheets"] = without_sheets
+    context["site_sheet"] = f"_static/{SITE_SHEET}"
+    context["site_sheet_digest"] = own_digest(app)
+
+
+def own_digest(app):
+    """Return a digest of the course's own rules: a browser asks again when they have changed."""
+    folders = [Path(app.confdir) / folder for folder in app.config.html_static_path]
+    sheets = sorted(path for folder in folders for path in folder.rglob("*.css"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sheets)).hexdigest()[:8]
+
+
+def write_one_sheet(app, error):
+    """Write the site's style sheet and its font of icons, and delete what they replace."""
+    static = Path(app.outdir) / "_static"
+    if error or not (static / "course.css").exists():
+        return
+    parts = [path for pattern in SHEETS for path in sorted(static.glob(pattern))]
+    text = "\n".join(path.read_text("utf-8") for path in parts)
+    # The imported one comes first anyway, and a character set is named at the beginning only.
+    text = text.replace('@import "../basic.css";', "").replace('@charset "UTF-8";', "")
+    text = ICON_RULE.sub(partial(silent_icon, used_icons(app.outdir)), text)
+    text = text.replace('fa-solid-900.woff2) format("woff2")', 'fa-solid-900.woff) format("woff")')
+    text = re.sub(r",\s*url\([^)]*\.ttf\) format\(\"truetype\"\)", "", text)
+    (static / SITE_SHEET).write_text(f'@charset "UTF-8";\n{text}', "utf-8")
+    codes = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", text)}
+    codes |= {ord(letter) for letter in text if "\ue000" <= letter <= "\uf8ff"}
+    shrink_font(THEME / ICON_FONTS / "fa-solid-900.ttf", codes, static / ICON_FONTS)
+    for pattern in (
+        "scripts/fontawesome.js",
+        "**/*.map",
+        f"{ICON_FONTS}/*.*2",
+        f"{ICON_FONTS}/*.ttf",
+    ):
+        for superfluous in static.glob(pattern):
+            superfluous.unlink()
+
+
+def used_icons(site):
+    """Return the names of the icons that the pages and the theme's script show."""
+    texts = [*Path(site).rglob("*.html"), *Path(site).glob("_static/scripts/*theme.js")]
+    return {
+        name for path in texts for name in re.findall(r"\bfa-[a-z0-9-]+", path.read_text("utf-8"))
+    }
+
+
+def silent_icon(used, rule):
+    """Return an icon's rule, with nothing in its place for a screen reader, or nothing if unused.
+
+    A browser that does not know the second form keeps the first.
+    """
+    if not used & set(re.findall(r"fa-[a-z0-9-]+", rule[1])):
+        return ""
+    return f'{rule[1]}{{content:{rule[2]};content:{rule[2]}/""}}'
+
+
+def shrink_font(source, codes, folder):
+    """Write a font with some characters only into a folder, as WOFF."""
+    options = subset.Options(flavor="woff")
+    font = subset.load_font(source, options)
+    reduced = subset.Subsetter(options)
+    reduced.populate(unicodes=codes)
+    reduced.subset(font)
+    subset.save_font(font, folder / f"{source.stem}.woff", options)
+    font.close()
+
+
+def setup(app):
+    """Register the extension with Sphinx."""
+    # Last, after other extensions have added their style sheets.
+    app.connect("html-page-context", link_one_sheet, priority=900)
+    app.connect("build-finished", write_one_sheet)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
