@@ -22,6 +22,7 @@ from autograder.tasks.batch_norm.forward import no_eps, no_root, root_plus_eps
 from autograder.tasks.batch_norm.reference import unbiased_variance
 from autograder.tasks.norms import ASSIGNMENT, sections, steps
 from autograder.tasks.norms.cases import draw_inputs
+from autograder.tasks.norms.passes import options
 from autograder.tasks.norms.reference import group_norm, neighbors
 
 _GROUPS = "several groups"
@@ -45,9 +46,8 @@ def _draw(rng: np.random.Generator) -> list[Case]:
 
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    options = {name: inputs[name] for name in ("eps",) if name in inputs}
     arguments = (inputs[name] for name in ("x", "groups", "gamma", "beta"))
-    return {"out": student["group_norm_forward"](*arguments, **options)}
+    return {"out": student["group_norm_forward"](*arguments, **options(inputs))}
 
 
 def _interleaved(x: Tensor, groups: int) -> Tensor:

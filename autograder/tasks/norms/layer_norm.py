@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Task
-from autograder.tasks.answers import unpack
+from autograder.task import Aspect, Case, Misconception, Task
 from autograder.tasks.batch_norm.backward import (
     closed_form,
     divisor_root_plus_eps,
@@ -21,6 +20,7 @@ from autograder.tasks.batch_norm.forward import no_eps, no_root, root_plus_eps
 from autograder.tasks.batch_norm.reference import batch_mean, biased_variance, unbiased_variance
 from autograder.tasks.norms import ASSIGNMENT, sections, steps
 from autograder.tasks.norms.cases import MATRICES, OTHERS, draw_inputs, with_d_out
+from autograder.tasks.norms.passes import run_backward, run_forward
 from autograder.tasks.norms.reference import last_axis, layer_norm, mean_square, no_mean
 
 
@@ -54,27 +54,6 @@ def _draw_backward(rng: np.random.Generator) -> list[Case]:
         Case("three axes", with_d_out(rng, draw_inputs(rng, (2, 3, 5), eps=1e-2)), OTHERS),
         Case("a single vector", with_d_out(rng, draw_inputs(rng, (6,), eps=0.2)), OTHERS),
     ]
-
-
-def _run(student: Functions, inputs: Inputs) -> tuple[dict[str, Any], Any]:
-    """Run the forward pass; return its outputs and its cache."""
-    options = {name: inputs[name] for name in ("eps",) if name in inputs}
-    returned = student["layer_norm_forward"](
-        inputs["x"], inputs["gamma"], inputs["beta"], **options
-    )
-    out, cache = unpack("layer_norm_forward", returned, ("out", "cache"))
-    return {"out": out}, cache
-
-
-def _run_forward(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    return _run(student, inputs)[0]
-
-
-def _run_backward(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    outputs, cache = _run(student, inputs)
-    returned = student["layer_norm_backward"](inputs["d_out"], cache)
-    names = ("d_x", "d_gamma", "d_beta")
-    return outputs | dict(zip(names, unpack("layer_norm_backward", returned, names), strict=True))
 
 
 def _where_rows_pass_for_features(x: Tensor) -> tuple[int, ...] | None:
@@ -330,7 +309,7 @@ FORWARD = Task(
         Aspect("output for more or fewer axes", 1.25, ("out",), (OTHERS,)),
     ),
     draw=_draw_forward,
-    run=_run_forward,
+    run=partial(run_forward, norm="layer_norm"),
     reference=layer_norm,
     misconceptions=_FORWARD_MISCONCEPTIONS,
 )
@@ -358,7 +337,7 @@ BACKWARD = Task(
         Aspect("more or fewer axes", 1.25, ("d_x", "d_gamma", "d_beta"), (OTHERS,)),
     ),
     draw=_draw_backward,
-    run=_run_backward,
+    run=partial(run_backward, norm="layer_norm"),
     reference=layer_norm,
     misconceptions=_BACKWARD_MISCONCEPTIONS,
     depends_on=("layer_norm_forward",),

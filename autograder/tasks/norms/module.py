@@ -12,6 +12,7 @@ from autograder.task import Aspect, Case, Expected, Functions, Inputs, Task
 from autograder.tasks.answers import NotObservedError
 from autograder.tasks.norms import ASSIGNMENT, sections
 from autograder.tasks.norms.cases import with_d_out
+from autograder.tasks.norms.passes import options
 from autograder.tasks.norms.reference import rms_norm
 from autograder.tasks.norms.rms_norm import FORWARD_MISCONCEPTIONS, inputs_of
 
@@ -37,8 +38,7 @@ def _draw(rng: np.random.Generator) -> list[Case]:
 
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    options = {name: inputs[name] for name in ("eps",) if name in inputs}
-    module = student["RMSNorm"](inputs["gamma"].size, **options)
+    module = student["RMSNorm"](inputs["gamma"].size, **options(inputs))
     if not isinstance(module, nn.Module):
         raise NotObservedError("`RMSNorm` is not an nn.Module. Derive it from nn.Module.")
     module = module.double()

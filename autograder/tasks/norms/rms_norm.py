@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Task
-from autograder.tasks.answers import unpack
+from autograder.task import Aspect, Case, Misconception, Task
 from autograder.tasks.batch_norm.backward import (
     closed_form,
     divisor_root_plus_eps,
@@ -21,6 +21,7 @@ from autograder.tasks.batch_norm.forward import no_eps, no_root, root_plus_eps
 from autograder.tasks.batch_norm.reference import batch_mean, biased_variance
 from autograder.tasks.norms import ASSIGNMENT, sections, steps
 from autograder.tasks.norms.cases import MATRICES, OTHERS, draw_inputs, with_d_out
+from autograder.tasks.norms.passes import run_backward, run_forward
 from autograder.tasks.norms.reference import last_axis, mean_square, rms_norm
 
 
@@ -60,25 +61,6 @@ def _draw_backward(rng: np.random.Generator) -> list[Case]:
         Case("three axes", with_d_out(rng, inputs_of(rng, (2, 3, 5), eps=1e-2)), OTHERS),
         Case("a single vector", with_d_out(rng, inputs_of(rng, (6,), eps=0.2)), OTHERS),
     ]
-
-
-def _run(student: Functions, inputs: Inputs) -> tuple[dict[str, Any], Any]:
-    """Run the forward pass; return its outputs and its cache."""
-    options = {name: inputs[name] for name in ("eps",) if name in inputs}
-    returned = student["rms_norm_forward"](inputs["x"], inputs["gamma"], **options)
-    out, cache = unpack("rms_norm_forward", returned, ("out", "cache"))
-    return {"out": out}, cache
-
-
-def _run_forward(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    return _run(student, inputs)[0]
-
-
-def _run_backward(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    outputs, cache = _run(student, inputs)
-    returned = student["rms_norm_backward"](inputs["d_out"], cache)
-    d_x, d_gamma = unpack("rms_norm_backward", returned, ("d_x", "d_gamma"))
-    return {**outputs, "d_x": d_x, "d_gamma": d_gamma}
 
 
 def _sum_of_squares(x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -343,7 +325,7 @@ FORWARD = Task(
         Aspect("output for more or fewer axes", 0.75, ("out",), (OTHERS,)),
     ),
     draw=_draw_forward,
-    run=_run_forward,
+    run=partial(run_forward, norm="rms_norm"),
     reference=rms_norm,
     misconceptions=FORWARD_MISCONCEPTIONS,
 )
@@ -371,7 +353,7 @@ BACKWARD = Task(
         Aspect("more or fewer axes", 1.0, ("d_x", "d_gamma"), (OTHERS,)),
     ),
     draw=_draw_backward,
-    run=_run_backward,
+    run=partial(run_backward, norm="rms_norm"),
     reference=rms_norm,
     misconceptions=_BACKWARD_MISCONCEPTIONS,
     depends_on=("rms_norm_forward",),
