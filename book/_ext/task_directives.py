@@ -1,19 +1,23 @@
 """Sphinx directives that read the declarations of the tasks, so that book and grader agree.
 
 `common-mistakes` lists the known mistakes, and `points-table` what earns points.  Both link to the
-tasks on the pages of the exercises, where `mark_tasks` makes the targets.
+tasks on the pages of the exercises, where `mark_tasks` makes the targets.  `verdict` shows what a
+student is told.
 """
 
 import re
 from pathlib import Path
 
+import numpy as np
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
 
 import autograder
+from autograder.judging.judge import judge
 from autograder.judging.observed import LEAVES_ARGUMENTS
+from autograder.validate import as_observed
 
 PACKAGE = Path(autograder.__file__).parent
 # A page with one of the directives is rebuilt when one of these changes.
@@ -203,6 +207,22 @@ class PointsTable(FromTasks):
         return cell, points(task.max_points)
 
 
+class Verdict(FromTasks):
+    """What `check` says of a program that makes a known mistake, computed when the book is built."""
+
+    required_arguments = 2
+
+    def shown(self):
+        """Return the report as a notebook shows it."""
+        name, mistake = self.arguments
+        task = autograder.tasks[name]
+        replaces = {one.id: one.replaces for one in task.misconceptions}[mistake]
+        cases = task.draw(np.random.default_rng(0))
+        report = judge(task, cases, as_observed(task, cases, replaces, seed=0))
+        box = f'<div class="verdict">{report._repr_html_()}</div>'
+        return nodes.raw("", box, format="html")
+
+
 def table(head, rows):
     """Return a table whose first column has lists of nodes and whose second has texts."""
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in head), cols=len(head))
@@ -230,5 +250,6 @@ def setup(app):
     """Register the extension with Sphinx."""
     app.add_directive("common-mistakes", CommonMistakes)
     app.add_directive("points-table", PointsTable)
+    app.add_directive("verdict", Verdict)
     app.connect("doctree-read", mark_tasks)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
