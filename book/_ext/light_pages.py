@@ -44,11 +44,13 @@ def size_of(drawing):
 def lazy(sources, match):
     """Return an image's element with its size, to be loaded when it is about to be seen.
 
-    With the size known, the text does not jump when the picture arrives.
+    With the size known, the text does not jump when the picture arrives. On a phone the picture
+    stays large enough to read and is moved within its box.
     """
     size = size_of(sources[match[1]])
-    sizes = "" if size is None else ' width="{}" height="{}"'.format(*size)
-    return match[0].replace("<img ", f'<img loading="lazy"{sizes} ', 1)
+    sizes = "" if size is None else ' width="{0}" height="{1}" style="--drawn: {0}px"'.format(*size)
+    image = match[0].replace("<img ", f'<img loading="lazy"{sizes} ', 1)
+    return f'<span class="picture">{image}</span>'
 
 
 def lighten_page(app, pagename, templatename, context, doctree):

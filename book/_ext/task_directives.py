@@ -208,7 +208,7 @@ class PointsTable(FromTasks):
 
 
 class Verdict(FromTasks):
-    """What `check` says of a program that makes a known mistake, computed when the book is built."""
+    """What `check` says of a program with a known mistake, computed when the book is built."""
 
     required_arguments = 2
 

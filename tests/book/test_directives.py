@@ -153,3 +153,26 @@ def test_code_is_set_as_code():
     shown = task_directives.marked("Drop `keepdims`, please.")
     assert [type(node) for node in shown] == [nodes.Text, nodes.literal, nodes.Text]
     assert "".join(node.astext() for node in shown) == "Drop keepdims, please."
+
+
+def test_the_first_page_shows_a_verdict_of_the_checker(pages):
+    """It is computed when the book is built, so it is what a student would be told today."""
+    source = pages["book/index"].read_text(encoding="utf-8")
+    assert "batch_norm_forward: 8 of 10 points" in source
+    assert "(bn-biased-running-var)" in source
+
+
+def test_ticks_of_the_first_page_last(address, browser):
+    """What a reader has ticked is still ticked when they come back, and can be taken back."""
+    context = browser.new_context()
+    for ticked in (True, False):
+        page = context.new_page()
+        page.goto(f"{address}/book/index.html", wait_until="load")
+        box = page.get_by_label("L2 and weight decay is read")
+        assert box.is_checked() is not ticked
+        box.click()
+        page.close()
+    page = context.new_page()
+    page.goto(f"{address}/book/index.html", wait_until="load")
+    assert not page.get_by_label("L2 and weight decay is read").is_checked()
+    context.close()
