@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from experiments import digits as ex
-from experiments import ensemble, norms, norms_relatives, why
+from experiments import dropout, ensemble, norms, norms_relatives, why
 from torch import nn
 
 
@@ -106,3 +106,35 @@ def test_moved_images_lose_their_last_row():
     moved = norms_relatives.moved_down(image).view(8, 8)
     assert torch.equal(moved[1:], image.view(8, 8)[:-1])
     assert not moved[0].any()
+
+
+def test_a_stack_of_residual_networks_is_each_of_them():
+    """Each network's examples go through its own blocks only, all of them in evaluation."""
+    stack = ensemble.build((3, 4), dropout.deep_network, drop=0.5).eval()
+    x = torch.rand(2, 5, 64, generator=torch.Generator().manual_seed(0))
+    for network, own, found in zip(stack.networks, x, stack(x), strict=True):
+        assert torch.allclose(network.eval()(own), found, atol=1e-5)
+
+
+def test_a_branch_is_left_out_for_an_example_or_counts_more():
+    """As often as asked, and later blocks more often than earlier ones."""
+    block = dropout.Residual(6, drop=0.25)
+    x = torch.randn(2000, 6, generator=torch.Generator().manual_seed(0))
+    with ex.seeded(0), torch.no_grad():
+        part = (block.train()(x) - x) / (block.eval()(x) - x)
+    left_out = (part == 0).all(1)
+    assert left_out.double().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert torch.allclose(part[~left_out].median(1).values, torch.tensor(4 / 3), atol=1e-3)
+    blocks = dropout.deep_network(drop=0.4, blocks=4)[1:-2]
+    assert [block.drop.p for block in blocks] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def test_what_is_dropped_stands_between_the_convolutions():
+    """Behind the first ReLU; the rest of the network is the usual one."""
+    network = dropout.network_with_dropped_maps(nn.Dropout2d, drop=0.5)
+    kinds = [type(layer) for layer in network]
+    place = kinds.index(nn.Dropout2d)
+    assert kinds[place - 1] is nn.ReLU
+    assert kinds[place + 1] is nn.Conv2d
+    del kinds[place]
+    assert kinds == [type(layer) for layer in ex.convolutional_network()]
