@@ -64,16 +64,22 @@ class Interactive(SphinxDirective):
         return [figure]
 
 
+def add_to_head(app, pagename, context, style, script):
+    """Add a style sheet and a module of `book/figures` to the head of a page."""
+    # The whole book on one page has its addresses as from the root.
+    root = "" if app.builder.name == "singlehtml" else "../" * pagename.count("/")
+    context["metatags"] = context.get("metatags", "") + (
+        f'<link rel="stylesheet" href="{root}figures/{style}">\n'
+        f'<script type="module" src="{root}figures/{script}"></script>\n'
+    )
+
+
 def add_scripts(app, pagename, templatename, context, doctree):
     """Add the style sheet and the loader to pages with interactive figures."""
-    if doctree is None:
-        return
-    if any("interactive" in figure["classes"] for figure in doctree.findall(nodes.figure)):
-        folder = "../" * pagename.count("/")
-        context["metatags"] = context.get("metatags", "") + (
-            f'<link rel="stylesheet" href="{folder}figures/figures.css">\n'
-            f'<script type="module" src="{folder}figures/load.js"></script>\n'
-        )
+    if doctree is not None and any(
+        "interactive" in figure["classes"] for figure in doctree.findall(nodes.figure)
+    ):
+        add_to_head(app, pagename, context, "figures.css", "load.js")
 
 
 def copy_modules(app, exception):

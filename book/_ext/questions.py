@@ -13,6 +13,7 @@ import re
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from interactive import add_to_head
 from sphinx.util.docutils import SphinxDirective
 
 MARK = re.compile(r"\[([ x])\]\s*")
@@ -140,13 +141,9 @@ def depart_answer(self, node):
 
 
 def add_scripts(app, pagename, templatename, context, doctree):
-    """Add script and style sheet to pages with questions; `interactive` puts them there."""
+    """Add script and style sheet to pages with questions."""
     if doctree is not None and next(doctree.findall(question), None) is not None:
-        folder = "../" * pagename.count("/")
-        context["metatags"] = context.get("metatags", "") + (
-            f'<link rel="stylesheet" href="{folder}figures/questions.css">\n'
-            f'<script type="module" src="{folder}figures/questions.js"></script>\n'
-        )
+        add_to_head(app, pagename, context, "questions.css", "questions.js")
 
 
 def setup(app):
