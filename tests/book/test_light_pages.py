@@ -76,15 +76,6 @@ def test_icons_that_the_site_uses_have_their_glyph(address, browser):
     assert loaded == 1
 
 
-def test_the_page_of_the_search_finds_sections(address, browser):
-    """The scripts of the search are left where they are used."""
-    page = browser.new_page()
-    page.goto(f"{address}/search.html?q=inverted+scaling", wait_until="networkidle")
-    page.wait_for_selector("#search-results li a")
-    assert "dropout" in page.locator("#search-results li a").first.get_attribute("href")
-    page.close()
-
-
 def test_only_names_without_a_color_lose_their_element():
     """The text of the code stays as it was."""
     code = '<span class="n">x</span> <span class="o">=</span> <span class="p">[]</span>'

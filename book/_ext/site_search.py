@@ -1,0 +1,66 @@
+"""Index the pages section by section, for the page of the search (`_templates/search.html`).
+
+Sphinx's own search finds pages, not sections, for most words: "keep probability" led to the top of
+a page that is 26 screens long.
+"""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+
+from pagefind.index import PagefindIndex
+
+# A reader looks for words, neither for code nor for signs.
+LEFT_OUT = (nodes.section, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw)
+
+
+def text_of(node):
+    """Return the words of a section, without those of the sections within it."""
+    if isinstance(node, nodes.Text):
+        return node.astext()
+    parts = (text_of(child) for child in node.children if not isinstance(child, LEFT_OUT))
+    # Words of neighboring paragraphs stay apart; those of a sentence stay as they are.
+    return ("" if isinstance(node, nodes.TextElement) else "\n").join(parts)
+
+
+def sections(env):
+    """Yield address, words, title and title of the page of each section of the site.
+
+    The words begin with the page's title, so that "batch norm backward" finds its backward pass.
+    """
+    for name in sorted(env.found_docs):
+        doctree = env.get_doctree(name)
+        page = env.titles[name].astext()
+        for section in doctree.findall(nodes.section):
+            title = section.next_node(nodes.title).astext()
+            top = section.parent is doctree
+            place = f"{name}.html" if top else f"{name}.html#{section['ids'][0]}"
+            yield place, f"{page}. {text_of(section)}", title, page
+
+
+async def write_index(found, folder):
+    """Write Pagefind's index of sections into a folder."""
+    async with PagefindIndex() as index:
+        for place, words, title, page in found:
+            meta = {"title": title, "page": page}
+            await index.add_custom_record(url=place, content=words, language="en", meta=meta)
+        await index.write_files(str(folder))
+
+
+def index_pages(app, error):
+    """Write the index into the site, without the programs that show it: the course has its own."""
+    if error or app.builder.name != "html":
+        return
+    folder = Path(app.outdir) / "pagefind"
+    shutil.rmtree(folder, ignore_errors=True)
+    asyncio.run(write_index(sections(app.env), folder))
+    for superfluous in (*folder.glob("*-ui.*"), folder / "pagefind-highlight.js"):
+        superfluous.unlink(missing_ok=True)
+
+
+def setup(app):
+    """Register the extension with Sphinx."""
+    app.connect("build-finished", index_pages)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
