@@ -74,7 +74,7 @@ SIZES = {
     mistakes.costs: (10, {}),
     practice.wrong_labels: (16, {}),
     practice.right_labels: (16, {}),
-    practice.calibration: (16, {}),
+    practice.calibration: (24, {}),
     practice.forgotten_train_mode: (12, {}),
 }
 # They run an experiment for claims and say nothing.
