@@ -76,7 +76,8 @@ def write_one_sheet(app, error):
     text = ICON_RULE.sub(partial(silent_icon, used_icons(app.outdir)), text)
     text = text.replace('fa-solid-900.woff2) format("woff2")', 'fa-solid-900.woff) format("woff")')
     text = re.sub(r",\s*url\([^)]*\.ttf\) format\(\"truetype\"\)", "", text)
-    (static / SITE_SHEET).write_text(f'@charset "UTF-8";\n{text}', "utf-8")
+    text = f'@charset "UTF-8";\n{text}\n{without_script(text)}'
+    (static / SITE_SHEET).write_text(text, "utf-8")
     codes = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", text)}
     codes |= {ord(letter) for letter in text if "\ue000" <= letter <= "\uf8ff"}
     shrink_font(THEME / ICON_FONTS / "fa-solid-900.ttf", codes, static / ICON_FONTS)
@@ -88,6 +89,19 @@ def write_one_sheet(app, error):
     ):
         for superfluous in static.glob(pattern):
             superfluous.unlink()
+
+
+def without_script(text):
+    """Return the rules by which a page is light or dark before, or without, any script.
+
+    The theme's script writes the reader's mode into the page, which says "auto" until then.
+    """
+    found = []
+    for mode in ("light", "dark"):
+        rules = re.findall(rf'[^{{}}]*\[data-theme="?{mode}"?\][^{{}}]*\{{[^{{}}]*\}}', text)
+        for_auto = re.sub(rf'\[data-theme="?{mode}"?\]', "[data-theme=auto]", "".join(rules))
+        found.append(f"@media (prefers-color-scheme: {mode}) {{{for_auto}}}")
+    return "\n".join(found)
 
 
 def used_icons(site):

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
-
 from pagefind.index import IndexConfig, PagefindIndex
 
 # A reader looks for words, neither for code nor for signs.

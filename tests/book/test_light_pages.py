@@ -119,3 +119,17 @@ def test_text_in_figures_can_be_read_on_a_phone(pages, address, browser):
             small[name] = found
     page.close()
     assert small == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_have_the_readers_mode_without_a_script(scheme, address, browser):
+    """A page is dark where the reader wants it dark, with JavaScript off as well."""
+    seen = []
+    for script in (True, False):
+        context = browser.new_context(color_scheme=scheme, java_script_enabled=script)
+        page = context.new_page()
+        page.goto(f"{address}/book/why.html", wait_until="load")
+        color = "e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
+        seen.append([page.locator(part).first.evaluate(color) for part in ("body", "p", "pre")])
+        context.close()
+    assert seen[0] == seen[1]
