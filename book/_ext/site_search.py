@@ -10,7 +10,7 @@ from pathlib import Path
 
 from docutils import nodes
 
-from pagefind.index import PagefindIndex
+from pagefind.index import IndexConfig, PagefindIndex
 
 # A reader looks for words, neither for code nor for signs.
 LEFT_OUT = (nodes.section, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw)
@@ -41,12 +41,11 @@ def sections(env):
 
 
 async def write_index(found, folder):
-    """Write Pagefind's index of sections into a folder."""
-    async with PagefindIndex() as index:
+    """Write Pagefind's index of sections into a folder, which it does when the context ends."""
+    async with PagefindIndex(IndexConfig(output_path=str(folder))) as index:
         for place, words, title, page in found:
             meta = {"title": title, "page": page}
             await index.add_custom_record(url=place, content=words, language="en", meta=meta)
-        await index.write_files(str(folder))
 
 
 def index_pages(app, error):
