@@ -2,14 +2,17 @@
 
 import re
 
+import numpy as np
 import pytest
 import questions
 import torch
+from experiments.margins import interval
+from experiments.practice import calibration_error
 from helpers.accessibility import violations
 from sphinx.testing.util import SphinxTestApp
 from torch import nn
 
-CHAPTERS = ["why", "l2", "batch_norm", "norms", "mistakes"]
+CHAPTERS = ["why", "l2", "dropout", "batch_norm", "norms", "practice", "mistakes"]
 
 
 @pytest.fixture
@@ -269,6 +272,27 @@ def computed():
     kept = (torch.rand(400_000, generator=generator) < 0.7) / 0.3
     yield "mistakes", "A dropout layer with keep", kept.mean().item()
 
+    a, mask = torch.tensor([2.0, -1.0, 4.0, 0.5]), torch.tensor([1.0, 0.0, 1.0, 1.0])
+    yield "dropout", "A layer has the activations", (mask * a / 0.8)[2].item()
+    # PyTorch's layers take no generator.
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        twos = nn.Dropout(0.2)(torch.full((1_000_000,), 2.0))
+        yield "dropout", "An activation is 2", twos.var().item()
+        dropped = (nn.Dropout(0.1)(torch.ones(1_000_000)) == 0).double().mean().item()
+        yield "dropout", "You want to keep 90%", dropped
+        maps = nn.Dropout2d(0.5)(torch.ones(400, 16, 8, 8)).flatten(1)
+    yield "dropout", "A feature map has 16", torch.linalg.matrix_rank(maps - maps.mean(0)).item()
+    blocks = torch.distributions.Bernoulli(1 - torch.arange(1, 11) / 10 * (1 - 0.8))
+    yield "dropout", "A residual network has ten", blocks.mean.sum().item()
+
+    ten = torch.randn(10, generator=generator, dtype=torch.float64)
+    yield "practice", "Ten differences have", interval(1.4 * ten / ten.std())[1]
+    scores = torch.tensor([3.0, 1.0, 0.0])
+    yield "practice", "For one image the scores", (scores / 3).softmax(0)[0].item()
+    bins = np.array([[60, 60 * 0.7, 48], [40, 40 * 0.9, 30]])
+    yield "practice", "Of a hundred images", calibration_error(bins)
+
 
 def test_numbers_that_are_called_right_are_pytorchs(open_page):
     """The answers of the questions are those of a computation, up to the noise of some."""
@@ -296,6 +320,48 @@ def test_the_order_of_a_step_is_pytorchs(open_page):
         (0.5 * (parameter - 5) ** 2).sum().backward()
         optimizer.step()
         assert parameter.item() == pytest.approx(w)
+
+
+def test_the_order_of_monte_carlo_prediction_leaves_the_model_as_it_was(open_page):
+    """The lines of its question, read as a program, change no mode and no running statistics."""
+    lines = of(open_page("dropout"), "Put Monte Carlo").locator(".answer ol").first.locator("li")
+    starts = lines.evaluate_all("all => all.map(one => one.textContent.trim().split(' ')[0])")
+    drop, norm = nn.Dropout(0.5), nn.BatchNorm1d(3)
+    model = nn.Sequential(drop, norm)
+    modes, outputs = {}, []
+    steps = {
+        "Note": lambda: modes.update({module: module.training for module in model.modules()}),
+        "Put": model.eval,
+        "Switch": drop.train,
+        "Collect": lambda: outputs.extend(model(torch.ones(4, 3)) for _ in range(20)),
+        "Restore": lambda: [module.train(mode) for module, mode in modes.items()],
+    }
+    assert sorted(starts) == sorted(steps)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for start in starts:
+            steps[start]()
+    assert torch.stack(outputs).std(0).min() > 0
+    assert norm.num_batches_tracked == 0
+    assert all(module.training for module in model.modules())
+
+
+def test_what_is_said_of_dropout_and_the_penalty_is_pytorchs():
+    """Weight decay is not in the loss, and is all that moves the weight of an input of zero."""
+    x = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
+    moved, losses = {}, {}
+    for drop, decay in ((0.0, 0.0), (0.5, 0.0), (0.0, 0.1)):
+        w = torch.ones(2, requires_grad=True)
+        optimizer = torch.optim.SGD([w], lr=0.1, weight_decay=decay)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            loss = ((nn.Dropout(drop)(x) @ w - 3) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        moved[drop, decay], losses[drop, decay] = w[1].item(), loss.item()
+    assert moved[0.5, 0.0] == 1
+    assert moved[0.0, 0.1] < 1
+    assert losses[0.0, 0.1] == losses[0.0, 0.0] != losses[0.5, 0.0]
 
 
 @pytest.mark.parametrize(
