@@ -137,5 +137,6 @@ def setup(app):
     """Register the extension with Sphinx."""
     # Last, after other extensions have added their style sheets.
     app.connect("html-page-context", link_one_sheet, priority=900)
-    app.connect("build-finished", write_one_sheet)
+    # After the theme, which writes the colors of the code when the build has finished.
+    app.connect("build-finished", write_one_sheet, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
