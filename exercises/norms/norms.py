@@ -116,7 +116,7 @@ for row, out in zip(x, together, strict=True):
 # ## Task 2: layer norm's backward pass ({{points:layer_norm_backward}} points)
 #
 # Given the gradient of the loss with respect to the output, `d_out`, find the gradients with
-# respect to `x`, `gamma` and `beta`. For one example, the chapter derives
+# respect to `x`, `gamma` and `beta`. For one example, batch norm's closed form carries over:
 #
 # $$
 # \frac{\partial L}{\partial x_i} = \frac{1}{\sqrt{\sigma^2 + \epsilon}} \Bigl(
@@ -301,7 +301,8 @@ check(rms_norm_backward)
 
 # %% [markdown]
 # Each normalization is blind to something. Stretch the features of an example, and neither layer
-# norm nor RMSNorm notices; add 100 to all of them, and only layer norm still tells them apart.
+# norm nor RMSNorm notices. Add 100 to all of them, and layer norm notices nothing again, while what
+# RMSNorm returns is nearly the same for all four.
 
 # %% tags=["demonstration"]
 x, ones, zeros = np.array([1.0, 2.0, 3.0, 6.0]), np.ones(4), np.zeros(4)

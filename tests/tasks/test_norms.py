@@ -334,6 +334,7 @@ SHARED_BACKWARD = {
     "gamma-first-axis": {"collect": lambda a: a.sum(0)},
     "mean-not-sum": {"collect": lambda a: a.reshape(-1, a.shape[-1]).mean(0)},
     "gamma-raw-x": {"gamma_from": lambda x, x_hat: x},
+    "no-scale": {"backward_root": lambda square, eps: 1.0},
     "eps-outside-root": {"backward_root": lambda square, eps: np.sqrt(square) + eps},
     "no-eps": {
         "backward_root": lambda square, eps: np.sqrt(square),

@@ -51,7 +51,7 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
 
 
 def _interleaved(x: Tensor, groups: int) -> Tensor:
-    """Put every so many-th channel into one group."""
+    """Deal the channels out to the groups in turn."""
     return x.reshape(len(x), -1, groups, *x.shape[2:]).transpose(1, 2)
 
 
@@ -67,8 +67,8 @@ def _along_columns(values: Tensor, x: Tensor) -> Tensor | None:
 _MISCONCEPTIONS = (
     Misconception(
         "gn-interleaved",
-        "Your groups are interleaved: each takes every so many-th channel. A group is made of "
-        "channels that are next to each other.",
+        "Your groups are interleaved: the channels are dealt out to them in turn. A group is made "
+        "of channels that are next to each other.",
         sections.GROUP,
         {"split": _interleaved, "join": lambda x: x.transpose(1, 2).flatten(1, 2)},
     ),

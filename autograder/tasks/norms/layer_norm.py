@@ -279,6 +279,13 @@ _BACKWARD_MISCONCEPTIONS = (
         {"normalize": variance_path_without_eps},
     ),
     Misconception(
+        "ln-backward-no-scale",
+        "Your gradient of the input is not divided by √(σ² + ε). The forward pass divided every "
+        "feature by it, so the way back does, too.",
+        sections.LAYER_BACKWARD,
+        {"normalize": closed_form(axes=last_axis, divisor=steps.no_divisor)},
+    ),
+    Misconception(
         "ln-backward-eps-outside-root",
         "Your gradient divides by √σ² + ε, your forward pass by √(σ² + ε). Keep in the cache what "
         "the forward pass divided by.",

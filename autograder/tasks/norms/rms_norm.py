@@ -294,6 +294,13 @@ _BACKWARD_MISCONCEPTIONS = (
         {"normalize": variance_path_without_eps},
     ),
     Misconception(
+        "rms-backward-no-scale",
+        "Your gradient of the input lacks the factor s = 1/√(… + ε). The forward pass multiplied "
+        "every feature by it, so the way back does, too.",
+        sections.RMS_BACKWARD,
+        {"normalize": closed_form(axes=last_axis, through_mean=False, divisor=steps.no_divisor)},
+    ),
+    Misconception(
         "rms-backward-eps-outside-root",
         "Your gradient adds ε to the root, your forward pass adds it under the root. Keep in the "
         "cache what the forward pass divided by.",
@@ -338,7 +345,7 @@ BACKWARD = Task(
     hints=(
         "By which two ways does one feature of an example reach the outputs of that example?",
         "s is the same for all features of an example and depends on all of them. What is the "
-        "derivative of s by one feature?",
+        "derivative of s with respect to one feature?",
         "It contains s³. Two of these factors make normalized values of bare ones: which are the "
         "two?",
         "With ĝ for the upstream gradient times γ: one average over the features is taken away "

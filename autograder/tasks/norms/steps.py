@@ -74,6 +74,11 @@ def spread_not_cubed(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> T
     return (x - mean) * with_gradient_of(rate, -torch.sqrt(variance + eps))
 
 
+def no_divisor(variance: Tensor, eps: float) -> Tensor:
+    """Return 1, by which a gradient is divided whose root was forgotten."""
+    return torch.ones_like(variance)
+
+
 def examples_of(x: Tensor) -> float:
     """Return what turns averages over the features into ones divided by the number of examples."""
     return x.shape[-1] ** 2 / x.numel()
