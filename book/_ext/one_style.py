@@ -77,7 +77,7 @@ def write_one_sheet(app, error):
     text = text.replace('fa-solid-900.woff2) format("woff2")', 'fa-solid-900.woff) format("woff")')
     text = re.sub(r",\s*url\([^)]*\.ttf\) format\(\"truetype\"\)", "", text)
     text = f'@charset "UTF-8";\n{text}\n{without_script(text)}'
-    (static / SITE_SHEET).write_text(text, "utf-8")
+    write_if_new(static / SITE_SHEET, text)
     codes = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", text)}
     codes |= {ord(letter) for letter in text if "\ue000" <= letter <= "\uf8ff"}
     shrink_font(THEME / ICON_FONTS / "fa-solid-900.ttf", codes, static / ICON_FONTS)
@@ -89,6 +89,12 @@ def write_one_sheet(app, error):
     ):
         for superfluous in static.glob(pattern):
             superfluous.unlink()
+
+
+def write_if_new(path, text):
+    """Write a file, unless it is there already: somebody may be looking at the site."""
+    if not path.is_file() or path.read_text("utf-8") != text:
+        path.write_text(text, "utf-8")
 
 
 def without_script(text):

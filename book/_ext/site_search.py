@@ -5,21 +5,37 @@ a page that is 26 screens long.
 """
 
 import asyncio
+import hashlib
 import shutil
 from pathlib import Path
 
 from docutils import nodes
 from pagefind.index import IndexConfig, PagefindIndex
+from questions import question
+from sphinx.addnodes import pending_xref
 
-# A reader looks for words, neither for code nor for signs.
-LEFT_OUT = (nodes.section, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw)
+# A reader looks for words, neither for code nor for signs; and no answer is given away.
+LEFT_OUT = (
+    nodes.section,
+    nodes.literal_block,
+    nodes.math,
+    nodes.math_block,
+    nodes.raw,
+    question,
+)
+
+
+def is_left_out(node):
+    """Tell whether a node has no words, or only the name of a work or a place to be filled in."""
+    named_only = isinstance(node, pending_xref) and not node.get("refexplicit")
+    return named_only or isinstance(node, LEFT_OUT)
 
 
 def text_of(node):
     """Return the words of a section, without those of the sections within it."""
     if isinstance(node, nodes.Text):
         return node.astext()
-    parts = (text_of(child) for child in node.children if not isinstance(child, LEFT_OUT))
+    parts = (text_of(child) for child in node.children if not is_left_out(child))
     # Words of neighboring paragraphs stay apart; those of a sentence stay as they are.
     return ("" if isinstance(node, nodes.TextElement) else "\n").join(parts)
 
@@ -52,8 +68,15 @@ def index_pages(app, error):
     if error or app.builder.name != "html":
         return
     folder = Path(app.outdir) / "pagefind"
+    found = list(sections(app.env))
+    digest = hashlib.sha256(repr(found).encode()).hexdigest()
+    mark = folder / "sections.txt"
+    # A site that is being looked at keeps its index while nothing has changed.
+    if mark.is_file() and mark.read_text() == digest:
+        return
     shutil.rmtree(folder, ignore_errors=True)
-    asyncio.run(write_index(sections(app.env), folder))
+    asyncio.run(write_index(found, folder))
+    mark.write_text(digest)
     for superfluous in (*folder.glob("*-ui.*"), folder / "pagefind-highlight.js"):
         superfluous.unlink(missing_ok=True)
 

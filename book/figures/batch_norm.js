@@ -20,6 +20,7 @@ export const start = {
   mean: 0,
   variance: 1,
   batches: 0,
+  entered: 0,
 };
 
 const MIXED = [1, -0.6, 0.3, -1, 0.8, 0.2, -0.4, 0.5];
@@ -82,7 +83,9 @@ export function nextBatch(state) {
   const after = { ...state, ...running };
   const past = [...(state.past ?? [[state.mean, state.variance]]), [after.mean, after.variance]];
   const x = draw(batches, state.x.length, state.mode !== "train");
-  return { ...running, x, batches, past: past.slice(-61) };
+  // In evaluation a batch leaves the running statistics as they are.
+  const entered = state.entered + (state.mode === "eval" ? 0 : 1);
+  return { ...running, x, batches, entered, past: past.slice(-61) };
 }
 
 // Pictures
@@ -254,13 +257,13 @@ export function words(state) {
   const { own, used } = forward(state);
   const { dX } = backward(state);
   const two = ({ mean: mu, variance }) => `mean ${shown(mu)} and variance ${shown(variance)}`;
-  const left = Math.round(100 * (1 - state.momentum) ** state.batches);
+  const left = Math.round(100 * (1 - state.momentum) ** state.entered);
   const adding = `The gradients of the inputs add up to ${shown(sum(dX))}.`;
   if (state.mode === "train") {
     return `Training: the batch has ${two(own)}, and each output depends on all inputs. ${adding} Running statistics: ${two(state)}.`;
   }
   if (state.mode === "eval") {
-    const start = state.batches ? ` Their start at 0 and 1 still weighs ${left}%.` : " No batch has entered them yet.";
+    const start = state.entered ? ` Their start at 0 and 1 still weighs ${left}%.` : " No batch has entered them yet.";
     return `Evaluation: the running statistics, ${two(used)}, are used and stay as they are.${start} ${adding}`;
   }
   return `eval() is forgotten: the outputs come from the batch's own ${two(own)}, and each batch of test data, all from one class, changes the running statistics, now ${two(state)}. ${adding}`;
@@ -273,5 +276,6 @@ export function clean(state) {
     x: x.length < 4 ? start.x : x,
     variance: Math.max(0, state.variance),
     batches: Math.max(0, Math.round(state.batches)),
+    entered: Math.max(0, Math.round(state.entered)),
   };
 }

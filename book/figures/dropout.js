@@ -217,6 +217,11 @@ export const handles = ({ mask }) =>
     toggle: (state) => ({ mask: state.mask.map((one, j) => (j === i ? 1 - one : one)) }),
   }));
 
+function rightTitle({ mode, output }) {
+  if (mode === "eval") return "in evaluation";
+  return output === "linear" ? "by the formulas" : "of all 1024 masks";
+}
+
 export function numbers(state) {
   const values = outputs(state);
   const right = expected(state);
@@ -226,7 +231,7 @@ export function numbers(state) {
   return (
     '<table><thead><tr><th scope="col">output</th><th scope="col">mean</th><th scope="col">variance</th></tr></thead><tbody>' +
     row(`of ${state.draws} masks`, found) +
-    row(state.output === "linear" ? "by the formulas" : "of all 1024 masks", right) +
+    row(rightTitle(state), right) +
     row("of the whole network", { mean: whole(state) }) +
     "</tbody></table>"
   );
@@ -241,7 +246,8 @@ export function words(state) {
   const rest = `mean ${shown(right.mean)} and variance ${shown(right.variance)}.`;
   if (!values.length) return `${kept} Expected are ${rest}`;
   const found = measured(values);
-  return `${kept} Over ${state.draws} masks: mean ${shown(found.mean)}, variance ${shown(found.variance)}. Expected are ${rest}`;
+  const many = state.draws === 1 ? "one mask" : `${state.draws} masks`;
+  return `${kept} Over ${many}: mean ${shown(found.mean)}, variance ${shown(found.variance)}. Expected are ${rest}`;
 }
 
 export function clean(state) {
