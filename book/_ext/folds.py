@@ -1,4 +1,4 @@
-"""Say on each fold of code what is behind it, and open the folded answers for print."""
+"""Say on each fold of code what is behind it."""
 
 from docutils import nodes
 

@@ -8,6 +8,7 @@ figure is about to be seen (`load.js`).
 import shutil
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -41,7 +42,7 @@ class Interactive(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"name": directives.unchanged_required}  # noqa: RUF012, docutils reads a dict
+    option_spec: ClassVar = {"name": directives.unchanged_required}
 
     def run(self):
         """Return the figure."""

@@ -13,7 +13,7 @@ ASKED_FOR_BY = {
     "togglebutton": None,
     "thebe": None,
 }
-# The theme's templates name these themselves. The page of the search loads the last three.
+# The theme's templates name these themselves. The last three are Sphinx's search, not the site's.
 IN_THE_HEAD = ("fontawesome.js", "searchtools.js", "language_data.js", "searchindex.js")
 # Names, punctuation and spaces in code have the color of the code around them.
 UNCOLORED = re.compile(r'<span class="(?:n|p|w)">([^<]*)</span>')

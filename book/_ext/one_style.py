@@ -29,7 +29,12 @@ UNUSED = ("sphinx-thebe.css", "togglebutton.css")
 SITE_SHEET = "styles/site.css"
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
 ICON_FONTS = "vendor/fontawesome/webfonts"
-REPLACED = ("scripts/fontawesome.js", "**/*.map", f"{ICON_FONTS}/*.*2", f"{ICON_FONTS}/*.ttf")
+REPLACED = (
+    "scripts/fontawesome.js",
+    "**/*.map",
+    f"{ICON_FONTS}/*.woff2",
+    f"{ICON_FONTS}/*.ttf",
+)
 ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:("[^"]+")\}')
 
 
@@ -81,12 +86,7 @@ def write_one_sheet(app, error):
     codes = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", text)}
     codes |= {ord(letter) for letter in text if "\ue000" <= letter <= "\uf8ff"}
     shrink_font(THEME / ICON_FONTS / "fa-solid-900.ttf", codes, static / ICON_FONTS)
-    for pattern in (
-        "scripts/fontawesome.js",
-        "**/*.map",
-        f"{ICON_FONTS}/*.*2",
-        f"{ICON_FONTS}/*.ttf",
-    ):
+    for pattern in REPLACED:
         for superfluous in static.glob(pattern):
             superfluous.unlink()
 

@@ -60,6 +60,23 @@ def pages(site):
     return files
 
 
+@pytest.fixture
+def on_each_page(pages, address, browser):
+    """Return a function that runs a script on each page at some width, and keeps what it finds."""
+
+    def ask(script, width):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        found = {}
+        for name in pages:
+            page.goto(f"{address}/{name}.html", wait_until="load")
+            if answer := page.evaluate(script):
+                found[name] = answer
+        page.close()
+        return found
+
+    return ask
+
+
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     """Serve files without a line of log for each."""
 

@@ -104,21 +104,14 @@ def test_a_drawing_without_a_size_is_still_lazy(tmp_path):
     assert found == f'<span class="picture">{image}</span>'
 
 
-def test_text_in_figures_can_be_read_on_a_phone(pages, address, browser):
+def test_text_in_figures_can_be_read_on_a_phone(on_each_page):
     """Letters of nine points, the smallest in a figure, are eleven pixels high or more."""
-    page = browser.new_page(viewport={"width": 400, "height": 800})
-    small = {}
-    for name in pages:
-        page.goto(f"{address}/{name}.html", wait_until="load")
-        found = page.evaluate(
-            "[...document.querySelectorAll('.picture img[width]')]"
-            ".map(e => 12 * e.getBoundingClientRect().width / e.getAttribute('width'))"
-            ".filter(size => size < 11)"
-        )
-        if found:
-            small[name] = found
-    page.close()
-    assert small == {}
+    small = (
+        "[...document.querySelectorAll('.picture img[width]')]"
+        ".map(e => 12 * e.getBoundingClientRect().width / e.getAttribute('width'))"
+        ".filter(size => size < 11)"
+    )
+    assert on_each_page(small, 400) == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

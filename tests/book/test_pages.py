@@ -156,17 +156,10 @@ def test_figures_stand_out_from_the_page(scheme, address, browser):
 
 
 @pytest.mark.parametrize("width", [400, 1400])
-def test_pages_fit_the_window(width, pages, address, browser):
+def test_pages_fit_the_window(width, on_each_page):
     """No page has to be pushed sideways; wide formulas and code scroll in their own box."""
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    too_wide = []
-    for name in pages:
-        page.goto(f"{address}/{name}.html", wait_until="load")
-        root = "document.documentElement"
-        if page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
-            too_wide.append(name)
-    page.close()
-    assert too_wide == []
+    root = "document.documentElement"
+    assert on_each_page(f"{root}.scrollWidth > {root}.clientWidth", width) == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -179,20 +172,13 @@ def test_everybody_can_read_the_pages(name, scheme, address, browser):
     page.close()
 
 
-def test_code_and_formulas_can_be_read_without_scrolling(pages, address, browser):
+def test_code_and_formulas_can_be_read_without_scrolling(on_each_page):
     """On a usual screen no line of code and no formula is cut off."""
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    cut = {}
-    for name in pages:
-        page.goto(f"{address}/{name}.html", wait_until="load")
-        found = page.evaluate(
-            "[...document.querySelectorAll('pre, div.math')]"
-            ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 60))"
-        )
-        if found:
-            cut[name] = found
-    page.close()
-    assert cut == {}
+    cut = (
+        "[...document.querySelectorAll('pre, div.math')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 60))"
+    )
+    assert on_each_page(cut, 1400) == {}
 
 
 def test_no_button_leads_to_an_unknown_repository(pages):
