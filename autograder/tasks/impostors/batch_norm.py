@@ -135,14 +135,14 @@ IMPOSTORS = (
     ),
     Impostor(
         "takes one mean and one variance for all features",
-        "One is right in evaluation, and in training wherever all features have the same mean and "
-        "variance.",
+        "One is right in evaluation; its output in training is right wherever all features have "
+        "the same mean and variance.",
         _known(FORWARD, "bn-global-stats"),
         graded_only=True,
     ),
     Impostor(
         "clips normalized values at ±1.5",
-        "One is right wherever no row is far from the middle of its batch.",
+        "One is right wherever no row is far from the mean.",
         _program(normalize=lambda *given: normalize(*given).clamp(-1.5, 1.5)),
         graded_only=True,
     ),
