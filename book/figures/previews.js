@@ -32,17 +32,22 @@ function shown(target) {
   return [heading, inside.find((child) => child.tagName === "P")].filter(Boolean);
 }
 
-/** Returns copies of elements that may stand on this page. */
+/** Returns copies of elements that may stand on this page by themselves. */
 function copies(elements, address) {
   return elements.map((element) => {
-    const copy = document.importNode(element, true);
-    for (const one of [copy, ...copy.querySelectorAll("[id], [name], [tabindex]")])
-      for (const name of ["id", "name", "tabindex"]) one.removeAttribute(name);
+    let copy = document.importNode(element, true);
     for (const one of copy.querySelectorAll(".headerlink, button, input, script")) one.remove();
     for (const one of copy.querySelectorAll("[src]"))
       one.src = new URL(one.getAttribute("src"), address);
-    for (const one of copy.querySelectorAll("a[href]"))
-      one.replaceWith(...one.childNodes);
+    for (const one of copy.querySelectorAll("a[href]")) one.replaceWith(...one.childNodes);
+    if (copy.matches("dt, dd")) {
+      const alone = document.createElement("div");
+      alone.className = copy.localName;
+      alone.append(...copy.childNodes);
+      copy = alone;
+    }
+    for (const one of [copy, ...copy.querySelectorAll("*")])
+      for (const name of ["id", "name", "role", "tabindex"]) one.removeAttribute(name);
     return copy;
   });
 }
