@@ -1,4 +1,4 @@
-"""Show what a link leads to while the pointer or the focus is on it (`book/figures/previews.js`)."""
+"""Show what a link leads to while it is pointed at, by `book/figures/previews.js`."""
 
 from interactive import add_module
 
