@@ -177,7 +177,7 @@ HIDING = {
         "normalizes with the variance that divides by N − 1": IN_EVALUATION,
         "keeps the variance that divides by N": IN_EVALUATION,
         "exchanges old and new in the running statistics": with_(momentum=0.5),
-        "adds eps behind the root": with_(eps=1e-8),
+        "adds eps outside the root": with_(eps=1e-8),
         "uses the statistics of the batch in evaluation too": IN_TRAINING,
         "does not add β": filled(beta=0.0),
         "takes the variance for a constant on the way back": filled(d_out=1.0),
@@ -458,7 +458,7 @@ def test_inputs_outside_of_the_limits_earn_nothing_and_are_explained(what):
     (finding,) = report.findings
     assert "calls" in finding.message
     assert "raised" not in finding.message
-    assert "get away" not in finding.message
+    assert " away:" not in finding.message
 
 
 @pytest.mark.parametrize("axes", [9, 64])
