@@ -220,7 +220,7 @@ PROBE_L2 = probe_task(
     draw=_draw,
     misconceptions=WEAKNESSES,
     hints=(
-        "Take a single weight with the single entry 1, and weight_decay 1. What could be wrong with "
+        "Take a single weight with the single entry 1, and weight_decay 1. What could be wrong in "
         "the formula and still give one half? What do these two numbers have in common?",
         "A program that leaves something out is right wherever that changes nothing. Which values "
         "change nothing when they multiply, and which when they are added?",
