@@ -262,6 +262,7 @@ RMS_FORWARD = {
     "rms-second-axis": {"square": mean_square_over(lambda x: 1)},
     "rms-whole-example": {"square": mean_square_over(lambda x: tuple(range(1, x.ndim)))},
     "rms-global": {"square": mean_square_over(lambda x: None)},
+    "rms-no-keepdims": {"square": lambda x: (x**2).mean(-1)},
     "rms-eps-outside-root": {"divisor": lambda square, eps: np.sqrt(square) + eps},
     "rms-no-eps": {"divisor": lambda square, eps: np.sqrt(square)},
     "rms-eps-fixed": {"divisor": lambda square, eps: np.sqrt(square + 1e-6)},

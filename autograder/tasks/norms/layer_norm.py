@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from autograder.task import Aspect, Case, Misconception, Task
 from autograder.tasks.batch_norm.backward import (
@@ -56,11 +55,6 @@ def _draw_backward(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def _where_rows_pass_for_features(x: Tensor) -> tuple[int, ...] | None:
-    """Return the last axis where a value for each row broadcasts along the features."""
-    return last_axis(x) if len(set(x.shape)) == 1 else None
-
-
 _FORWARD_MISCONCEPTIONS = (
     Misconception(
         "ln-batch-axis",
@@ -95,7 +89,7 @@ _FORWARD_MISCONCEPTIONS = (
         "NumPy only notices where there are not as many rows as features.",
         sections.LAYER,
         {
-            "axes": _where_rows_pass_for_features,
+            "axes": steps.where_rows_pass_for_features,
             "mean": lambda x, axes: x.mean(axes),
             "variance": lambda x, axes: x.var(axes, correction=0),
         },

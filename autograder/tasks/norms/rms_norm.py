@@ -138,6 +138,16 @@ FORWARD_MISCONCEPTIONS = (
         {"axes": steps.everything},
     ),
     Misconception(
+        "rms-no-keepdims",
+        "Your means of squares have lost their last axis, so the one of row j meets feature j. An "
+        "error comes only where there are not as many rows as features.",
+        sections.RMS,
+        {
+            "axes": steps.where_rows_pass_for_features,
+            "variance": lambda x, axes: x.square().mean(axes),
+        },
+    ),
+    Misconception(
         "rms-eps-outside-root",
         "You add ε to the root. It belongs under it, to the mean of the squares.",
         sections.RMS,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from autograder.tasks.batch_norm.reference import normalize
 from autograder.tasks.gradients import with_gradient_of
-from autograder.tasks.norms.reference import over_examples
+from autograder.tasks.norms.reference import last_axis, over_examples
 
 
 def first_axis(x: Tensor) -> tuple[int, ...]:
@@ -28,6 +28,11 @@ def all_but_first(x: Tensor) -> tuple[int, ...] | None:
 def everything(x: Tensor) -> tuple[int, ...]:
     """Return all axes."""
     return tuple(range(x.ndim))
+
+
+def where_rows_pass_for_features(x: Tensor) -> tuple[int, ...] | None:
+    """Return the last axis where a value for each row broadcasts along the features."""
+    return last_axis(x) if len(set(x.shape)) == 1 else None
 
 
 def default_eps(eps: float) -> dict[str, object]:
