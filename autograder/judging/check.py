@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
 from typing import Any, overload
@@ -59,13 +60,24 @@ def grade(name: str, functions: Mapping[str, Any], seed: int) -> Report:
 
 def _observed(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> TaskResult | None:
     """Return what a student's functions do; None if they take longer than grading allows."""
-    with kept_out(task.forbidden):
+    with _modules_kept(), kept_out(task.forbidden):
         start = _processor_time()
         try:
             result = observe(task, functions, cases)
         except KeyboardInterrupt as interrupt:
             raise InterruptedCheckError(_processor_time() - start, interrupt) from None
         return result if _processor_time() - start <= limits.SECONDS else None
+
+
+@contextlib.contextmanager
+def _modules_kept() -> Iterator[None]:
+    """Undo what answers take away from the modules, so that there is a report and no traceback."""
+    modules, finders = dict(sys.modules), list(sys.meta_path)
+    try:
+        yield
+    finally:
+        sys.modules.update(modules)
+        sys.meta_path[:] = finders
 
 
 def _processor_time() -> float:

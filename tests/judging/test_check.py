@@ -49,6 +49,19 @@ def test_something_else_is_refused_with_the_names_that_are_known():
         check(solution("dropout")["Dropout"](0.5))
 
 
+def test_modules_that_an_answer_takes_away_come_back():
+    """There is a report and no traceback, and the next check works."""
+
+    def l2_penalty(weights, weight_decay):
+        for name in [one for one in sys.modules if one.startswith("torch")]:
+            del sys.modules[name]
+        sys.meta_path.clear()
+        return 0.0
+
+    assert check(l2_penalty).points == 0
+    assert check(solution("l2")["l2_penalty"]).passed
+
+
 def test_check_and_grade_say_the_same():
     """The check is the grade on public inputs."""
     functions = solution("l2")
