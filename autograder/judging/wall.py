@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
+    from torch._ops import OpOverload
     from torch.overrides import TorchFunctionMode
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -44,6 +45,9 @@ MESSAGES: Mapping[str, str] = {
     ),
 }
 
+# Operators written once more in Python.
+_IN_PYTHON = ("torch._decomp", "torch._refs", "torch._prims")
+
 
 def refusal(name: str) -> Callable[..., NoReturn]:
     """Return a function that takes anything and raises the NotAllowedError of `MESSAGES[name]`."""
@@ -70,6 +74,21 @@ def classes(layer: str) -> list[type]:
     ]
 
 
+def copies(layer: str) -> Iterator[tuple[dict[Any, Any], list[Any]]]:
+    """Yield where its operators are written once more in Python: a namespace, and names in it."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith(_IN_PYTHON):
+            inner = [value for value in vars(module).values() if isinstance(value, dict)]
+            for namespace in (vars(module), *inner):
+                names = [
+                    key
+                    for key, value in namespace.items()
+                    if callable(value) and LAYERS[layer].search(str(key))
+                ]
+                if names:
+                    yield namespace, names
+
+
 @contextlib.contextmanager
 def kept_out(names: Sequence[str]) -> Iterator[None]:
     """Raise a NotAllowedError wherever PyTorch, or a layer of it, is used in this block.
@@ -85,11 +104,32 @@ def kept_out(names: Sequence[str]) -> Iterator[None]:
             stack.enter_context(function_mode)
             stack.enter_context(dispatch_mode)
             if name in LAYERS:
+                refuse = refusal(name)
                 for one in classes(name):
                     if "__init__" in vars(one):
                         stack.callback(setattr, one, "__init__", vars(one)["__init__"])
-                        one.__init__ = refusal(name)  # type: ignore[misc]
+                        one.__init__ = refuse  # type: ignore[misc]
+                overload, redispatch = _redispatch(name)
+                stack.callback(setattr, overload, "redispatch", overload.redispatch)
+                overload.redispatch = redispatch  # type: ignore[method-assign]
+                for namespace, names in copies(name):
+                    stack.callback(namespace.update, {key: namespace[key] for key in names})
+                    namespace.update(dict.fromkeys(names, refuse))
         yield
+
+
+def _redispatch(layer: str) -> tuple[type[OpOverload], Callable[..., Any]]:
+    """Return the class whose `redispatch` passes the modes by, and one that notices the layer."""
+    from torch._ops import OpOverload
+
+    original, refuse = OpOverload.redispatch, refusal(layer)
+
+    def redispatch(operator: Any, /, *arguments: Any, **named: Any) -> Any:
+        return (refuse if LAYERS[layer].search(str(operator)) else original)(
+            operator, *arguments, **named
+        )
+
+    return OpOverload, redispatch
 
 
 def _modes(name: str) -> tuple[TorchFunctionMode, TorchDispatchMode]:
@@ -99,8 +139,17 @@ def _modes(name: str) -> tuple[TorchFunctionMode, TorchDispatchMode]:
 
     refuse = refusal(name)
 
+    def drops(called: str, arguments: Any, named: Any) -> bool:
+        # Attention draws its mask where no mode sees it.
+        return (
+            name == "dropout"
+            and called == "scaled_dot_product_attention"
+            and bool(named.get("dropout_p") or any(arguments[4:5]))
+        )
+
     def call(function: Any, arguments: Any, named: Any) -> Any:
-        if name == TORCH or LAYERS[name].search(str(getattr(function, "__name__", function))):
+        called = str(getattr(function, "__name__", function))
+        if name == TORCH or LAYERS[name].search(called) or drops(called, arguments, named or {}):
             refuse()
         return function(*arguments, **(named or {}))
 
