@@ -112,9 +112,9 @@ def kept_out(names: Sequence[str]) -> Iterator[None]:
                 overload, redispatch = _redispatch(name)
                 stack.callback(setattr, overload, "redispatch", overload.redispatch)
                 overload.redispatch = redispatch  # type: ignore[method-assign]
-                for namespace, names in copies(name):
-                    stack.callback(namespace.update, {key: namespace[key] for key in names})
-                    namespace.update(dict.fromkeys(names, refuse))
+                for namespace, keys in copies(name):
+                    stack.callback(namespace.update, {key: namespace[key] for key in keys})
+                    namespace.update(dict.fromkeys(keys, refuse))
         yield
 
 
