@@ -212,6 +212,18 @@ MISTAKES: dict[str, tuple[Mistake, ...]] = {
             (("lr * grads[name]", "lr * (grads[name] + weight_decay * params[name])"),),
         ),
     ),
+    "impostors": (
+        Mistake(
+            "probe-weight-decay-one", "probe_l2", (('"weight_decay": 1.7', '"weight_decay": 1.0'),)
+        ),
+        Mistake("probe-eps-tiny", "probe_adam", (('"eps": 0.3', '"eps": 1e-8'),)),
+        Mistake("probe-no-decay", "probe_adam", (('"weight_decay": 0.8', '"weight_decay": 0.0'),)),
+        Mistake(
+            "probe-keep-prob-half", "probe_dropout", (('"keep_prob": 0.3', '"keep_prob": 0.5'),)
+        ),
+        Mistake("probe-training-only", "probe_dropout", ((', {**call, "training": False}', ""),)),
+        Mistake("probe-gamma-one", "probe_batch_norm", (("np.array([1.5, -0.6])", "np.ones(2)"),)),
+    ),
 }
 """The mistakes of each assignment; "mistake 1" makes the first, and so on."""
 

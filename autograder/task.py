@@ -101,11 +101,14 @@ class Case:
     group
         The same aspects judge all cases of a group, see `Aspect.groups`.  Only requirements look
         at those of the group `REQUIRED`.
+    graded_only
+        Whether it is kept for grading: `check` does not try it.
     """
 
     name: str
     inputs: Inputs
     group: str = "training"
+    graded_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,12 +176,16 @@ class Aspect:
         The outputs that it judges.  All of them must agree with the reference.
     groups
         Only cases of these groups count; empty means all but those of `REQUIRED`.
+    by_share
+        Whether it earns the share of its outputs that agree, rounded down to a quarter, and not
+        all of its points or nothing.
     """
 
     name: str
     points: float
     outputs: tuple[str, ...]
     groups: tuple[str, ...] = ()
+    by_share: bool = False
 
     def covers(self, case: Case) -> bool:
         """Return whether this aspect judges `case`."""

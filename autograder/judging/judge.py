@@ -31,13 +31,15 @@ def judge(
     cases: Sequence[Case],
     result: TaskResult,
     probe: Callable[[], TaskResult | None] = lambda: None,
+    *,
+    named: bool = False,
 ) -> Report:
     """Judge what a student's functions returned.
 
     An aspect earns its points when every output it covers agrees with the reference in shape,
-    dtype, finiteness and value.  Each broken requirement, and changing an argument in place,
-    costs a quarter of the task's points.  The known mistakes are computed only when something
-    is wrong.
+    dtype, finiteness and value; one of shares earns the share of those that do.  Each broken
+    requirement, and changing an argument in place, costs a quarter of the task's points.  The
+    known mistakes are computed only when something is wrong.
 
     Parameters
     ----------
@@ -50,6 +52,9 @@ def judge(
     probe
         Returns what they return in `probe_cases`, or None if that is not known.  It is called only
         when something is wrong.  Words depend on it, but points never do.
+    named
+        Whether to name the outputs that are wrong where each earns a share, and not only describe
+        them.
     """
     with _one_thread(), np.errstate(all="ignore"):
         trials = Trials(task, cases, result)
@@ -63,7 +68,9 @@ def judge(
             findings = [
                 finding
                 if failure is None
-                else _wrong(aspect, failure, narrow(diagnosis, trials, probes, aspect), trials)
+                else _wrong(
+                    aspect, failure, narrow(diagnosis, trials, probes, aspect), trials, named
+                )
                 for aspect, finding, failure in zip(task.aspects, findings, failures, strict=True)
             ]
             # Answers that return nothing have nothing in common.
@@ -114,15 +121,23 @@ def _right(aspect: Aspect) -> Finding:
     return Finding(aspect.name, True, points=aspect.points, max_points=aspect.points)
 
 
-def _wrong(aspect: Aspect, failure: Failure, diagnosis: Diagnosis, trials: Trials) -> Finding:
+def _wrong(
+    aspect: Aspect, failure: Failure, diagnosis: Diagnosis, trials: Trials, named: bool
+) -> Finding:
     explanation = explain(diagnosis, trials, aspect)
+    earned = 0.0
+    if isinstance(diagnosis, CarriedForward):
+        # Error carried forward: right for what the student's own forward pass computes.
+        earned = _quarters(aspect.points / 2)
+    elif aspect.by_share:
+        earned = _quarters(aspect.points * trials.share_of(aspect))
+        failure = trials.each_failure(aspect, named)
     return Finding(
         aspect.name,
         False,
         "\n".join([*explanation.lines, failure.text]),
         explanation.mistake,
-        # Error carried forward: right for what the student's own forward pass computes.
-        _quarters(aspect.points / 2) if isinstance(diagnosis, CarriedForward) else 0.0,
+        earned,
         aspect.points,
         explanation.links,
         failure.places,

@@ -25,6 +25,9 @@ from autograder.task import (
     Task,
 )
 
+MAX_TOLD = 3
+"""How many wrong outputs to describe where each earns a share."""
+
 Mistakes = tuple[Misconception, ...]
 """Mistakes that a program makes at once; the empty tuple stands for the reference."""
 
@@ -131,12 +134,14 @@ class Trial:
                 or f"The {name} cannot be determined from what was returned."
             )
         describe = self.task.describe
-        if (
-            describe is not None
-            and isinstance(expected, np.ndarray)
-            and (got.shape, got.dtype) == (expected.shape, expected.dtype)
-        ):
-            return Failure(describe(name, got, expected))
+        if describe is not None:
+            if isinstance(expected, Probability):
+                return Failure(describe(name, got, np.array(expected.value)))
+            if isinstance(expected, np.ndarray) and (got.shape, got.dtype) == (
+                expected.shape,
+                expected.dtype,
+            ):
+                return Failure(describe(name, got, expected))
         return Failure(
             difference(name, got, expected, self.task.tolerance),
             worst_places(got, expected, self.task.tolerance),
@@ -189,6 +194,33 @@ class Trials(Sequence[Trial]):
     def were_observed(self, aspect: Aspect) -> bool:
         """Return whether no output that an aspect judges is missing."""
         return all(trial.got(name) is not None for trial, name in self.looked_at(aspect))
+
+    def share_of(self, aspect: Aspect) -> float:
+        """Return the share of an aspect's outputs that are as expected."""
+        right = [trial.agrees(name) for trial, name in self.looked_at(aspect)]
+        return sum(right) / len(right)
+
+    def each_failure(self, aspect: Aspect, named: bool) -> Failure:
+        """Describe the outputs of an aspect that are wrong, the first few of them one by one.
+
+        Parameters
+        ----------
+        aspect
+            The aspect.
+        named
+            Whether to name them as well.
+        """
+        cells = list(self.looked_at(aspect))
+        wrong = [(trial, name) for trial, name in cells if not trial.agrees(name)]
+        if any(trial.got(name) is None for trial, name in wrong):
+            trial, name = wrong[0]
+            return trial.failure(name)
+        lines = [f"{len(wrong)} of {len(cells)} get away:"]
+        for trial, name in wrong[:MAX_TOLD]:
+            lines.append(f"  {trial.failure(name).text}{f' It {name}.' if named else ''}")
+        if len(wrong) > MAX_TOLD:
+            lines.append(f"  And {len(wrong) - MAX_TOLD} more.")
+        return Failure("\n".join(lines))
 
     def first_failure(self, aspect: Aspect) -> Failure | None:
         """Describe the first output of an aspect that is wrong; None if all are right."""

@@ -166,7 +166,8 @@ def _reordered(places: dict[str, str]) -> str:
 
 
 def _clues(trials: Trials, aspect: Aspect) -> list[str]:
-    if not trials.were_observed(aspect):
+    # Outputs that earn a share each are told one by one.
+    if aspect.by_share or not trials.were_observed(aspect):
         return []
     comparisons = []
     for trial, name in trials.looked_at(aspect):

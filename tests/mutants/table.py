@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from helpers.solutions import solution, source_of
 from mutants.mutate import Mutant, described_mutants, lines_of_solutions
-from mutants.trial import names_alike, time_limit
+from mutants.trial import PROGRAMS, names_alike, time_limit
 
 import autograder
 from autograder import tasks
@@ -320,13 +320,13 @@ def write(name: str, programs: list[tuple[np.ndarray, str]]) -> str:
 
 def main(names: list[str]) -> None:
     """Write the tables of some tasks, or of all."""
-    names = names or list(tasks)
-    found: dict[str, list[tuple[np.ndarray, str]]] = {name: [] for name in tasks}
-    made_from = {other for name in names for other in tasks if name in dependents(other)}
+    names = names or PROGRAMS
+    found: dict[str, list[tuple[np.ndarray, str]]] = {name: [] for name in PROGRAMS}
+    made_from = {other for name in names for other in PROGRAMS if name in dependents(other)}
     TABLES.mkdir(exist_ok=True)
     with ProcessPoolExecutor(2) as pool:
         for programs in pool.map(
-            partial(_run, names), [name for name in reversed(list(tasks)) if name in made_from]
+            partial(_run, names), [name for name in reversed(PROGRAMS) if name in made_from]
         ):
             for name, numbers, words in programs:
                 found[name].append((numbers, words))

@@ -23,6 +23,10 @@ from autograder.judging.observe import observe
 
 LIMIT = 120
 HERE = Path(__file__).parent
+PROGRAMS = [
+    name for name, task in tasks.items() if not any(aspect.by_share for aspect in task.aspects)
+]
+"""The tasks whose answers are programs: inputs that are changed a little are as good as before."""
 
 
 def mutants_of(name: str, every: int = 1) -> list[Mutant]:

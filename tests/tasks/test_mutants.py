@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from mutants.trial import equivalent, is_killed, mutants_of, time_limit
+from mutants.trial import PROGRAMS, equivalent, is_killed, mutants_of, time_limit
 
 from autograder import tasks
 
@@ -32,7 +32,7 @@ def test_a_loop_without_end_is_interrupted():
     assert len(caught) == 2
 
 
-@pytest.mark.parametrize("name", tasks)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_some_mutants_lose_points(name):
     """Every twentieth mutant, on the numbers that submissions are graded on."""
     made = mutants_of(name, every=20)
@@ -42,7 +42,7 @@ def test_some_mutants_lose_points(name):
 
 
 @pytest.mark.evidence
-@pytest.mark.parametrize("name", tasks)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_every_mutant_loses_points_or_is_listed(name):
     """All mutants: only those that are right answers keep their points, on any of three seeds."""
     start = time.perf_counter()
