@@ -193,8 +193,9 @@ def name_of(function: object, caller: str) -> str:
     """
     if not isinstance(function, type | FunctionType):
         raise WrongCallError(
-            f"{caller}() was given a {type(function).__name__}. Pass it one of your functions or "
-            f"classes by its name, as in {caller}(dropout_forward), without calling it."
+            f"{caller}() was given something of the type {type(function).__name__}. Pass it your "
+            f"function or class itself, as in {caller}(dropout_forward), without quotes and "
+            "without calling it."
         )
     if function.__name__ not in tasks:
         raise WrongCallError.unknown(function.__name__, caller)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from torch._ops import OpOverload
     from torch.overrides import TorchFunctionMode
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -105,31 +104,36 @@ def kept_out(names: Sequence[str]) -> Iterator[None]:
             stack.enter_context(dispatch_mode)
             if name in LAYERS:
                 refuse = refusal(name)
-                for one in classes(name):
-                    if "__init__" in vars(one):
-                        stack.callback(setattr, one, "__init__", vars(one)["__init__"])
-                        one.__init__ = refuse  # type: ignore[misc]
-                overload, redispatch = _redispatch(name)
-                stack.callback(setattr, overload, "redispatch", overload.redispatch)
-                overload.redispatch = redispatch  # type: ignore[method-assign]
+                replaced = [
+                    (one, "__init__", refuse) for one in classes(name) if "__init__" in vars(one)
+                ]
+                for owner, attribute, stand_in in (*replaced, *_ways_around(name)):
+                    stack.callback(setattr, owner, attribute, vars(owner)[attribute])
+                    setattr(owner, attribute, stand_in)
                 for namespace, keys in copies(name):
                     stack.callback(namespace.update, {key: namespace[key] for key in keys})
                     namespace.update(dict.fromkeys(keys, refuse))
         yield
 
 
-def _redispatch(layer: str) -> tuple[type[OpOverload], Callable[..., Any]]:
-    """Return the class whose `redispatch` passes the modes by, and one that notices the layer."""
+def _ways_around(layer: str) -> Iterator[tuple[type, str, Callable[..., Any]]]:
+    """Yield what passes the modes by: a class, a method of it, and one that notices the layer."""
     from torch._ops import OpOverload
+    from torch.jit import ScriptModule
+    from torch.nn import Module
 
-    original, refuse = OpOverload.redispatch, refusal(layer)
+    redispatch, call, refuse = OpOverload.redispatch, Module.__call__, refusal(layer)
 
-    def redispatch(operator: Any, /, *arguments: Any, **named: Any) -> Any:
-        return (refuse if LAYERS[layer].search(str(operator)) else original)(
-            operator, *arguments, **named
-        )
+    def redispatched(operator: Any, /, *arguments: Any, **named: Any) -> Any:
+        is_layer = LAYERS[layer].search(str(operator))
+        return (refuse if is_layer else redispatch)(operator, *arguments, **named)
 
-    return OpOverload, redispatch
+    def called(module: Any, /, *arguments: Any, **named: Any) -> Any:
+        # Grading has no TorchScript.
+        return (refuse if isinstance(module, ScriptModule) else call)(module, *arguments, **named)
+
+    yield OpOverload, "redispatch", redispatched
+    yield Module, "__call__", called
 
 
 def _modes(name: str) -> tuple[TorchFunctionMode, TorchDispatchMode]:

@@ -62,7 +62,7 @@ def _checked(name: str, defined: Mapping[str, Any]) -> Row:
     from autograder.judging.observe import NOT_WRITTEN
 
     report = grade(name, defined, PUBLIC_SEED)
-    wrong = next((one.message.split("\n")[0] for one in report.findings if not one.passed), "")
+    wrong = next((one.in_short for one in report.findings if not one.passed), "")
     if not report.points and NOT_WRITTEN in wrong:
         return _empty(name)
     return Row.of(report, wrong)

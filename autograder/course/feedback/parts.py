@@ -176,10 +176,7 @@ def _reasons(report: Report | None) -> Iterator[Reason]:
 
 def _in_short(finding: Finding) -> str:
     """Return what a message says first, without what the head of the page says anyway."""
-    first, *others = finding.message.splitlines() or [""]
+    text = finding.in_short
     for section in finding.links:
-        first = first.replace(f" Read {section}.", "")
-    first = first.removesuffix(f" ({finding.misconception})")
-    # The items of a list are indented.
-    items = takewhile(lambda line: first.endswith(":") and line.startswith("  "), others)
-    return " ".join([first, *(item.strip() for item in items)])
+        text = text.replace(f" Read {section}.", "")
+    return text.removesuffix(f" ({finding.misconception})")
