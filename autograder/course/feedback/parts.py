@@ -10,6 +10,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from autograder.course.plugins import NOTES
+from autograder.judging.observe import NOT_WRITTEN
 from autograder.judging.report import Finding, Report
 from autograder.task import Section
 from autograder.tasks import tasks
@@ -52,6 +53,15 @@ class Part:
         return self.lost <= 0 and (self.report is None or self.report.passed)
 
     @property
+    def unanswered(self) -> bool:
+        """Whether there is nothing to judge: a function that does only what was handed out."""
+        return (
+            self.report is not None
+            and not self.changed
+            and all(NOT_WRITTEN in one.message for one in self.report.findings if one.max_points)
+        )
+
+    @property
     def changed(self) -> bool:
         """Whether a person gave other points than the report."""
         return self.report is not None and float(self.marks["score"]) != self.report.points
@@ -59,7 +69,7 @@ class Part:
     @property
     def folded(self) -> bool:
         """Whether nobody has to read it."""
-        return self.right and not any(
+        return (self.right or self.unanswered) and not any(
             comment(cell) or cell.get("id") == NOTES for cell in self.cells
         )
 
