@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbformat import NotebookNode
-from rich.table import Table
+from rich.table import Column, Table
 
 from autograder import cli
 from autograder.course.course import CONFIG, Course, CourseError
 from autograder.course.release import release
-from autograder.course.scores import score_text, scores
+from autograder.course.scores import Score, scores
 from autograder.intake import cells, exercise
 from autograder.sandbox import Sandbox, SandboxUnavailableError
 from autograder.tasks import assignments
@@ -340,12 +340,21 @@ def _write(path: Path, text: str) -> None:
 
 
 def table(course: Course, names: Sequence[str]) -> Table:
-    """Return a table of each student's scores."""
-    columns = [scores(course, name) for name in names]
-    result = Table("student", "handed in", *names)
+    """Return a table of each student's points."""
+    found = {name: scores(course, name) for name in names}
+    columns = [Column(f"{name}\nof {_possible(found[name])}", justify="right") for name in names]
+    result = Table("student", "handed in", *columns, box=None)
     for student, kind in STUDENTS.items():
-        result.add_row(student, kind, *(score_text(column.get(student)) for column in columns))
+        result.add_row(student, kind, *(_points(found[name].get(student)) for name in names))
     return result
+
+
+def _possible(found: Mapping[str, Score]) -> str:
+    return next((f"{one.max_points:g}" for one in found.values()), "0")
+
+
+def _points(score: Score | None) -> str:
+    return "none" if score is None else f"{score.net:g}"
 
 
 def sandbox_or_none() -> str | None:

@@ -21,7 +21,7 @@
 # the program's arguments by name. Four calls at most, each array with at most 64 numbers, none of
 # them larger than a million. The right program must accept them. An impostor is exposed if one of
 # its results differs from the right one by more than a thousandth of the largest number in it;
-# that is the tolerance of PyTorch's own `gradcheck`.
+# that is the relative tolerance of PyTorch's `gradcheck`.
 #
 # **What is not allowed.** Answers are written in NumPy, without PyTorch and without the package
 # `autograder`.

@@ -59,9 +59,12 @@ def l2_penalty_backward(weights, weight_decay):
 # %%
 check(l2_penalty_backward)
 ''',
-    "dropout": (ROOT / "exercises" / "dropout" / "dropout.py").read_text(encoding="utf-8"),
+    **{
+        name: (ROOT / "exercises" / name / f"{name}.py").read_text(encoding="utf-8")
+        for name in ("dropout", "impostors")
+    },
 }
-"""Two assignments: a small one, 3 + 3 points, and the real one on dropout, 7 + 6 + 6 + 6."""
+"""Three assignments: a small one, 3 + 3 points, and the real ones on dropout and on impostors."""
 
 PENALTY = "return 0.5 * weight_decay * sum(float((weight**2).sum()) for weight in weights)"
 BACKWARD = "return [weight_decay * weight for weight in weights]"

@@ -61,8 +61,10 @@ def test_requirements_are_ranges_and_the_readme_is_short(made):
 def test_the_wheel_has_what_a_student_needs_and_no_solution(made):
     """Tasks, tables of mistakes and the notebooks as handed out; of exercises nothing else."""
     files = unpacked(made[wheel_of(made)])
-    for name in tasks:
-        assert f"autograder/judging/fingerprints/{name}.npz" in files
+    for task in tasks.values():
+        assert f"autograder/tasks/{task.assignment.name}/__init__.py" in files
+    for table in (ROOT / "autograder" / "judging" / "fingerprints").glob("*.npz"):
+        assert f"autograder/judging/fingerprints/{table.name}" in files
     of_exercises = {name for name in files if name.startswith("autograder/released/")}
     assert of_exercises == {f"autograder/released/{name}/{name}.ipynb" for name in assignments}
     assert not [name for name in files if name.split("/")[0] in ("exercises", "tests", "book")]

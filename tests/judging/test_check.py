@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import autograder
 from autograder import check, grade, tasks
 from autograder.judging import limits
 from autograder.judging.check import PUBLIC_SEED
+from autograder.judging.fingerprint import probe_cases
 from autograder.judging.replay import code_of
 
 
@@ -62,6 +64,31 @@ def test_modules_that_an_answer_takes_away_come_back():
 
     assert check(l2_penalty).points == 0
     assert check(solution("l2")["l2_penalty"]).passed
+
+
+def probe_l2():
+    return [{"weights": [np.array([[1.5, -0.5]])], "weight_decay": 1.0}]
+
+
+def test_impostors_are_named_at_the_third_try(monkeypatch):
+    """Two checks give riddles; a check of an answer that earns nothing is no try."""
+    monkeypatch.setattr("autograder.judging.check._tries", Counter())
+    name = "It multiplies by weight_decay twice."
+
+    def not_written():
+        raise NotImplementedError
+
+    not_written.__name__ = "probe_l2"
+    reports = [check(answer) for answer in (not_written, probe_l2, probe_l2, probe_l2)]
+    assert [name in report.findings[0].message for report in reports] == [False, False, False, True]
+
+
+def test_what_is_kept_for_grading_is_not_in_a_check():
+    """A check speaks of twelve impostors, grading of sixteen."""
+    functions = {"probe_l2": probe_l2}
+    assert "of 12 get away" in str(check(probe_l2))
+    assert "of 16 get away" in str(grade("probe_l2", functions, seed=1))
+    assert len(probe_cases(tasks["probe_l2"])) == 1
 
 
 def test_check_and_grade_say_the_same():

@@ -48,6 +48,10 @@ def test_the_course_has_the_tasks_and_points_that_others_rely_on():
         "two_layer_net": 7,
         "predict": 2,
         "train": 6,
+        "probe_l2": 4,
+        "probe_adam": 4,
+        "probe_dropout": 4,
+        "probe_batch_norm": 4,
     }
     assert {name: tasks[name].max_points for name in relied_on} == relied_on
 

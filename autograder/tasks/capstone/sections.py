@@ -2,4 +2,4 @@
 
 from autograder.tasks.capstone import ASSIGNMENT
 
-EXERCISE = ASSIGNMENT.section("exercise", "Exercise")
+EXERCISE = ASSIGNMENT.section("exercise", "Exercises")
