@@ -65,13 +65,13 @@ class Interactive(SphinxDirective):
         return [figure]
 
 
-def add_to_head(app, pagename, context, style, script):
-    """Add a style sheet and a module of `book/figures` to the head of a page."""
+def add_module(app, pagename, context, script, style=""):
+    """Add a module of `book/figures` to the head of a page, and a style sheet if it has one."""
     # The whole book on one page has its addresses as from the root.
     root = "" if app.builder.name == "singlehtml" else "../" * pagename.count("/")
+    sheet = f'<link rel="stylesheet" href="{root}figures/{style}">\n' if style else ""
     context["metatags"] = context.get("metatags", "") + (
-        f'<link rel="stylesheet" href="{root}figures/{style}">\n'
-        f'<script type="module" src="{root}figures/{script}"></script>\n'
+        f'{sheet}<script type="module" src="{root}figures/{script}"></script>\n'
     )
 
 
@@ -80,7 +80,7 @@ def add_scripts(app, pagename, templatename, context, doctree):
     if doctree is not None and any(
         "interactive" in figure["classes"] for figure in doctree.findall(nodes.figure)
     ):
-        add_to_head(app, pagename, context, "figures.css", "load.js")
+        add_module(app, pagename, context, "load.js", "figures.css")
 
 
 def copy_modules(app, exception):

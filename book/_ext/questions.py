@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from interactive import add_to_head
+from interactive import add_module
 from sphinx.util.docutils import SphinxDirective
 
 MARK = re.compile(r"\[([ x])\]\s*")
@@ -144,7 +144,7 @@ def depart_answer(self, node):
 def add_scripts(app, pagename, templatename, context, doctree):
     """Add script and style sheet to pages with questions."""
     if doctree is not None and next(doctree.findall(question), None) is not None:
-        add_to_head(app, pagename, context, "questions.css", "questions.js")
+        add_module(app, pagename, context, "questions.js", "questions.css")
 
 
 def setup(app):

@@ -244,6 +244,30 @@ def test_balance_between_decay_and_perpendicular_steps():
     assert abs(turn / math.sqrt(2 * eta * lam) - 1) < 0.02
 
 
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_balance_with_momentum_and_averages(optimizer):
+    """Independent gradients turn the weights by √(2ηλ/(1+μ)), and by a smaller angle in AdamW."""
+    eta, lam, mu, beta = 0.05, 0.02, 0.9, 0.9
+    w = random(400).requires_grad_()
+    if optimizer == "SGD":
+        stepper = torch.optim.SGD([w], lr=eta, momentum=mu, weight_decay=lam)
+        expected = math.sqrt(2 * eta * lam / (1 + mu))
+    else:
+        eta, lam = 0.002, 0.5
+        stepper = torch.optim.AdamW([w], lr=eta, betas=(beta, 0.999), weight_decay=lam)
+        expected = math.sqrt(2 * eta * lam * (1 - beta) / (1 + beta))
+    generator, turns = torch.Generator().manual_seed(0), []
+    for step in range(6000):
+        before = w.detach().clone()
+        g = torch.randn(400, dtype=torch.float64, generator=generator)
+        w.grad = (g - (g @ before) / (before @ before) * before) / before.norm()
+        stepper.step()
+        if step >= 5000:
+            cosine = (before @ w.detach()) / (before.norm() * w.detach().norm())
+            turns.append(cosine.acos().square())
+    assert abs(torch.stack(turns).mean().sqrt() / expected - 1) < 0.05
+
+
 def test_undone_decay_is_a_growing_learning_rate():
     """w_t/αᵗ follows gradient descent with rate ηα^−(2t+1)."""
     eta, lam = 0.1, 0.3
