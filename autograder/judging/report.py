@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from autograder import distribution
@@ -66,6 +67,14 @@ class Finding:
     max_points: float = 0.0
     links: tuple[Section, ...] = ()
     places: Places = ()
+
+    @property
+    def in_short(self) -> str:
+        """What the message says first, with the items of a list that belong to it."""
+        first, *others = self.message.splitlines() or [""]
+        # Items are indented.
+        items = takewhile(lambda line: first.endswith(":") and line.startswith((" ", "\t")), others)
+        return " ".join([first, *(item.strip() for item in items)])
 
 
 @dataclass(frozen=True)

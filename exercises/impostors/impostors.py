@@ -9,12 +9,13 @@
 #
 # **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
 # below it, `check(probe_l2)`. It runs the right program and its impostors on your inputs and says
-# how many are exposed. Of those that get away it tells you riddles; if some are left at your third
-# try, it says what they do. `check` knows twelve impostors of each program, and grading knows four
-# more: inputs that are rich expose those too. If you are stuck, run `hint(probe_l2)` in a cell of
-# your own: it gives a hint, and another one each time you run it, at no cost. Cells marked
-# *Locked* are the course's own: you may run them, and grading uses its own copy. You may add cells
-# of your own anywhere. After a restart of the kernel run everything from the top.
+# how many are exposed. Of those that get away it tells you riddles; if some are left at your
+# third try, it says what they do. `check` knows twelve impostors of each program, and grading
+# knows four more: inputs that are rich expose those too. If you are stuck, run `hint(probe_l2)`
+# in a cell of your own: it gives a hint, and another one each time you run it, at no cost. Cells
+# marked *Locked* are the course's own: you may run them, and grading uses its own copy. You may
+# add cells of your own anywhere. After a restart of the kernel run everything from the top. A
+# `NameError` means that a cell above has not been run.
 #
 # **What you return.** A function without arguments returns a list of *calls*. A call is a dict of
 # the program's arguments by name. Four calls at most, each array with at most 64 numbers, none of

@@ -370,6 +370,25 @@ def test_a_bad_keep_prob_must_be_refused():
     assert report.findings[-1].misconception == "dropout-accepts-bad-keep-prob"
 
 
+def test_another_exception_than_a_value_error_is_named():
+    """An `assert` is no ValueError; where everything fails in that way, it is said once."""
+
+    class Dropout(nn.Module):
+        def __init__(self, p):
+            super().__init__()
+            assert 0 <= p <= 1
+            self.p = p
+
+        def forward(self, x):
+            raise KeyError(self.p)
+
+    report = grade("Dropout", {"Dropout": Dropout}, 0)
+    assert "Your code raised AssertionError" in report.findings[-1].message
+    broken = type("Dropout", (nn.Module,), {"__init__": lambda self, p: 1 / 0})
+    report = grade("Dropout", {"Dropout": broken}, 0)
+    assert "raised" not in report.findings[-1].message
+
+
 def test_the_right_gradient_of_a_wrong_forward_pass_earns_half():
     """A student whose only mistake is the missing scale keeps half of the backward pass."""
     unscaled = {
