@@ -401,6 +401,19 @@ def test_elements_that_share_a_fate_cost_the_same_whatever_is_drawn(mistake):
         assert report.passed, report
 
 
+def test_keeping_all_values_or_none_is_not_called_sharing_draws():
+    """No chance keeps all of 100,000 values, so nothing is said of rows and calls that share it."""
+
+    def mask(x, k, rng):
+        return np.full(x.shape, k > 0.5)
+
+    for seed in SEEDS:
+        report = grade("dropout_forward", {"dropout_forward": forward_with(mask)}, seed)
+        assert report.points <= 1.5
+        for mistake in ("dropout-shared-mask", "dropout-row-mask", "dropout-fixed-seed"):
+            assert mistake not in str(report), f"seed {seed}\n{report}"
+
+
 # The laws.
 
 

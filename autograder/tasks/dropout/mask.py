@@ -24,6 +24,9 @@ REPLAY = "fraction of values with the same outcome under an equal generator"
 PASSED = "fraction of gradients that pass where x is not 0"
 PASSED_AT_ZERO = "fraction of gradients that pass where x is 0"
 
+_CHANCE = 1e-9
+"""What is less probable than this does not happen by chance."""
+
 Mask = NDArray[np.bool_]
 
 
@@ -125,8 +128,14 @@ def dropout(
     one_row_only = shared_by_calls if inputs.get("row_by_row") else shared_by_rows
     shared = one_row_only or shared_within_rows
     if (shared or shared_by_calls) and len(np.unique(inputs["mask"])) == 1:
-        # Where everything is kept, or nothing, all values agree whoever shares a draw.
-        return {}
+        outcome = probability if inputs["mask"].any() else 1 - probability
+        rows, columns = (1 if one_row_only else len(x)), (1 if shared_within_rows else x[0].numel())
+        draws = 1 if shared and x.ndim == 1 else rows * columns
+        if 0 < outcome < 1 and outcome**draws > _CHANCE:
+            # So few draws may agree, and all values with them, whoever shares a draw.
+            return {}
+        # Nobody shares a draw where nothing is left to chance, or where chance gives no such mask.
+        shared = False
     if shared:
         if x.ndim == 1:
             return {}
