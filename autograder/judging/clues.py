@@ -25,34 +25,29 @@ def clues(comparisons: Sequence[Comparison], tolerance: float) -> list[str]:
     tolerance
         Largest accepted error relative to the scale of an output.
     """
-    found = []
     with np.errstate(all="ignore"):
-        for name in dict.fromkeys(one.name for one in comparisons if not one.right):
-            differing = [
-                Difference(one, one.expected, tolerance)
-                for one in comparisons
-                if one.name == name and not one.right and not isinstance(one.expected, Probability)
-            ]
-            if not differing:
-                continue
-            for look in (
-                _precision,
-                _shape,
-                _not_finite,
-                relations.factor,
-                relations.same_as_input,
-                relations.difference_is,
-                _axes,
-                relations.by_line,
-                _direction,
-            ):
-                text = look(differing)
-                if text:
-                    found.append(text)
-                    break
-            if found:
-                break
+        text = _how_they_differ(comparisons, tolerance)
+    found = [text] if text else []
     return found + list(_extent(comparisons))
+
+
+def _how_they_differ(comparisons: Sequence[Comparison], tolerance: float) -> str | None:
+    """Return what can be said of the first output of which anything can be."""
+    outputs = [
+        [
+            Difference(one, one.expected, tolerance)
+            for one in comparisons
+            if one.name == name and not one.right and not isinstance(one.expected, Probability)
+        ]
+        for name in dict.fromkeys(one.name for one in comparisons if not one.right)
+    ]
+    # A few numbers may all be too large by chance, so that comes last.
+    for looks in (_LOOKS, (_direction,)):
+        for differing in filter(None, outputs):
+            for look in looks:
+                if text := look(differing):
+                    return text
+    return None
 
 
 def _precision(wrong: Sequence[Difference]) -> str | None:
@@ -164,6 +159,18 @@ def _axes(wrong: Sequence[Difference]) -> str | None:
     if wrong[0].got.ndim == 2:
         return f"`{wrong[0].name}` is transposed: rows and columns are swapped."
     return f"`{wrong[0].name}` has the right numbers, but its axes are in another order."
+
+
+_LOOKS = (
+    _precision,
+    _shape,
+    _not_finite,
+    relations.factor,
+    relations.same_as_input,
+    relations.difference_is,
+    _axes,
+    relations.by_line,
+)
 
 
 def _direction(wrong: Sequence[Difference]) -> str | None:

@@ -107,6 +107,16 @@ def test_the_direction_is_told_when_nothing_else_can_be():
         assert clue in found
 
 
+def test_the_direction_comes_after_what_is_said_of_another_output():
+    """That a few numbers are all too large is by chance; that another is an input is not."""
+    x = CASES[0].inputs["x"]
+    both = [
+        Comparison("out", CASES[0], x + x**2, x, False),
+        Comparison("running_mean", CASES[0], x, x**2, False),
+    ]
+    assert clues(both, 1e-7)[0] == "`running_mean` is `x` as it came in, wherever it is wrong."
+
+
 def test_only_one_wrong_output_is_told():
     """Its depends_on are right."""
     a = CASES[0].inputs["x"]
