@@ -414,6 +414,14 @@ def test_keeping_all_values_or_none_is_not_called_sharing_draws():
             assert mistake not in str(report), f"seed {seed}\n{report}"
 
 
+def test_zeros_are_not_called_a_mask_of_ones():
+    """That all values fare alike is a sign of both; the share that is kept tells them apart."""
+    zeros = {"dropout_forward": forward_with(scale=lambda k: 0.0)}
+    report = grade("dropout_forward", zeros, 0)
+    assert named(report) == {None}, str(report)
+    assert "`out` is 0 wherever it is wrong" in str(report)
+
+
 # The laws.
 
 
