@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autograder.judging import relations
 from autograder.judging.difference import Comparison, Difference, matrices
@@ -85,6 +87,13 @@ def _shape(wrong: Sequence[Difference]) -> str | None:
         one.got.size == one.expected.size and one.would_agree(one.got.reshape(one.expected.shape))
         for one in wrong
     ):
+        if all(_bare(one.got) == _bare(one.expected) for one in wrong) and all(
+            one.got.ndim > one.expected.ndim for one in wrong
+        ):
+            return (
+                "The numbers are right, but there is an axis of length 1 too many. Does a "
+                "`keepdims` leave it?"
+            )
         return (
             "The numbers are right and only the shape is wrong. NumPy broadcasts such shapes "
             "silently, and later results go wrong."
@@ -113,6 +122,11 @@ def _shape(wrong: Sequence[Difference]) -> str | None:
             "axis do you sum over?"
         )
     return None
+
+
+def _bare(array: NDArray[Any]) -> tuple[int, ...]:
+    """Return the shape without axes of length 1."""
+    return tuple(length for length in array.shape if length != 1)
 
 
 def _not_finite(wrong: Sequence[Difference]) -> str | None:
