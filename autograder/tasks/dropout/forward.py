@@ -201,8 +201,8 @@ FORWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "dropout-ignored",
-        "Nothing is dropped in training: no value is set to 0. Is the mask applied, and is what "
-        "you return the result of that?",
+        "Nothing is dropped in training. Is the mask applied, and is what you return "
+        "the result of that?",
         sections.MASK,
         {"rate": lambda keep_prob: 1.0, "scale": _no_scale},
     ),
