@@ -20,7 +20,7 @@ from mutants.table import RETURNS, SECONDS, answers, dependents
 from mutants.trial import names_alike, time_limit
 
 from autograder import grade, tasks
-from autograder.judging.fingerprint import PUBLIC_SEED
+from autograder.judging.fingerprint import PUBLIC_SEED, is_same, numbers_of
 from autograder.judging.observe import observe
 from autograder.judging.report import Finding, Report
 from autograder.judging.trial import Trials
@@ -339,14 +339,16 @@ def _same(
 ) -> bool:
     task = tasks[name]
     cases = task.draw(np.random.default_rng(seed))
-    both = zip(observe(task, one, cases).cases, observe(task, other, cases).cases, strict=True)
+    results = [observe(task, functions, cases) for functions in (one, other)]
+    if task.read_draws is not None:
+        return _same_but_for_draws(*(Trials(task, cases, result) for result in results), judged)
+    both = zip(*(result.cases for result in results), strict=True)
     for case, (mine, theirs) in zip(cases, both, strict=True):
         for output in {o for aspect in judged if aspect.covers(case) for o in aspect.outputs}:
             pair = mine.outputs.get(output), theirs.outputs.get(output)
             if (pair[0] is None) != (pair[1] is None):
                 return False
-            # Random draws differ, and only what they have in common could be compared.
-            if task.read_draws is None and pair[0] is not None:
+            if pair[0] is not None:
                 if pair[0].shape != pair[1].shape:
                     return False
                 settled = _close(*pair)
@@ -355,6 +357,26 @@ def _same(
                 if not settled.all():
                     return False
     return True
+
+
+def _same_but_for_draws(one: Trials, other: Trials, judged: list[Aspect]) -> bool:
+    """Return whether two programs do the same with their draws, which differ."""
+    outputs = [
+        {cell for aspect in judged for cell in _cells(both, aspect)} for both in (one, other)
+    ]
+    return outputs[0] == outputs[1] and all(
+        is_same(
+            np.array(numbers_of(one[k], name)), np.array(numbers_of(other[k], name)), one.task
+        ).all()
+        for k, name in outputs[0]
+    )
+
+
+def _cells(trials: Trials, aspect: Aspect) -> Iterator[tuple[int, str]]:
+    """Yield the outputs that an aspect judges, each with the number of its case."""
+    for number, trial in enumerate(trials):
+        if aspect.covers(trial.case):
+            yield from ((number, name) for name in aspect.outputs if name in trial.expected())
 
 
 def _close(one: np.ndarray, other: np.ndarray) -> np.ndarray:
