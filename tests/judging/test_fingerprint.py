@@ -167,6 +167,24 @@ def test_a_table_gives_no_solution_away(name):
         assert len(words) < 250, words
 
 
+FOREIGN = {
+    "l2": ("σ²", "x̂", "x − μ", "mask"),
+    "dropout": ("σ²", "x̂", "scores", "L2", "penalty"),
+    "batch_norm": ("scores", "L2", "penalty", "product of x and W", "mask"),
+    "norms": ("scores", "L2", "penalty", "product of x and W", "mask"),
+    "capstone": ("L2 term", "step count", "v̂"),
+}
+
+
+@pytest.mark.parametrize("name", WITH_TABLE)
+def test_a_table_speaks_of_what_its_task_is_about(name):
+    """No quantity of another assignment is named because a variable has the same name there."""
+    table, foreign = Table.of(name), FOREIGN[tasks[name].assignment.name]
+    assert table is not None
+    for words in {change for changes in table.changes for change in changes}:
+        assert not any(one in words for one in foreign), words
+
+
 @pytest.mark.parametrize("name", WITH_TABLE)
 def test_right_answers_are_in_no_table(name):
     """The numbers of the solution have no name."""
