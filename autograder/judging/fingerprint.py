@@ -241,7 +241,7 @@ class Probes:
         if self.table is None or not self._is_mostly_finite(aspect):
             return ()
         same = self._matching(self.table.rows, aspect, with_not_judged=True)
-        if aspect is not None:
+        if aspect is not None and same.size:
             same = same[self._agree_elsewhere(self.table.rows[same], aspect)]
         return tuple(dict.fromkeys(one for i in same for one in self.table.changes[i]))
 

@@ -127,8 +127,9 @@ def dropout(
     }
     one_row_only = shared_by_calls if inputs.get("row_by_row") else shared_by_rows
     shared = one_row_only or shared_within_rows
-    if (shared or shared_by_calls) and len(np.unique(inputs["mask"])) == 1:
-        outcome = probability if inputs["mask"].any() else 1 - probability
+    some, every = inputs["mask"].any(), inputs["mask"].all()
+    if (shared or shared_by_calls) and some == every:
+        outcome = probability if some else 1 - probability
         rows, columns = (1 if one_row_only else len(x)), (1 if shared_within_rows else x[0].numel())
         draws = 1 if shared and x.ndim == 1 else rows * columns
         if 0 < outcome < 1 and outcome**draws > _CHANCE:
