@@ -32,8 +32,8 @@ def factor(wrong: Sequence[Difference]) -> str | None:
         return None
     if all(factor == 0 for factor in factors):
         return f"`{name}` is 0 wherever it is wrong."
-    if any(not 1e-6 < abs(factor) < 1e6 or abs(factor - 1) < 1e-6 for factor in factors):
-        # The right numbers are rounding errors, or no factor is what is wrong.
+    if any(not 1e-6 < abs(factor) < 1e6 or abs(factor - 1) < 1e-3 for factor in factors):
+        # The right numbers are rounding errors, or so little is wrong that a factor means nothing.
         return None
     if np.allclose(factors, -1, rtol=1e-6, atol=0):
         return f"Only the sign of `{name}` is wrong."

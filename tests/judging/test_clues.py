@@ -159,5 +159,7 @@ def test_rounding_errors_have_no_factor():
     assert "factor" not in tiny
     noise = told(lambda a, inputs: -9e5 * a, right=lambda x: 1e-13 * x)
     assert "times" not in noise
+    almost_one = told(lambda a, inputs: a * (1 + 2e-5))
+    assert "times" not in almost_one
     nearly = told(lambda a, inputs: a * (1 + 3e-7))
     assert "1 times" not in nearly
