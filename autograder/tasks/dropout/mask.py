@@ -263,8 +263,15 @@ def simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
     def mask() -> Mask:
         return np.broadcast_to(rng.random(drawn) < rate, x.shape)
 
+    # Which values share a draw is in the masks.
+    others = {name: step for name, step in steps.items() if not name.startswith("shared_")}
+
     def output(mask: Mask, redrawn: Mask) -> dict[str, Expected]:
-        return dropout({**inputs, "mask": mask, "redrawn": redrawn}, **steps)
+        expected = dropout({**inputs, "mask": mask, "redrawn": redrawn}, **others)
+        if expected and rate > 0 and not mask.any():
+            # The reference takes zeros for wrong.
+            return dict.fromkeys(("out", "d_x"), np.zeros(x.shape))
+        return expected
 
     first = mask()
     # Where x is 0, only the gradient shows the mask.
