@@ -217,10 +217,12 @@ class Report:
         said = {line for other in self.findings[:position] for line in other.message.splitlines()}
         lines = finding.message.splitlines()
         new = [line for line in lines if line not in said]
-        if new and len(new) < len(lines) and finding.misconception is not None:
-            new = ["The same mistake.", *new]
         if finding.message and not new:
             return "As above.", ()
+        if any(f"({finding.misconception})" in line for line in lines if line in said):
+            new = ["The same mistake.", *new]
+        elif len(new) < len(lines) and finding.misconception is None:
+            new = ["As above.", *new]
         return "\n".join(new), finding.places
 
 

@@ -420,6 +420,27 @@ def test_elements_that_share_a_fate_cost_the_same_whatever_is_drawn(mistake):
         assert report.passed, report
 
 
+def test_keeping_all_values_or_none_is_not_called_sharing_draws():
+    """No chance keeps all of 100,000 values, so nothing is said of rows and calls that share it."""
+
+    def mask(x, k, rng):
+        return np.full(x.shape, k > 0.5)
+
+    for seed in SEEDS:
+        report = grade("dropout_forward", {"dropout_forward": forward_with(mask)}, seed)
+        assert report.points <= 1.5
+        for mistake in ("dropout-shared-mask", "dropout-row-mask", "dropout-fixed-seed"):
+            assert mistake not in str(report), f"seed {seed}\n{report}"
+
+
+def test_zeros_are_not_called_a_mask_of_ones():
+    """That all values fare alike is a sign of both; the share that is kept tells them apart."""
+    zeros = {"dropout_forward": forward_with(scale=lambda k: 0.0)}
+    report = grade("dropout_forward", zeros, 0)
+    assert named(report) == {None}, str(report)
+    assert "`out` is 0 wherever it is wrong" in str(report)
+
+
 # The laws.
 
 

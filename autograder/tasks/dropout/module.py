@@ -115,8 +115,8 @@ _EXPLANATIONS = {
     "so nothing needs to be made up for.",
     "dropout-unscaled-in-both": "You drop values in both modes and scale in neither. In evaluation "
     "the network has to give its one deterministic answer, on the scale that it has in training.",
-    "dropout-ignored": "Nothing is dropped in training: the output is the input. Is the mask "
-    "applied, and is what you return the result of that?",
+    "dropout-ignored": "Nothing is dropped in training. Is the mask applied, and is what "
+    "you return the result of that?",
     "dropout-returns-mask": "Your output is the scaled mask. The mask multiplies the input, and "
     "that product is the output.",
     "dropout-normal-noise": "Your mask compares normally distributed numbers with a probability. "
