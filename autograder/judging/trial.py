@@ -224,7 +224,8 @@ class Trials(Sequence[Trial]):
         if any(trial.got(name) is None for trial, name in wrong):
             trial, name = wrong[0]
             return trial.failure(name)
-        lines = [f"{len(wrong)} of {len(cells)} get away:"]
+        get = "gets" if len(wrong) == 1 else "get"
+        lines = [f"{len(wrong)} of {len(cells)} {get} away:"]
         for trial, name in wrong[:MAX_TOLD]:
             lines.append(f"  {trial.failure(name).text}{f' It {name}.' if named else ''}")
         if len(wrong) > MAX_TOLD:

@@ -5,26 +5,31 @@
 # tried. Here it is the other way round. For each of four programs you know what is right, and that
 # sixteen *impostors* go around: programs that are wrong in one way each, and right often enough to
 # be trusted. You write *inputs* on which they give themselves away. The exercise belongs to
-# the section *Testing numerical code* of the chapter *Regularization in practice*.
+# the section *Testing numerical code* of the chapter *Regularization in practice*; have its table
+# of inputs that hide mistakes beside you.
 #
 # **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
 # below it, `check(probe_l2)`. It runs the right program and its impostors on your inputs and says
-# how many are exposed. Of those that get away it tells you riddles; if some are left at your
-# third try, it says what they do. `check` knows twelve impostors of each program, and grading
-# knows four more: inputs that are rich expose those too. If you are stuck, run `hint(probe_l2)`
-# in a cell of your own: it gives a hint, and another one each time you run it, at no cost. Cells
-# marked *Locked* are the course's own: you may run them, and grading uses its own copy. You may
-# add cells of your own anywhere. After a restart of the kernel run everything from the top. A
-# `NameError` means that a cell above has not been run.
+# how many are exposed. For up to three of those that get away it gives you a riddle: on which
+# inputs this one is right. From your third try on, it also says what they do. If you are stuck, run
+# `hint(probe_l2)` in a cell of your own: it gives a hint, and another one each time you run it, at
+# no cost. Cells marked *Locked* are the course's own: you may run them, and grading uses its own
+# copy. You may add cells of your own anywhere. After a restart of the kernel run everything from
+# the top. A `NameError` means that a cell above has not been run.
+#
+# **What `check` does not know.** It tries twelve impostors of each program, and grading tries four
+# more, so inputs with all points in a check may still lose some. When all twelve are exposed, go
+# through the table once more, line by line: what would your inputs hide?
 #
 # **What you return.** A function without arguments returns a list of *calls*. A call is a dict of
-# the program's arguments by name. Four calls at most, each array with at most 64 numbers, none of
-# them larger than a million. The right program must accept them. An impostor is exposed if one of
-# its results differs from the right one by more than a thousandth of the largest number in it;
-# that is the relative tolerance of PyTorch's `gradcheck`.
+# the program's arguments by name. Four calls at most, each array with at most 64 numbers and eight
+# axes, no number larger than a million. The right program must accept them. An impostor is exposed
+# if one of its results differs from the right one by more than a thousandth of the largest number
+# in it; that is the relative tolerance of PyTorch's `gradcheck`.
 #
 # **What is not allowed.** Answers are written in NumPy, without PyTorch and without the package
-# `autograder`.
+# `autograder`. These are not there when an answer is graded, so one that uses them earns nothing,
+# and `check` says so for PyTorch.
 #
 # **How to hand in.** Run everything from top to bottom once (*Restart and run all*) and save. The
 # last cell, `ready("impostors.ipynb")`, tries the saved file as grading will and makes the file to
@@ -119,13 +124,15 @@ check(probe_l2)
 # %% [markdown]
 # ## Task 2: a step of Adam or AdamW ({{points:probe_adam}} points)
 #
-# The program is `adam_step` of the exercise on weight decay. With $t$ the number of this step, the
-# first being 1,
+# The program is `adam_step` of the exercise on weight decay. With $w$ the `param`, $g$ its `grad`,
+# $\eta$ the `lr`, $\lambda$ the `weight_decay`, and $t$ the number of this step, the first being 1,
 #
 # $$
-# m_t = \beta_1 m_{t-1} + (1 - \beta_1)\, g, \qquad
-# v_t = \beta_2 v_{t-1} + (1 - \beta_2)\, g^2, \qquad
-# \Delta = \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon} .
+# m_t = \beta_1 m_{t-1} + (1 - \beta_1)\, g, \quad
+# v_t = \beta_2 v_{t-1} + (1 - \beta_2)\, g^2, \quad
+# \hat m = \frac{m_t}{1 - \beta_1^t}, \quad
+# \hat v = \frac{v_t}{1 - \beta_2^t}, \quad
+# \Delta = \frac{\hat m}{\sqrt{\hat v} + \epsilon} .
 # $$
 #
 # Decoupled, $w_t = (1 - \eta\lambda)\, w_{t-1} - \eta \Delta$. Otherwise $\lambda w_{t-1}$ is added
@@ -197,7 +204,7 @@ def probe_dropout():
     Returns
     -------
     list of dicts
-        At most four calls, each with `x` and `d_out`, arrays of the same shape with any number of
+        At most four calls, each with `x` and `d_out`, arrays of the same shape with one to eight
         axes; `keep_prob`, from 0.01 to 1; and `training`, True or False.
 
     Examples
@@ -287,8 +294,9 @@ check(probe_batch_norm)
 #
 # Look back at your inputs. Would they have exposed the mistakes that you made in the other
 # exercises? Whoever tests a layer can start from the same list: no 0 and no 1 where something is
-# multiplied or added, no two things equal, no square matrix, every mode, every size that the code
-# treats in its own way, and constants as large as what they are added to.
+# multiplied or added, no two things equal, no square matrix, every mode, every number of axes and
+# every size that the code treats in its own way, both signs, numbers on both sides of a bound, and
+# constants as large as what they are added to.
 #
 # ## Before you hand in
 #

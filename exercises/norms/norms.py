@@ -127,7 +127,7 @@ for row, out in zip(x, together, strict=True):
 #
 # It is batch norm's formula with features in the place of examples. But $\gamma$ and $\beta$ have
 # one entry for each *feature*, and all examples share them: over which axes do their gradients
-# add up, if the array has more than two?
+# add up, if the array has more than two? And if it has only one?
 
 
 # %%

@@ -14,7 +14,10 @@ from autograder import grade, tasks
 from autograder.intake.cells import is_answer
 from autograder.intake.exercise import solution_notebook, source_notebook
 from autograder.judging.judge import judge
+from autograder.judging.observe import observe
 from autograder.judging.observed import CaseResult, TaskResult
+from autograder.sandbox.pipe import DTYPES
+from autograder.task import Case
 from autograder.tasks.impostors import adam, batch_norm, dropout, l2
 from autograder.tasks.impostors.exposing import Exposing
 
@@ -174,7 +177,7 @@ HIDING = {
         "normalizes with the variance that divides by N − 1": IN_EVALUATION,
         "keeps the variance that divides by N": IN_EVALUATION,
         "exchanges old and new in the running statistics": with_(momentum=0.5),
-        "adds eps behind the root": with_(eps=1e-8),
+        "adds eps outside the root": with_(eps=1e-8),
         "uses the statistics of the batch in evaluation too": IN_TRAINING,
         "does not add β": filled(beta=0.0),
         "takes the variance for a constant on the way back": filled(d_out=1.0),
@@ -455,7 +458,32 @@ def test_inputs_outside_of_the_limits_earn_nothing_and_are_explained(what):
     (finding,) = report.findings
     assert "calls" in finding.message
     assert "raised" not in finding.message
-    assert "get away" not in finding.message
+    assert " away:" not in finding.message
+
+
+@pytest.mark.parametrize("axes", [9, 64])
+@pytest.mark.parametrize("name", ["probe_l2", "probe_dropout"])
+def test_more_axes_than_come_out_of_the_sandbox_are_refused_in_a_check_too(name, axes):
+    """Whoever has too many learns it before grading."""
+    deep = np.full((1,) * axes, 0.5)
+    report = graded(name, changed(name, weights=[deep], x=deep, d_out=deep))
+    assert report.points == 0
+    assert f"has {axes} axes; 8 are allowed." in report.findings[0].message
+
+
+@pytest.mark.parametrize("dtype", [">f8", np.longdouble, np.float16, np.uint64])
+def test_numbers_of_any_type_come_out_of_the_sandbox(dtype):
+    """What a check accepts is accepted when graded."""
+    x = np.ones((4, 5), dtype)
+    calls = changed("probe_dropout", x=x, d_out=x, keep_prob=np.float16(0.25))
+    result = observe(tasks["probe_dropout"], {"probe_dropout": lambda: calls}, [Case("", {}, "")])
+    arrays = result.cases[0].outputs.values()
+    assert {array.dtype.str for array in arrays} == {"<f8", "|b1"} <= DTYPES
+
+
+def test_a_missing_return_is_told():
+    """It is the mistake of a student who forgot it, not a list of a wrong type."""
+    assert "returned None; is a `return` missing?" in str(graded("probe_l2", None))
 
 
 def test_a_list_that_lies_about_its_length_gains_nothing():

@@ -70,12 +70,12 @@ def _one_size(m_hat: Array, v_hat: Array, eps: float) -> Array:
 IMPOSTORS = (
     Impostor(
         "adds weight_decay times the weight to the gradient even if `decoupled` is true",
-        "One is right only where `decoupled` is false.",
+        "One is right only where `decoupled` is false or nothing decays.",
         _known("adam-coupled-as-adamw"),
     ),
     Impostor(
         "shrinks the weight itself even if `decoupled` is false",
-        "One is right only where `decoupled` is true.",
+        "One is right only where `decoupled` is true or nothing decays.",
         _known("adamw-as-coupled"),
     ),
     Impostor(
@@ -85,7 +85,7 @@ IMPOSTORS = (
     ),
     Impostor(
         "shrinks the weight after the step and not before it",
-        "One is right wherever lr · weight_decay is small, even if `decoupled` is true.",
+        "One is right wherever lr · weight_decay is small or `decoupled` is false.",
         _known("adamw-decay-after"),
     ),
     Impostor(
@@ -95,7 +95,7 @@ IMPOSTORS = (
     ),
     Impostor(
         "adds eps under the root",
-        "One is right wherever eps is tiny beside the root of v̂.",
+        "One is right wherever eps is tiny beside v̂ and its root.",
         _known("adam-eps-inside-root"),
     ),
     Impostor(
@@ -255,7 +255,8 @@ PROBE_ADAM = probe_task(
         "a step of 0.001 beside a weight of 100?",
         "Choose the state by hand: `step` small, m and v not 0, and v different in every entry. "
         "What must the gradient be so that v shrinks in one entry?",
-        "A large lr, a large eps and a large weight_decay in both kinds; weights about as large as "
-        "the step; some gradients well above 1 and some well below.",
+        "Two calls, one of each kind, from a state with a history; lr, eps and weight_decay near "
+        "one half, and weights about as large as the step; some gradients well above 1 and some "
+        "well below.",
     ),
 )

@@ -75,8 +75,8 @@ IMPOSTORS = (
         _known(FORWARD, "bn-momentum-flipped"),
     ),
     Impostor(
-        "adds eps behind the root",
-        "One is right wherever eps is tiny beside the variance.",
+        "adds eps outside the root",
+        "One is right wherever eps is tiny beside the variance and its root.",
         _known(FORWARD, "bn-eps-outside-root"),
     ),
     Impostor(

@@ -18,6 +18,8 @@ from autograder.tasks.answers import NotObservedError
 MOST_CALLS = 4
 MOST_NUMBERS = 64
 """How many numbers an array may hold."""
+MOST_AXES = 8
+"""How many axes an array may have: no more come out of the sandbox."""
 LARGEST = 1e6
 """The largest number that an array may hold."""
 
@@ -39,6 +41,11 @@ class Values:
         Arrays and numbers by name, as in "calls[0]['x']" or "calls[0]['weights'][2]".
     place
         What the names of this call begin with: "calls[0]".
+
+    Attributes
+    ----------
+    read
+        What was returned so far, by name, in dtypes that come out of the sandbox.
     """
 
     def __init__(self, found: Mapping[str, Any], place: str) -> None:
@@ -61,6 +68,8 @@ class Values:
             raise NotObservedError(f"`{place}` has shape {value.shape}; here it should be {shape}.")
         if axes is not None and value.ndim != axes:
             raise NotObservedError(f"`{place}` has shape {value.shape}; it needs {axes} axes.")
+        if value.ndim > MOST_AXES:
+            raise NotObservedError(f"`{place}` has {value.ndim} axes; {MOST_AXES} are allowed.")
         if not 1 <= value.size <= MOST_NUMBERS or value.ndim == 0 or value.dtype.kind == "b":
             raise NotObservedError(
                 f"`{place}` has shape {value.shape}; it should be an array of one to "
@@ -71,6 +80,7 @@ class Values:
             raise NotObservedError(
                 f"`{place}` holds a number that is not finite, or beyond a million."
             )
+        self.read[place] = numbers
         return numbers
 
     def arrays(self, name: str, most: int) -> list[NDArray[np.float64]]:
@@ -89,6 +99,7 @@ class Values:
         given = float(value) if value.ndim == 0 and value.dtype.kind != "b" else np.nan
         if not low <= given <= high:
             raise NotObservedError(f"`{place}` should be a number from {low:g} to {high:g}.")
+        self.read[place] = np.array(given)
         return given
 
     def whole(self, name: str | int, high: int) -> int:
@@ -103,6 +114,7 @@ class Values:
         place, value = self._value(name)
         if value.ndim or value.dtype.kind != "b":
             raise NotObservedError(f"`{place}` should be True or False.")
+        self.read[place] = value
         return bool(value)
 
     def place_of(self, name: str | int) -> str:
@@ -119,7 +131,6 @@ class Values:
             raise NotObservedError(f"`{place}` is not an array.") from None
         if value.dtype.kind not in "fiub":
             raise NotObservedError(f"`{place}` is not an array of numbers.")
-        self.read[place] = value
         return place, value
 
 
@@ -150,6 +161,8 @@ def run_calls(name: str, read: Read, student: Functions, inputs: Inputs) -> dict
         When a call is not within the limits.
     """
     calls = student[name]()
+    if calls is None:
+        raise NotObservedError(f"`{name}` returned None; is a `return` missing?")
     if not isinstance(calls, list | tuple):
         raise NotObservedError(
             f"`{name}` returned a single {type(calls).__name__}. Return a list of calls, each a "

@@ -108,7 +108,8 @@ IMPOSTORS = (
     ),
     Impostor(
         "divides by 1 − keep_prob",
-        "One drops what it should, and is right only where keep_prob is one half.",
+        "One drops what it should, and is right only where keep_prob is one half, or outside of "
+        "training.",
         _forward("dropout-scale-swapped"),
     ),
     Impostor(
@@ -128,12 +129,12 @@ IMPOSTORS = (
     ),
     Impostor(
         "draws one mask for all rows",
-        "One is right only where there is a single row.",
+        "In training, one is right only where there is a single row.",
         partial(_program, drawn=_of_first_row),
     ),
     Impostor(
         "draws one number for each row",
-        "One is right only where every row holds a single number.",
+        "In training, one is right only where every row holds a single number.",
         partial(_program, drawn=_of_each_row),
     ),
     Impostor(
@@ -154,7 +155,7 @@ IMPOSTORS = (
     ),
     Impostor(
         "takes the mask from where its output is not 0",
-        "The gradient of one is right only where no entry of x is 0.",
+        "In training, the gradient of one is right only where no entry of x is 0.",
         _backward("dropout-backward-mask-from-output"),
     ),
     Impostor(
@@ -182,7 +183,7 @@ IMPOSTORS = (
     ),
     Impostor(
         "drops whole channels, as Dropout2d does",
-        "One is right only where x has at most two axes.",
+        "In training, one is right only where x has at most two axes.",
         partial(_program, drawn=_of_each_channel),
         graded_only=True,
     ),

@@ -59,12 +59,12 @@ IMPOSTORS = (
     ),
     Impostor(
         "adds up norms in place of their squares",
-        "One is right only where every weight has length 0 or 1.",
+        "One is right only where every weight has norm 0 or 1.",
         _program(penalty=declared(PENALTY, "l2-norm-not-squared")),
     ),
     Impostor(
         "squares the sum of a weight's entries",
-        "One is right only where no weight has two entries, or their products cancel.",
+        "One is right only where the products of each two entries of a weight add up to 0.",
         _program(penalty=declared(PENALTY, "l2-square-of-sum")),
     ),
     Impostor(
@@ -99,7 +99,7 @@ IMPOSTORS = (
     ),
     Impostor(
         "leaves out weights with one axis",
-        "One is right only where every weight is a matrix or has more axes still.",
+        "One is right only where every weight has two axes or more.",
         _both(counted=lambda weights: [w for w in weights if w.ndim > 1]),
     ),
     Impostor(
@@ -220,13 +220,13 @@ PROBE_L2 = probe_task(
     draw=_draw,
     misconceptions=WEAKNESSES,
     hints=(
-        "Take the list [1.0] and weight_decay 1. Which impostors return the right penalty? What "
-        "do these two numbers have in common?",
+        "Take a single weight with the single entry 1, and weight_decay 1. What could be wrong in "
+        "the formula and still give one half? What do these two numbers have in common?",
         "A program that leaves something out is right wherever that changes nothing. Which values "
         "change nothing when they multiply, and which when they are added?",
         "One call can do the work of many. Of which shapes should the weights of a single list be "
         "so that each way of skipping one shows?",
         "Entries of both signs and of several sizes, no size equal to its square; a matrix, a "
-        "vector and a kernel in one list; a strength on the far side of 1.",
+        "vector and a kernel in one list; a weight_decay above 1.",
     ),
 )
