@@ -28,6 +28,11 @@ c.CourseDirectory.root = str(Path(__file__).resolve().parent / "course")
 c.Autograde.exporter_class = "autograder.course.plugins.SubmissionExporter"
 c.CourseDirectory.ignore = ["*"]
 
+# They do not pass through the exchange of a JupyterHub either; notebooks do.
+c.ExchangeFactory.release_assignment = "autograder.course.exchange.ReleaseNotebooks"
+c.ExchangeFactory.collect = "autograder.course.exchange.CollectNotebooks"
+c.ExchangeFactory.release_feedback = "autograder.course.exchange.ReleaseFeedback"
+
 # What student code may use; `autograder/course/plugins.py` lists the settings.
 c.GradeSubmission.cell_seconds = 30
 

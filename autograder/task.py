@@ -318,4 +318,5 @@ class Task:
     def place_of(self, mistake: str) -> Section:
         """Return where the chapter lists a mistake or requirement of this task."""
         page, title = self.assignment.page, self.assignment.title
-        return Section(page, title, f"mistake-{self.name}-{mistake}", mistake)
+        heading = f"Common mistakes: {mistake}"
+        return Section(page, title, f"mistake-{self.name}-{mistake}", heading)

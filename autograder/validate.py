@@ -34,6 +34,7 @@ from autograder.judging.observed import CaseResult, TaskResult
 from autograder.judging.report import Report
 from autograder.task import REQUIRED, Case, Outputs, Probability, Task, array_of
 from autograder.tasks import tasks
+from autograder.tasks.answers import count
 
 SEEDS = 5
 """How many seeds to try for each task by default."""
@@ -328,7 +329,7 @@ def show(validations: Sequence[Validation], console: Console) -> bool:
     for column in ("mistakes", "named as themselves", "seeds", "seconds"):
         table.add_column(column, justify="right")
     for one in validations:
-        diagonal = sum(count for (declared, name), count in one.named.items() if declared == name)
+        diagonal = sum(times for (one_id, name), times in one.named.items() if one_id == name)
         table.add_row(
             one.task,
             str(one.mistakes),
@@ -338,10 +339,10 @@ def show(validations: Sequence[Validation], console: Console) -> bool:
         )
     console.print(table)
     for one in validations:
-        for (declared, name), count in sorted(one.named.items()):
+        for (declared, name), times in sorted(one.named.items()):
             if declared != name:
                 console.print(
-                    f"{one.task}: {declared} named {name or 'nothing'}, {count} times", markup=False
+                    f"{one.task}: {declared} named {name or 'nothing'}, {times} times", markup=False
                 )
     names = {one.task for one in validations}
     for (task, here, there), reason in INDISTINGUISHABLE.items():
@@ -364,9 +365,10 @@ def show(validations: Sequence[Validation], console: Console) -> bool:
     for problem in problems:
         console.print(problem, style="red", markup=False)
     console.print(
-        f"{len(validations)} tasks, {sum(one.mistakes for one in validations)} mistakes, "
-        f"{max((one.seeds for one in validations), default=0)} seeds, "
-        f"{len(problems)} failures; links looked up in {looked_at}.",
+        f"{count(len(validations), 'task')}, "
+        f"{count(sum(one.mistakes for one in validations), 'mistake')}, "
+        f"{count(max((one.seeds for one in validations), default=0), 'seed')}, "
+        f"{count(len(problems), 'failure')}; links looked up in {looked_at}.",
         markup=False,
     )
     return not problems

@@ -23,7 +23,7 @@ from autograder.course.due import Due, Pair, Todo
 from autograder.course.enrollment import Student, enroll
 from autograder.course.gradebook import one_transaction
 from autograder.course.nbgrader_log import last_error
-from autograder.course.running import drop_outcome, has_outcome, run, run_all
+from autograder.course.running import drop_outcome, has_outcome, run, run_all, to_pass_on
 from autograder.course.sanitize import spell_out
 from autograder.course.scores import Score, record_penalty, standing
 from autograder.intake.notebook_file import UnreadableError
@@ -201,7 +201,9 @@ def unreadable(course: Course, assignment: str, student: str) -> str:
     try:
         course.grader.job(assignment, student).rebuilt()
         course.api.coursedir.get_existing_timestamp(str(folder))
-    except (UnreadableError, late.DatesError) as error:
+    except UnreadableError as error:
+        return to_pass_on(error)
+    except late.DatesError as error:
         return str(error)
     return ""
 

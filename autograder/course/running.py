@@ -63,8 +63,13 @@ def _problem(course: Course, assignment: str, student: str) -> str:
     try:
         run(course, assignment, student)
     except UnreadableError as error:
-        return str(error)
+        return to_pass_on(error)
     return ""
+
+
+def to_pass_on(error: UnreadableError) -> str:
+    """Return what is wrong with a file, which is worded for a student, for an instructor."""
+    return f"{error} Pass this on to the student, who gets no feedback page."
 
 
 def run(course: Course, assignment: str, student: str) -> None:

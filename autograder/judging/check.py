@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
 from typing import Any, overload
@@ -75,13 +76,24 @@ def _cases(task: Task, seed: int) -> list[Case]:
 
 def _observed(task: Task, functions: Mapping[str, Any], cases: Sequence[Case]) -> TaskResult | None:
     """Return what a student's functions do; None if they take longer than grading allows."""
-    with kept_out(task.forbidden):
+    with _modules_kept(), kept_out(task.forbidden):
         start = _processor_time()
         try:
             result = observe(task, functions, cases)
         except KeyboardInterrupt as interrupt:
             raise InterruptedCheckError(_processor_time() - start, interrupt) from None
         return result if _processor_time() - start <= limits.SECONDS else None
+
+
+@contextlib.contextmanager
+def _modules_kept() -> Iterator[None]:
+    """Undo what answers take away from the modules, so that there is a report and no traceback."""
+    modules, finders = dict(sys.modules), list(sys.meta_path)
+    try:
+        yield
+    finally:
+        sys.modules.update(modules)
+        sys.meta_path[:] = finders
 
 
 def _processor_time() -> float:
@@ -181,8 +193,9 @@ def name_of(function: object, caller: str) -> str:
     """
     if not isinstance(function, type | FunctionType):
         raise WrongCallError(
-            f"{caller}() was given a {type(function).__name__}. Pass it one of your functions or "
-            f"classes by its name, as in {caller}(dropout_forward), without calling it."
+            f"{caller}() was given something of the type {type(function).__name__}. Pass it your "
+            f"function or class itself, as in {caller}(dropout_forward), without quotes and "
+            "without calling it."
         )
     if function.__name__ not in tasks:
         raise WrongCallError.unknown(function.__name__, caller)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autograder.judging import relations
 from autograder.judging.difference import Comparison, Difference, matrices
@@ -25,34 +27,29 @@ def clues(comparisons: Sequence[Comparison], tolerance: float) -> list[str]:
     tolerance
         Largest accepted error relative to the scale of an output.
     """
-    found = []
     with np.errstate(all="ignore"):
-        for name in dict.fromkeys(one.name for one in comparisons if not one.right):
-            differing = [
-                Difference(one, one.expected, tolerance)
-                for one in comparisons
-                if one.name == name and not one.right and not isinstance(one.expected, Probability)
-            ]
-            if not differing:
-                continue
-            for look in (
-                _precision,
-                _shape,
-                _not_finite,
-                relations.factor,
-                relations.same_as_input,
-                relations.difference_is,
-                _axes,
-                relations.by_line,
-                _direction,
-            ):
-                text = look(differing)
-                if text:
-                    found.append(text)
-                    break
-            if found:
-                break
+        text = _how_they_differ(comparisons, tolerance)
+    found = [text] if text else []
     return found + list(_extent(comparisons))
+
+
+def _how_they_differ(comparisons: Sequence[Comparison], tolerance: float) -> str | None:
+    """Return what can be said of the first output of which anything can be."""
+    outputs = [
+        [
+            Difference(one, one.expected, tolerance)
+            for one in comparisons
+            if one.name == name and not one.right and not isinstance(one.expected, Probability)
+        ]
+        for name in dict.fromkeys(one.name for one in comparisons if not one.right)
+    ]
+    # A few numbers may all be too large by chance, so that comes last.
+    for looks in (_LOOKS, (_direction,)):
+        for differing in filter(None, outputs):
+            for look in looks:
+                if text := look(differing):
+                    return text
+    return None
 
 
 def _precision(wrong: Sequence[Difference]) -> str | None:
@@ -90,6 +87,13 @@ def _shape(wrong: Sequence[Difference]) -> str | None:
         one.got.size == one.expected.size and one.would_agree(one.got.reshape(one.expected.shape))
         for one in wrong
     ):
+        if all(_bare(one.got) == _bare(one.expected) for one in wrong) and all(
+            one.got.ndim > one.expected.ndim for one in wrong
+        ):
+            return (
+                "The numbers are right, but there is an axis of length 1 too many. Does a "
+                "`keepdims` leave it?"
+            )
         return (
             "The numbers are right and only the shape is wrong. NumPy broadcasts such shapes "
             "silently, and later results go wrong."
@@ -118,6 +122,11 @@ def _shape(wrong: Sequence[Difference]) -> str | None:
             "axis do you sum over?"
         )
     return None
+
+
+def _bare(array: NDArray[Any]) -> tuple[int, ...]:
+    """Return the shape without axes of length 1."""
+    return tuple(length for length in array.shape if length != 1)
 
 
 def _not_finite(wrong: Sequence[Difference]) -> str | None:
@@ -164,6 +173,18 @@ def _axes(wrong: Sequence[Difference]) -> str | None:
     if wrong[0].got.ndim == 2:
         return f"`{wrong[0].name}` is transposed: rows and columns are swapped."
     return f"`{wrong[0].name}` has the right numbers, but its axes are in another order."
+
+
+_LOOKS = (
+    _precision,
+    _shape,
+    _not_finite,
+    relations.factor,
+    relations.same_as_input,
+    relations.difference_is,
+    _axes,
+    relations.by_line,
+)
 
 
 def _direction(wrong: Sequence[Difference]) -> str | None:

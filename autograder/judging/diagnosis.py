@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from autograder.judging.fingerprint import FORWARD, Probes
 from autograder.judging.observed import CaseResult
 from autograder.judging.trial import Mistakes, Trial, Trials
-from autograder.task import Aspect, Misconception, Task
+from autograder.task import Aspect, Misconception, Probability, Task
 
 MAX_PAIRS = 100
 """How many pairs of known mistakes to try without a table, so that checks stay quick."""
@@ -227,7 +227,9 @@ def _accounting_for_one_aspect(
     here = [
         mistake
         for mistake in misconceptions
-        if not steps & mistake.replaces.keys() and trials.agree_on(aspect, (*given, mistake))
+        if not steps & mistake.replaces.keys()
+        and trials.agree_on(aspect, (*given, mistake))
+        and _accounts_for_counts(trials, aspect, (*given, mistake))
     ]
     if not here:
         return None
@@ -244,6 +246,20 @@ def _accounting_for_one_aspect(
         for mistake in best
     )
     return Partial(best, others)
+
+
+def _accounts_for_counts(trials: Trials, aspect: Aspect, mistakes: Mistakes) -> bool:
+    """Return whether mistakes account for all that they change in the counts that belong together.
+
+    That all values have the same outcome is no sign of a mask of ones, if they are all dropped.
+    """
+    return all(
+        trial.agrees(name, mistakes)
+        for trial in trials
+        if aspect.covers(trial.case)
+        for name, right in trial.expected().items()
+        if isinstance(right, Probability) and trial.expected(mistakes).get(name, right) != right
+    )
 
 
 def _pair(

@@ -67,18 +67,24 @@ def cells(probes: Trials) -> Iterator[tuple[Trial, str]]:
 
 def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
     """Return the part of a fingerprint that one output of one case gives."""
-    got, expected = trial.got(name), trial.expected().get(name)
-    if expected is None:
-        return 0.0, 0.0
+    expected = trial.expected().get(name)
     if isinstance(expected, Probability):
         value = 0.0 if trial.agrees(name) else np.inf
         return value, value
+    return _numbers_of(trial.task, trial.got(name), expected)
+
+
+def _numbers_of(
+    task: Task, got: NDArray[Any] | None, expected: NDArray[Any] | Scaled | None
+) -> tuple[float, float]:
+    if expected is None:
+        return 0.0, 0.0
     if got is None or got.dtype.kind not in "fiub" or got.size > _MOST_NUMBERS:
         return MISSING, MISSING
-    if trial.task.read_draws is not None:
+    if task.read_draws is not None:
         return _relative(got, array_of(expected))
     # What is expected may be 0 but for rounding.
-    scale = _scale(expected) + ABSOLUTE_TOLERANCE / _tolerance(trial.task)
+    scale = _scale(expected) + ABSOLUTE_TOLERANCE / _tolerance(task)
     size = scale * max(1, array_of(expected).size) ** 0.5
     numbers = np.nan_to_num(
         got.astype(np.float64).ravel() / size,
@@ -92,6 +98,14 @@ def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
     shift += 0.5 if got.dtype != array_of(expected).dtype else 0.0
     first, second = (float(np.cos(f * places) @ numbers) + shift for f in PROJECTIONS)
     return first, second
+
+
+def _right_numbers(trial: Trial, name: str) -> tuple[float, float]:
+    """Return the part of the fingerprint of right programs that one output of one case gives."""
+    expected = trial.expected().get(name)
+    if expected is None or isinstance(expected, Probability):
+        return 0.0, 0.0
+    return _numbers_of(trial.task, array_of(expected), expected)
 
 
 def _relative(got: NDArray[Any], expected: NDArray[Any]) -> tuple[float, float]:
@@ -222,11 +236,14 @@ class Probes:
         Parameters
         ----------
         aspect
-            If given, only what it judges has to agree, and what no aspect judges.
+            If given, only what it judges has to agree, and what no aspect judges; its outputs must
+            also agree in the other cases, unless the change makes no difference there.
         """
         if self.table is None or not self._is_mostly_finite(aspect):
             return ()
         same = self._matching(self.table.rows, aspect, with_not_judged=True)
+        if aspect is not None and same.size:
+            same = same[self._agree_elsewhere(self.table.rows[same], aspect)]
         return tuple(dict.fromkeys(one for i in same for one in self.table.changes[i]))
 
     def mistakes(self, aspect: Aspect | None = None) -> set[str]:
@@ -243,6 +260,14 @@ class Probes:
         digests, tolerance = self.table.pair_digests, _tolerance(self.trials.task)
         close = np.abs(digests - digest(self.numbers)) <= tolerance * len(self.numbers)
         return {self.table.pairs[i] for i in np.flatnonzero(close.all(axis=1))}
+
+    def _agree_elsewhere(self, rows: NDArray[np.float64], aspect: Aspect) -> NDArray[np.bool_]:
+        """Return for each row whether the outputs of an aspect agree wherever they are wrong."""
+        task = self.trials.task
+        here = np.repeat([name in aspect.outputs for _, name in self._cells], len(PROJECTIONS))
+        right = np.array([_right_numbers(trial, name) for trial, name in self._cells]).ravel()
+        same = is_same(self.numbers, rows, task) | is_same(right, rows, task)
+        return np.asarray(same[:, here].all(axis=1))
 
     @cached_property
     def _cells(self) -> list[tuple[Trial, str]]:

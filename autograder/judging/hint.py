@@ -47,7 +47,8 @@ def hint(function: Callable[..., Any] | str, answer: str = "") -> Hints:
         raise WrongCallError.unknown(name, "hint")
     if not isinstance(answer, str):
         raise WrongCallError(
-            f"hint() was given a {type(answer).__name__} for an answer. Write a sentence in quotes."
+            f"hint() was given an answer of the type {type(answer).__name__}. Write a sentence in "
+            "quotes."
         )
     task, answers = tasks[name], _given.setdefault(name, [])
     if len(answers) < len(task.hints):

@@ -76,7 +76,11 @@ def judge(
             # Answers that return nothing have nothing in common.
             if probes is not None and any(trial.answered for trial in probes.trials):
                 numbers = tuple(probes.numbers.tolist())
-        broken = [one for one in task.requirements if not trials.meet(one)]
+        broken = [
+            (one, trials.raised_instead_of(one))
+            for one in task.requirements
+            if not trials.meet(one)
+        ]
     changed = _changed_arguments(cases, result)
     earned = sum(finding.points for finding in findings)
     findings += _deductions(task, broken, changed, earned)
@@ -164,12 +168,18 @@ def _changed_arguments(cases: Sequence[Case], result: TaskResult) -> list[str]:
 
 
 def _deductions(
-    task: Task, broken: Sequence[Requirement], changed: Sequence[str], earned: float
+    task: Task, broken: Sequence[tuple[Requirement, str]], changed: Sequence[str], earned: float
 ) -> list[Finding]:
     """Return a finding for each thing that costs points; together they cost at most `earned`."""
     findings = [
-        Finding(one.name, False, one.explanation, one.id, links=(task.place_of(one.id),))
-        for one in broken
+        Finding(
+            one.name,
+            False,
+            "\n".join(filter(None, (one.explanation, instead))),
+            one.id,
+            links=(task.place_of(one.id),),
+        )
+        for one, instead in broken
     ]
     if changed:
         names = ", ".join(f"`{name}`" for name in changed[:_MAX_NAMES])

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.judging.libraries import do_without
-from autograder.judging.observed import CaseResult, TaskResult, arrays_in
+from autograder.judging.observed import RAISED, CaseResult, TaskResult, arrays_in
 from autograder.judging.wall import NotAllowedError
 from autograder.task import IS_REFUSED, Case, Functions, Outputs, Task
 from autograder.tasks.answers import NotObservedError
@@ -154,12 +154,12 @@ def _raised(error: BaseException) -> str:
     """Describe an exception of the student's code."""
     with contextlib.suppress(Exception):
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        told = with_the_students_lines(f"Your code raised {what[:500]}", error)
+        told = with_the_students_lines(f"{RAISED}{what[:500]}", error)
         if isinstance(error, ModuleNotFoundError) and error.name and "." not in error.name:
             told += f"\n{do_without([error.name])}"
         return told
     # The exception's own __str__ may raise.
-    return f"Your code raised {type(error).__name__}."
+    return f"{RAISED}{type(error).__name__}."
 
 
 def with_the_students_lines(text: str, error: BaseException) -> str:

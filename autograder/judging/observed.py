@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from autograder.task import Outputs
 
+RAISED = "Your code raised "
+"""How it is said that an exception came."""
+
 LEAVES_ARGUMENTS = "leaves its arguments as they are"
 """A requirement for every NumPy answer."""
 

@@ -32,8 +32,8 @@ def factor(wrong: Sequence[Difference]) -> str | None:
         return None
     if all(factor == 0 for factor in factors):
         return f"`{name}` is 0 wherever it is wrong."
-    if any(not 1e-6 < abs(factor) < 1e6 or abs(factor - 1) < 1e-6 for factor in factors):
-        # The right numbers are rounding errors, or no factor is what is wrong.
+    if any(not 1e-6 < abs(factor) < 1e6 or abs(factor - 1) < 1e-3 for factor in factors):
+        # The right numbers are rounding errors, or so little is wrong that a factor means nothing.
         return None
     if np.allclose(factors, -1, rtol=1e-6, atol=0):
         return f"Only the sign of `{name}` is wrong."
@@ -77,22 +77,25 @@ def difference_is(wrong: Sequence[Difference]) -> str | None:
     if any(not one.comparable or not np.isfinite(one.got).all() for one in wrong):
         return None
     name = wrong[0].name
+    factors = [{"": 1.0, **dict(_named_factors(one))} for one in wrong]
     for key in wrong[0].inputs:
-        for meaning in ("", *dict(_named_factors(wrong[0]))):
+        for meaning in factors[0]:
             for sign, verb in ((-1.0, "lacks"), (1.0, "has too much")):
-                if all(_differs_by(one, key, meaning, sign) for one in wrong):
+                if all(
+                    _differs_by(one, key, sign * named.get(meaning, np.nan))
+                    for one, named in zip(wrong, factors, strict=True)
+                ):
                     times = f"{meaning} times " if meaning else ""
                     return f"`{name}` {verb} {times}`{key}`, wherever it is wrong."
     return None
 
 
-def _differs_by(one: Difference, key: str, meaning: str, sign: float) -> bool:
-    factor = dict(_named_factors(one)).get(meaning, np.nan) if meaning else 1.0
+def _differs_by(one: Difference, key: str, factor: float) -> bool:
     return np.isfinite(factor) and any(
         array.shape == one.got.shape
         and array.dtype.kind == "f"
         and array.any()
-        and one.would_agree(np.asarray(one.got - sign * factor * array))
+        and one.would_agree(np.asarray(one.got - factor * array))
         for array in _arrays(one.inputs, key)
     )
 

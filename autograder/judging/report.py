@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from autograder import distribution
@@ -66,6 +67,14 @@ class Finding:
     max_points: float = 0.0
     links: tuple[Section, ...] = ()
     places: Places = ()
+
+    @property
+    def in_short(self) -> str:
+        """What the message says first, with the items of a list that belong to it."""
+        first, *others = self.message.splitlines() or [""]
+        # Items are indented.
+        items = takewhile(lambda line: first.endswith(":") and line.startswith((" ", "\t")), others)
+        return " ".join([first, *(item.strip() for item in items)])
 
 
 @dataclass(frozen=True)
@@ -208,10 +217,12 @@ class Report:
         said = {line for other in self.findings[:position] for line in other.message.splitlines()}
         lines = finding.message.splitlines()
         new = [line for line in lines if line not in said]
-        if new and len(new) < len(lines) and finding.misconception is not None:
-            new = ["The same mistake.", *new]
         if finding.message and not new:
             return "As above.", ()
+        if any(f"({finding.misconception})" in line for line in lines if line in said):
+            new = ["The same mistake.", *new]
+        elif len(new) < len(lines) and finding.misconception is None:
+            new = ["As above.", *new]
         return "\n".join(new), finding.places
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.judging.compare import Places, agrees, difference, worst_places
-from autograder.judging.observed import CaseResult, TaskResult
+from autograder.judging.observed import RAISED, CaseResult, TaskResult
 from autograder.task import (
     REQUIRED,
     Aspect,
@@ -190,6 +190,15 @@ class Trials(Sequence[Trial]):
             for trial in self._required
             if requirement.output in trial.expected()
         )
+
+    def raised_instead_of(self, requirement: Requirement) -> str:
+        """Say which exception came where a ValueError was due; empty if it comes anyway."""
+        anyway = {trial.problems.get("") for trial in self._trials}
+        for trial in self._required:
+            problem = trial.problems.get("", "")
+            if requirement.output in trial.expected() and not trial.agrees(requirement.output):
+                return problem if problem.startswith(RAISED) and problem not in anyway else ""
+        return ""
 
     def were_observed(self, aspect: Aspect) -> bool:
         """Return whether no output that an aspect judges is missing."""

@@ -44,6 +44,9 @@ MESSAGES: Mapping[str, str] = {
     ),
 }
 
+# Operators written once more in Python.
+_IN_PYTHON = ("torch._decomp", "torch._refs", "torch._prims")
+
 
 def refusal(name: str) -> Callable[..., NoReturn]:
     """Return a function that takes anything and raises the NotAllowedError of `MESSAGES[name]`."""
@@ -70,6 +73,21 @@ def classes(layer: str) -> list[type]:
     ]
 
 
+def copies(layer: str) -> Iterator[tuple[dict[Any, Any], list[Any]]]:
+    """Yield where its operators are written once more in Python: a namespace, and names in it."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith(_IN_PYTHON):
+            inner = [value for value in vars(module).values() if isinstance(value, dict)]
+            for namespace in (vars(module), *inner):
+                names = [
+                    key
+                    for key, value in namespace.items()
+                    if callable(value) and LAYERS[layer].search(str(key))
+                ]
+                if names:
+                    yield namespace, names
+
+
 @contextlib.contextmanager
 def kept_out(names: Sequence[str]) -> Iterator[None]:
     """Raise a NotAllowedError wherever PyTorch, or a layer of it, is used in this block.
@@ -85,11 +103,37 @@ def kept_out(names: Sequence[str]) -> Iterator[None]:
             stack.enter_context(function_mode)
             stack.enter_context(dispatch_mode)
             if name in LAYERS:
-                for one in classes(name):
-                    if "__init__" in vars(one):
-                        stack.callback(setattr, one, "__init__", vars(one)["__init__"])
-                        one.__init__ = refusal(name)  # type: ignore[misc]
+                refuse = refusal(name)
+                replaced = [
+                    (one, "__init__", refuse) for one in classes(name) if "__init__" in vars(one)
+                ]
+                for owner, attribute, stand_in in (*replaced, *_ways_around(name)):
+                    stack.callback(setattr, owner, attribute, vars(owner)[attribute])
+                    setattr(owner, attribute, stand_in)
+                for namespace, keys in copies(name):
+                    stack.callback(namespace.update, {key: namespace[key] for key in keys})
+                    namespace.update(dict.fromkeys(keys, refuse))
         yield
+
+
+def _ways_around(layer: str) -> Iterator[tuple[type, str, Callable[..., Any]]]:
+    """Yield what passes the modes by: a class, a method of it, and one that notices the layer."""
+    from torch._ops import OpOverload
+    from torch.jit import ScriptModule
+    from torch.nn import Module
+
+    redispatch, call, refuse = OpOverload.redispatch, Module.__call__, refusal(layer)
+
+    def redispatched(operator: Any, /, *arguments: Any, **named: Any) -> Any:
+        is_layer = LAYERS[layer].search(str(operator))
+        return (refuse if is_layer else redispatch)(operator, *arguments, **named)
+
+    def called(module: Any, /, *arguments: Any, **named: Any) -> Any:
+        # Grading has no TorchScript.
+        return (refuse if isinstance(module, ScriptModule) else call)(module, *arguments, **named)
+
+    yield OpOverload, "redispatch", redispatched
+    yield Module, "__call__", called
 
 
 def _modes(name: str) -> tuple[TorchFunctionMode, TorchDispatchMode]:
@@ -99,8 +143,17 @@ def _modes(name: str) -> tuple[TorchFunctionMode, TorchDispatchMode]:
 
     refuse = refusal(name)
 
+    def drops(called: str, arguments: Any, named: Any) -> bool:
+        # Attention draws its mask where no mode sees it.
+        return (
+            name == "dropout"
+            and called == "scaled_dot_product_attention"
+            and bool(named.get("dropout_p") or any(arguments[4:5]))
+        )
+
     def call(function: Any, arguments: Any, named: Any) -> Any:
-        if name == TORCH or LAYERS[name].search(str(getattr(function, "__name__", function))):
+        called = str(getattr(function, "__name__", function))
+        if name == TORCH or LAYERS[name].search(called) or drops(called, arguments, named or {}):
             refuse()
         return function(*arguments, **(named or {}))
 

@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import sys
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
 
-from autograder.judging.wall import LAYERS, classes, refusal
+from autograder.judging.wall import LAYERS, classes, copies, refusal
 
-# Operators written once more in Python.
-_IN_PYTHON = ("torch._decomp", "torch._refs", "torch._prims")
 # Their kernels only lead to those of another key.
 _ON_THE_WAY = ("Autograd", "ADInplaceOrView", "Meta")
 # TorchScript has formulas of its own for some operators whose gradient is asked for.
@@ -66,7 +62,7 @@ class Layer:
 
 def find(name: str) -> Layer:
     """Find a layer in this process."""
-    return Layer(name, _kernels(name), classes(name), list(_copies(name)))
+    return Layer(name, _kernels(name), classes(name), list(copies(name)))
 
 
 def remove(layer: Layer) -> None:
@@ -116,17 +112,3 @@ def _kernels(name: str) -> list[Kernel]:
         for key in keys
         if has_kernel(operator, key)
     ]
-
-
-def _copies(name: str) -> Iterator[tuple[dict[Any, Any], list[Any]]]:
-    for module_name, module in list(sys.modules.items()):
-        if module_name.startswith(_IN_PYTHON):
-            inner = [value for value in vars(module).values() if isinstance(value, dict)]
-            for namespace in (vars(module), *inner):
-                names = [
-                    key
-                    for key, value in namespace.items()
-                    if callable(value) and LAYERS[name].search(str(key))
-                ]
-                if names:
-                    yield namespace, names

@@ -132,8 +132,8 @@ def rows_of(assignment: str, rehearsal: Rehearsal, empty: Sequence[str]) -> tupl
             reason = rehearsal.stopped.get(f"{CHECK_PREFIX}{name}")
             rows.append(Row(WRONG, name, 0.0, most, not_judged(reason) if reason else ""))
         else:
-            wrong = next((one.message for one in report.findings if not one.passed), "")
-            rows.append(Row.of(report, wrong.split("\n")[0]))
+            wrong = next((one.in_short for one in report.findings if not one.passed), "")
+            rows.append(Row.of(report, wrong))
     return tuple(rows)
 
 

@@ -7,7 +7,10 @@ right.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class NotObservedError(Exception):
@@ -94,6 +97,73 @@ def unpack_dict(function: str, what: str, value: Any, names: Sequence[str]) -> d
             f"The {what} that `{function}` returned has no {', '.join(map(repr, missing))}."
         )
     return {f"{what}[{name!r}]": value[name] for name in names}
+
+
+def module_of(name: str, answer: Any) -> nn.Module:
+    """Return a module that a student's class made.
+
+    Parameters
+    ----------
+    name
+        The name of the class, for the message.
+    answer
+        What it made.
+
+    Raises
+    ------
+    NotObservedError
+        When that is no module, or one whose base class has not been initialized.
+    """
+    from torch import nn
+
+    if not isinstance(answer, nn.Module):
+        raise NotObservedError(f"`{name}` is not an nn.Module. Derive it from nn.Module.")
+    if "_modules" not in vars(answer):
+        raise NotObservedError(f"`{name}.__init__` should begin with `super().__init__()`.")
+    return answer
+
+
+def load(name: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load a state into a student's module.
+
+    Parameters
+    ----------
+    name
+        The name of its class, which PyTorch has as well.
+    module
+        The module.
+    state
+        What a `state_dict` of PyTorch's own holds.
+
+    Raises
+    ------
+    NotObservedError
+        When the module's `state_dict` has other entries or shapes.
+    """
+    own = module.state_dict()
+    plain = [f"`{key}`" for key in state if key not in own and hasattr(module, key)]
+    missing = [f"`{key}`" for key in state if key not in own and not hasattr(module, key)]
+    extra = [f"`{key}`" for key in own if key not in state]
+    odd = [key for key in own if key in state and own[key].shape != state[key].shape]
+    problems = []
+    if plain:
+        problems.append(
+            f"PyTorch does not know of {', '.join(plain)}: make what is trained an `nn.Parameter`, "
+            "and register what is only kept with `register_buffer`."
+        )
+    if missing:
+        problems.append(f"It has no {', '.join(missing)}.")
+    if extra:
+        problems.append(f"It has {', '.join(extra)} besides.")
+    problems += [
+        f"`{key}` has the shape {tuple(own[key].shape)}; expected {tuple(state[key].shape)}."
+        for key in odd
+    ]
+    if problems:
+        raise NotObservedError(
+            f"`{name}` does not load the state_dict of nn.{name}. {' '.join(problems)}"
+        )
+    module.load_state_dict(dict(state))
 
 
 def count(number: int, what: str) -> str:

@@ -11,7 +11,8 @@
 # way on other numbers. If you are stuck, run `hint(batch_norm_forward)` in a cell of your own: it
 # gives a hint, and another one each time you run it, at no cost. Cells marked *Locked* are the
 # course's own: you may run them, and grading uses its own copy. You may add cells of your own
-# anywhere. After a restart of the kernel run everything from the top.
+# anywhere. After a restart of the kernel run everything from the top. A `NameError` means that a
+# cell above has not been run.
 #
 # **What is not allowed.** Answers are written in NumPy, without PyTorch, except for Task 4, which
 # is written without PyTorch's own normalization (`nn.BatchNorm1d`, `F.batch_norm`, `nn.LayerNorm`

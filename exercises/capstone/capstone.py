@@ -11,12 +11,13 @@
 # `rng.random(H.shape) < keep_prob`, so that the numbers can be compared.
 #
 # **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
-# below it, `check(two_layer_net)`. It answers at once: what is right, what is not and, if it knows
-# the mistake, which one it is. Check as often as you like; your work is graded in the same way on
-# other numbers. If you are stuck, run `hint(two_layer_net)` in a cell of your own: it gives a hint,
-# and another one each time you run it, at no cost. Cells marked *Locked* are the course's own: you
-# may run them, and grading uses its own copy. You may add cells of your own anywhere. After a
-# restart of the kernel run everything from the top.
+# below it, `check(two_layer_net)`. It answers at once: what is right, what is not and, if it
+# knows the mistake, which one it is. Check as often as you like; your work is graded in the same
+# way on other numbers. If you are stuck, run `hint(two_layer_net)` in a cell of your own: it
+# gives a hint, and another one each time you run it, at no cost. Cells marked *Locked* are the
+# course's own: you may run them, and grading uses its own copy. You may add cells of your own
+# anywhere. After a restart of the kernel run everything from the top. A `NameError` means that a
+# cell above has not been run.
 #
 # **What is not allowed.** Answers are written in NumPy, without PyTorch and without the package
 # `autograder`. Both are not there when an answer is tried, so one that uses them earns nothing, and

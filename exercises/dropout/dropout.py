@@ -11,7 +11,8 @@
 # way on other numbers. If you are stuck, run `hint(dropout_forward)` in a cell of your own: it
 # gives a hint, and another one each time you run it, at no cost. Cells marked *Locked* are the
 # course's own: you may run them, and grading uses its own copy. You may add cells of your own
-# anywhere. After a restart of the kernel run everything from the top.
+# anywhere. After a restart of the kernel run everything from the top. A `NameError` means that a
+# cell above has not been run.
 #
 # **What is not allowed.** Tasks 1 and 2 are written in NumPy, without PyTorch; Task 3 without
 # PyTorch's own dropout (`nn.Dropout`, `F.dropout` and their kin); all of them without the package

@@ -15,7 +15,7 @@
 # `hint(probe_l2)` in a cell of your own: it gives a hint, and another one each time you run it, at
 # no cost. Cells marked *Locked* are the course's own: you may run them, and grading uses its own
 # copy. You may add cells of your own anywhere. After a restart of the kernel run everything from
-# the top.
+# the top. A `NameError` means that a cell above has not been run.
 #
 # **What `check` does not know.** It tries twelve impostors of each program, and grading tries four
 # more, so inputs with all points in a check may still lose some. When all twelve are exposed, go

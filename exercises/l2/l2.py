@@ -9,12 +9,13 @@
 # This exercise belongs to the chapter *L2 regularization and weight decay*.
 #
 # **How to work.** Write your code where it says `YOUR CODE HERE`, run the cell, then run the cell
-# below it, `check(l2_penalty)`. It answers at once: what is right, what is not and, if it knows the
-# mistake, which one it is. Check as often as you like; your work is graded in the same way on other
-# numbers. If you are stuck, run `hint(l2_penalty)` in a cell of your own: it gives a hint, and
-# another one each time you run it, at no cost. Cells marked *Locked* are the course's own: you may
-# run them, and grading uses its own copy. You may add cells of your own anywhere. After a restart
-# of the kernel run everything from the top.
+# below it, `check(l2_penalty)`. It answers at once: what is right, what is not and, if it knows
+# the mistake, which one it is. Check as often as you like; your work is graded in the same way on
+# other numbers. If you are stuck, run `hint(l2_penalty)` in a cell of your own: it gives a hint,
+# and another one each time you run it, at no cost. Cells marked *Locked* are the course's own:
+# you may run them, and grading uses its own copy. You may add cells of your own anywhere. After a
+# restart of the kernel run everything from the top. A `NameError` means that a cell above has not
+# been run.
 #
 # **What is not allowed.** Answers are written in NumPy, without PyTorch and without the package
 # `autograder`; only the last task is about PyTorch. Both are not there when an answer is tried, so

@@ -2,6 +2,7 @@
 
 import html
 import re
+from itertools import groupby
 
 from helpers.solutions import hidden_lines
 
@@ -18,6 +19,10 @@ def test_no_page_contains_a_line_of_a_solution(site):
         text = path.read_text(encoding="utf-8", errors="replace")
         if path.suffix == ".html":
             text = html.unescape(re.sub(r"<[^>]*>", "", text))
-        shown = {line.strip().strip('",').removesuffix("\\n") for line in text.splitlines()}
-        found += [f"{path.relative_to(site)}: {line}" for line in sorted(hidden & shown)]
+        shown = [line.strip().strip('",').removesuffix("\\n") for line in text.splitlines()]
+        place = path.relative_to(site)
+        # The code of an experiment has lines that any PyTorch module has, but not two together.
+        few = 1 if place.parts[0] == "experiments" else 0
+        runs = (list(run) for known, run in groupby(shown, hidden.__contains__) if known)
+        found += [f"{place}: {line}" for run in runs if len(run) > few for line in run]
     assert not found

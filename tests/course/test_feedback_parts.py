@@ -14,6 +14,8 @@ from autograder.course.sanitize import sanitize
 from autograder.grading.notebook import Outcome
 from autograder.intake.cells import task_of
 from autograder.intake.exercise import solution_notebook, source_notebook
+from autograder.judging import limits
+from autograder.judging.observe import NOT_WRITTEN
 from autograder.judging.report import Finding, Report
 from autograder.tasks import tasks
 
@@ -43,7 +45,12 @@ def flipped(name):
     return Report(name, findings, replay="vu22-ssbx-ek3f-enzv")
 
 
-def graded(wrong=(), comments=None):
+def empty_report(name):
+    """Return the report of an answer that is as it was handed out."""
+    return limits.refused(tasks[name], f"`{name}` {NOT_WRITTEN}")
+
+
+def graded(wrong=(), comments=None, empty=()):
     """Return the graded notebook of somebody whose other answers are right."""
     notebook = solution_notebook(source_notebook(ROOT / "exercises/batch_norm/batch_norm.py"))
     checks = [one for one in notebook.cells if one.metadata.get("nbgrader", {}).get("grade")]
@@ -51,6 +58,7 @@ def graded(wrong=(), comments=None):
     for cell in checks:
         name = task_of(cell.metadata.nbgrader.grade_id)
         report = flipped(name) if name in wrong else right(name)
+        report = empty_report(name) if name in empty else report
         reports[cell.id] = report
         cell.metadata.nbgrader.update(score=report.points, points=report.max_points)
     for cell in notebook.cells:
@@ -99,6 +107,19 @@ def test_head_says_what_was_lost_and_what_to_do(shown):
     assert "Right: batch_norm_backward, batch_norm_2d_backward, " in head
     page.locator("header .call").click()
     assert page.evaluate("getSelection().toString()") == call
+
+
+def test_what_is_not_answered_is_said_in_a_line(shown):
+    """The head names it, with its points, and nobody has to scroll past what is empty."""
+    page = shown(graded(empty=["batch_norm_forward", "fold_batch_norm"]))
+    head = page.locator("header").inner_text()
+    assert "Not answered: batch_norm_forward (0 of 10 points), fold_batch_norm (0 of 3" in head
+    assert "not written yet" not in head
+    assert page.locator("header ol").count() == 0
+    assert (
+        "fold_batch_norm: not answered, 0 of 3 points" in page.locator("summary").all_inner_texts()
+    )
+    assert violations(page) == {}
 
 
 def test_head_links_to_the_book(monkeypatch):

@@ -45,10 +45,25 @@ def test_something_else_is_refused_with_the_names_that_are_known():
     """Passing anything but one of the course's functions says which ones there are."""
     with pytest.raises(TypeError, match=r"does not know `renamed`.*l2_penalty"):
         check(renamed)
-    with pytest.raises(TypeError, match=r"given a int.*without calling it"):
+    with pytest.raises(TypeError, match=r"the type int\..*without calling it"):
         check(3)
-    with pytest.raises(TypeError, match=r"given a Dropout.*without calling it"):
+    with pytest.raises(TypeError, match=r"the type Dropout\..*without calling it"):
         check(solution("dropout")["Dropout"](0.5))
+    with pytest.raises(TypeError, match="without quotes"):
+        check("l2_penalty")
+
+
+def test_modules_that_an_answer_takes_away_come_back():
+    """There is a report and no traceback, and the next check works."""
+
+    def l2_penalty(weights, weight_decay):
+        for name in [one for one in sys.modules if one.startswith("torch")]:
+            del sys.modules[name]
+        sys.meta_path.clear()
+        return 0.0
+
+    assert check(l2_penalty).points == 0
+    assert check(solution("l2")["l2_penalty"]).passed
 
 
 def probe_l2():

@@ -42,7 +42,8 @@ def told(wrong, name="d_x", right=lambda x: 2 * x, where=(0, 1, 2)):
         (lambda a, inputs: -a * len(inputs["x"]), "is minus N times what"),
         (lambda a, inputs: a * inputs["x"][0, 0], "off by one factor in each case"),
         (lambda a, inputs: a.T, "transposed"),
-        (lambda a, inputs: a[None], "numbers are right and only the shape"),
+        (lambda a, inputs: a[None], "an axis of length 1 too many. Does a `keepdims` leave it?"),
+        (lambda a, inputs: a.ravel(), "numbers are right and only the shape"),
         (lambda a, inputs: a.astype(np.float32), "makes an array of float32"),
         (lambda a, inputs: np.trunc(a).astype(int), "behind the decimal point is cut off"),
         (lambda a, inputs: a.sum(), "It is a single number. Did you forget an `axis`?"),
@@ -107,6 +108,16 @@ def test_the_direction_is_told_when_nothing_else_can_be():
         assert clue in found
 
 
+def test_the_direction_comes_after_what_is_said_of_another_output():
+    """That a few numbers are all too large is by chance; that another is an input is not."""
+    x = CASES[0].inputs["x"]
+    both = [
+        Comparison("out", CASES[0], x + x**2, x, False),
+        Comparison("running_mean", CASES[0], x, x**2, False),
+    ]
+    assert clues(both, 1e-7)[0] == "`running_mean` is `x` as it came in, wherever it is wrong."
+
+
 def test_only_one_wrong_output_is_told():
     """Its depends_on are right."""
     a = CASES[0].inputs["x"]
@@ -148,5 +159,7 @@ def test_rounding_errors_have_no_factor():
     assert "factor" not in tiny
     noise = told(lambda a, inputs: -9e5 * a, right=lambda x: 1e-13 * x)
     assert "times" not in noise
+    almost_one = told(lambda a, inputs: a * (1 + 2e-5))
+    assert "times" not in almost_one
     nearly = told(lambda a, inputs: a * (1 + 3e-7))
     assert "1 times" not in nearly

@@ -97,6 +97,28 @@ def test_rounding_does_not_matter_and_anything_else_does():
     assert not found(lambda array: array * (1 + 1e-6))
 
 
+@pytest.mark.parametrize(("in_evaluation", "named"), [(0.0, True), (1.0, False)])
+def test_a_change_is_named_only_if_it_shows_wherever_it_should(in_evaluation, named):
+    """What is wrong in one mode has no name that would make the other mode wrong in another way."""
+    task = tasks["batch_norm_forward"]
+
+    def probes_of(**added):
+        cases = []
+        for case, one in zip(
+            probe_cases(task), observed(task.name, solution("batch_norm")).cases, strict=True
+        ):
+            out = one.outputs.get("out", np.zeros(1)) + added.get(case.group, 0.0)
+            cases.append(CaseResult({**one.outputs, "out": out}))
+        return Probes.of(task, TaskResult(tuple(cases)))
+
+    row = probes_of(training=1.0, evaluation=in_evaluation).numbers[None]
+    nothing = np.empty((0, 2))
+    table = Table(row, (("a change",),), (), nothing, (), nothing)
+    student = replace(probes_of(training=1.0, evaluation=2.0), table=table)
+    assert student.changes() == ()
+    assert bool(student.changes(task.aspects[0])) == named
+
+
 @pytest.mark.parametrize("name", WITH_TABLE)
 def test_a_table_is_up_to_date(name):
     """Some of the mutants that it was made from are found in it, with their words."""
@@ -143,6 +165,24 @@ def test_a_table_gives_no_solution_away(name):
     for words in {change for changes in table.changes for change in changes}:
         assert not re.search(r"np\.|def |\w\(|\[|==| = |\*\*", words), words
         assert len(words) < 250, words
+
+
+FOREIGN = {
+    "l2": ("σ²", "x̂", "x − μ", "mask"),
+    "dropout": ("σ²", "x̂", "scores", "L2", "penalty"),
+    "batch_norm": ("scores", "L2", "penalty", "product of x and W", "mask"),
+    "norms": ("scores", "L2", "penalty", "product of x and W", "mask"),
+    "capstone": ("L2 term", "step count", "v̂"),
+}
+
+
+@pytest.mark.parametrize("name", WITH_TABLE)
+def test_a_table_speaks_of_what_its_task_is_about(name):
+    """No quantity of another assignment is named because a variable has the same name there."""
+    table, foreign = Table.of(name), FOREIGN[tasks[name].assignment.name]
+    assert table is not None
+    for words in {change for changes in table.changes for change in changes}:
+        assert not any(one in words for one in foreign), words
 
 
 @pytest.mark.parametrize("name", WITH_TABLE)

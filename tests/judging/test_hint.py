@@ -133,8 +133,8 @@ def test_a_cell_that_runs_again_does_not_answer_the_next_question():
 def test_something_else_is_refused_in_one_sentence_without_our_insides():
     """As `check` does, and IPython shows the message alone."""
     for wrong, complaint in (
-        (3, r"hint\(\) was given a int"),
-        (solution("dropout")["Dropout"](0.5), r"hint\(\) was given a Dropout"),
+        (3, r"hint\(\) was given something of the type int"),
+        (solution("dropout")["Dropout"](0.5), r"hint\(\) was given something of the type Dropout"),
         (as_text, r"hint\(\) does not know `as_text`.*l2_penalty"),
         ("dropout", r"hint\(\) does not know `dropout`.*dropout_forward"),
     ):

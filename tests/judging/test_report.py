@@ -114,6 +114,24 @@ def test_an_explanation_is_told_once():
     assert "`b` differs." in str(report)
 
 
+def test_only_the_same_mistake_is_called_the_same():
+    """What two mistakes, or two aspects without a name, have in common is told once and apart."""
+    together = "Two mistakes together explain everything."
+
+    def text(*named):
+        messages = (f"{what}\n{together}\n`{aspect}` differs." for aspect, what, _ in named)
+        findings = (
+            Finding(aspect, False, message, mistake, 0.0, 1.0)
+            for (aspect, _, mistake), message in zip(named, messages, strict=True)
+        )
+        return str(Report("f", tuple(findings)))
+
+    two = text(("a", "No scale. (x)", "x"), ("b", "No mask. (y)", "y"))
+    assert "The same mistake." not in two
+    assert "The same mistake." in text(("a", "No scale. (x)", "x"), ("b", "No scale. (x)", "x"))
+    assert text(("a", "It is 0.", None), ("b", "It is 0.", None)).count("As above.") == 1
+
+
 @pytest.fixture
 def published(monkeypatch):
     """Return a function that installs the package with some URLs of the project."""

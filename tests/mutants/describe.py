@@ -14,7 +14,7 @@ QUANTITIES = {
     "inv_std": "1/√(σ² + ε)",
     "x_hat": "x̂",
     "centered": "x − μ",
-    "normalized": "x̂",
+    "normalized": "ReLU's input",
     "n": "N",
     "count": "the number of values",
     "d_x_hat": "the gradient of x̂",
@@ -141,6 +141,18 @@ QUANTITIES = {
     "group": "the group",
     "channels": "the channels",
     "size": "the number of channels in a group",
+    "number": "the number of the group",
+    "divisor": "√v̂ + ε",
+    "entries": "the entries of a weight",
+    "norms": "the squared norms",
+    "d_out_x_hat": "the gradient times x̂",
+    "out_columns": "the output in columns",
+    "d_flat": "the gradient of the columns",
+    "shifted_square": "the mean of the squares plus ε",
+    "x_hat_rows": "x̂",
+    "new_running": "the new running statistics",
+    "j": "the column",
+    "k": "the class",
 }
 """What a local name stands for; a parameter stands for itself."""
 
@@ -178,7 +190,8 @@ VERBS = {
 }
 PLURAL = re.compile(
     r"^(the (?:(?!of )[\w-]+ )*?(?:[\w-]*probabilities|exponentials|scores|sums|units|labels|"
-    r"places|rows|columns|images|parameters|losses|cross-entropies|logarithms)(?: of [\w ]+?)?)"
+    r"places|rows|columns|images|parameters|losses|cross-entropies|logarithms|gradients|"
+    r"statistics|norms|entries|weights|draws|samples|modes)(?: of [\w ]+?)?)"
     rf" ({'|'.join(VERBS)})\b"
 )
 """Clauses whose subject takes a verb in the plural."""

@@ -96,12 +96,12 @@ def differences(found: list[Answer]) -> tuple[Counter[str], list[str]]:
     """Return how many answers of each kind there were, and those of which the two differ."""
     counts: Counter[str] = Counter()
     different = []
-    # An answer may change its process for ever.
-    with (
-        multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool,
-        Sandbox(Limits(cell_seconds=20)) as sandbox,
-    ):
-        for answer, here in zip(found, pool.imap(checked, found), strict=True):
+    # An answer may change its process for ever.  Nothing else runs here while processes are forked,
+    # or they could wait for a lock for ever.
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        reports = pool.map(checked, found, chunksize=1)
+    with Sandbox(Limits(cell_seconds=20)) as sandbox:
+        for answer, here in zip(found, reports, strict=True):
             counts[answer.kind] += 1
             there = graded(sandbox, answer)
             if (there or dict.fromkeys(here, 0)) != here:

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from helpers.solutions import solution, source_of
 
-from autograder import progress
+from autograder import Finding, progress
 from autograder.intake.exercise import solution_notebook, source_notebook
 from autograder.tasks import assignments
 
@@ -50,6 +50,13 @@ def test_what_is_defined_is_checked_at_once():
     assert "Next: Task 2, `l2_penalty_backward`, 3 points." in text
 
 
+def test_the_items_of_a_list_belong_to_what_is_wrong():
+    """A sentence that ends with a colon does not end there; lines of code are left out."""
+    text = Finding("f", False, "Several known mistakes:\n  a. (x)\n  b. (y)\nIn a case.").in_short
+    assert text == "Several known mistakes: a. (x) b. (y)"
+    assert Finding("f", False, "TypeError: no\n  f, line 2: g()").in_short == "TypeError: no"
+
+
 def test_after_a_restart_the_saved_file_counts(nowhere):
     """Nothing is defined in the kernel, but all of it is in the file."""
     nbformat.write(solution_notebook(source_notebook(source_of("l2"))), nowhere / "l2.ipynb")
@@ -60,11 +67,12 @@ def test_after_a_restart_the_saved_file_counts(nowhere):
 
 
 def test_an_untouched_file_is_not_run(nowhere, monkeypatch):
-    """The first look takes no time."""
+    """The first look takes no time: nothing runs, and what takes a second to import is not."""
     nbformat.write(
         nbformat.read(source_of("l2").with_suffix(".ipynb"), as_version=4), nowhere / "l2.ipynb"
     )
     monkeypatch.setattr(sys, "executable", "/nowhere")
+    monkeypatch.setitem(sys.modules, "nbformat", None)
     assert shown().count("empty") == 6
 
 

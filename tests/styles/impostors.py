@@ -5,15 +5,14 @@ would have handed in.
 """
 
 import numpy as np
-from helpers.solutions import solution
-
-from autograder import tasks
-
-NAMES = [task.name for task in tasks.values() if task.assignment.name == "impostors"]
 
 
 def _changed(change):
     """Return the functions of the exercise's solution with their calls changed."""
+    # Imported here, so that the other styles stand alone where neither is to be had.
+    from helpers.solutions import solution
+
+    from autograder import tasks
 
     def changed(name):
         def probe():
@@ -22,7 +21,9 @@ def _changed(change):
         probe.__name__ = name
         return probe
 
-    return tuple(map(changed, NAMES))
+    return tuple(
+        changed(task.name) for task in tasks.values() if task.assignment.name == "impostors"
+    )
 
 
 def _everywhere(change, value):

@@ -315,6 +315,38 @@ def test_a_module_on_functional_pieces_earns_all_points():
         assert report.passed, str(report)
 
 
+def first_message(parent, assign):
+    """Return what is said of a module that does nothing but keep its state in some way."""
+
+    class BatchNorm1d(parent):
+        def __init__(self, num_features, eps=1e-5, momentum=0.1):
+            assign(self, num_features)
+
+        def forward(self, x):
+            return x
+
+    report = grade("BatchNorm1d", {"BatchNorm1d": BatchNorm1d}, 0)
+    assert report.points == 0
+    return report.findings[0].message
+
+
+def test_what_is_wrong_with_a_modules_state_is_said_in_our_words():
+    """PyTorch's own message does not say why something is missing."""
+
+    def forgotten(module, n):
+        nn.Module.__init__(module)
+        module.weight, module.running_mean = torch.ones(n), torch.zeros(n)
+        module.gamma = nn.Parameter(torch.ones(n))
+        module.register_buffer("running_var", torch.ones(1, n))
+
+    message = first_message(nn.Module, forgotten)
+    assert "does not know of `weight`, `running_mean`: make what is trained an `nn.Para" in message
+    assert "It has no `bias`, `num_batches_tracked`. It has `gamma` besides." in message
+    assert "`running_var` has the shape (1, 4); expected (4,)." in message
+    assert "begin with `super().__init__()`" in first_message(nn.Module, lambda *_: None)
+    assert "is not an nn.Module" in first_message(object, lambda *_: None)
+
+
 # Mistakes as students write them.
 
 

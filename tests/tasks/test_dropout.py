@@ -370,6 +370,25 @@ def test_a_bad_keep_prob_must_be_refused():
     assert report.findings[-1].misconception == "dropout-accepts-bad-keep-prob"
 
 
+def test_another_exception_than_a_value_error_is_named():
+    """An `assert` is no ValueError; where everything fails in that way, it is said once."""
+
+    class Dropout(nn.Module):
+        def __init__(self, p):
+            super().__init__()
+            assert 0 <= p <= 1
+            self.p = p
+
+        def forward(self, x):
+            raise KeyError(self.p)
+
+    report = grade("Dropout", {"Dropout": Dropout}, 0)
+    assert "Your code raised AssertionError" in report.findings[-1].message
+    broken = type("Dropout", (nn.Module,), {"__init__": lambda self, p: 1 / 0})
+    report = grade("Dropout", {"Dropout": broken}, 0)
+    assert "raised" not in report.findings[-1].message
+
+
 def test_the_right_gradient_of_a_wrong_forward_pass_earns_half():
     """A student whose only mistake is the missing scale keeps half of the backward pass."""
     unscaled = {
@@ -399,6 +418,27 @@ def test_elements_that_share_a_fate_cost_the_same_whatever_is_drawn(mistake):
     for seed in range(8):
         report = grade("dropout_backward", functions, seed)
         assert report.passed, report
+
+
+def test_keeping_all_values_or_none_is_not_called_sharing_draws():
+    """No chance keeps all of 100,000 values, so nothing is said of rows and calls that share it."""
+
+    def mask(x, k, rng):
+        return np.full(x.shape, k > 0.5)
+
+    for seed in SEEDS:
+        report = grade("dropout_forward", {"dropout_forward": forward_with(mask)}, seed)
+        assert report.points <= 1.5
+        for mistake in ("dropout-shared-mask", "dropout-row-mask", "dropout-fixed-seed"):
+            assert mistake not in str(report), f"seed {seed}\n{report}"
+
+
+def test_zeros_are_not_called_a_mask_of_ones():
+    """That all values fare alike is a sign of both; the share that is kept tells them apart."""
+    zeros = {"dropout_forward": forward_with(scale=lambda k: 0.0)}
+    report = grade("dropout_forward", zeros, 0)
+    assert named(report) == {None}, str(report)
+    assert "`out` is 0 wherever it is wrong" in str(report)
 
 
 # The laws.

@@ -10,6 +10,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from autograder.course.plugins import NOTES
+from autograder.judging.observe import NOT_WRITTEN
 from autograder.judging.report import Finding, Report
 from autograder.task import Section
 from autograder.tasks import tasks
@@ -52,6 +53,15 @@ class Part:
         return self.lost <= 0 and (self.report is None or self.report.passed)
 
     @property
+    def unanswered(self) -> bool:
+        """Whether there is nothing to judge: a function that does only what was handed out."""
+        return (
+            self.report is not None
+            and not self.changed
+            and all(NOT_WRITTEN in one.message for one in self.report.findings if one.max_points)
+        )
+
+    @property
     def changed(self) -> bool:
         """Whether a person gave other points than the report."""
         return self.report is not None and float(self.marks["score"]) != self.report.points
@@ -59,7 +69,7 @@ class Part:
     @property
     def folded(self) -> bool:
         """Whether nobody has to read it."""
-        return self.right and not any(
+        return (self.right or self.unanswered) and not any(
             comment(cell) or cell.get("id") == NOTES for cell in self.cells
         )
 
@@ -176,10 +186,7 @@ def _reasons(report: Report | None) -> Iterator[Reason]:
 
 def _in_short(finding: Finding) -> str:
     """Return what a message says first, without what the head of the page says anyway."""
-    first, *others = finding.message.splitlines() or [""]
+    text = finding.in_short
     for section in finding.links:
-        first = first.replace(f" Read {section}.", "")
-    first = first.removesuffix(f" ({finding.misconception})")
-    # The items of a list are indented.
-    items = takewhile(lambda line: first.endswith(":") and line.startswith("  "), others)
-    return " ".join([first, *(item.strip() for item in items)])
+        text = text.replace(f" Read {section}.", "")
+    return text.removesuffix(f" ({finding.misconception})")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autograder.task import (
     REFUSED,
@@ -20,7 +20,7 @@ from autograder.task import (
     Requirement,
     Task,
 )
-from autograder.tasks.answers import NotObservedError
+from autograder.tasks.answers import NotObservedError, load, module_of
 from autograder.tasks.batch_norm import ASSIGNMENT, sections
 from autograder.tasks.batch_norm.cases import draw_inputs, with_d_out
 from autograder.tasks.batch_norm.forward import FORWARD_MISCONCEPTIONS
@@ -82,9 +82,7 @@ def _draw(rng: np.random.Generator) -> list[Case]:
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
     options = {name: inputs[name] for name in ("momentum", "eps") if name in inputs}
-    module = student["BatchNorm1d"](inputs["gamma"].size, **options)
-    if not isinstance(module, nn.Module):
-        raise NotObservedError("`BatchNorm1d` is not an nn.Module. Derive it from nn.Module.")
+    module = module_of("BatchNorm1d", student["BatchNorm1d"](inputs["gamma"].size, **options))
     module = module.double()
     fresh = {name: value.clone() for name, value in module.state_dict().items()}
     start = {
@@ -94,12 +92,7 @@ def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
         "running_var": torch.tensor(inputs["running_var"]),
         "num_batches_tracked": torch.tensor(inputs["batches"]),
     }
-    try:
-        module.load_state_dict(start)
-    except RuntimeError as error:
-        raise NotObservedError(
-            "`BatchNorm1d` does not load the state_dict of nn.BatchNorm1d. " + str(error)[:500]
-        ) from None
+    load("BatchNorm1d", module, start)
     if inputs["fresh"]:
         module.load_state_dict(fresh)
     module.train(inputs["training"])

@@ -53,11 +53,11 @@ def _draw(rng: np.random.Generator) -> list[Case]:
             "keep_prob above one half, four dimensions",
             draw_inputs(rng, (20, VALUES // 10_000, 20, 25), high_keep_prob(rng), frequencies),
         ),
-        # A mask that all calls share is six draws here, too few for a share.
+        # A mask that all calls share is twelve draws here, too few for a share.
         Case(
             "one row in each of many calls",
             draw_inputs(
-                rng, (1200, 6), high_keep_prob(rng), (NEIGHBORS, ROWS, SHIFTS), row_by_row=True
+                rng, (1200, 12), high_keep_prob(rng), (NEIGHBORS, ROWS, SHIFTS), row_by_row=True
             ),
         ),
         # So many columns that no mask comes twice.
@@ -201,8 +201,8 @@ FORWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "dropout-ignored",
-        "Nothing is dropped in training: the output is the input. Is the mask applied, and is what "
-        "you return the result of that?",
+        "Nothing is dropped in training. Is the mask applied, and is what you return "
+        "the result of that?",
         sections.MASK,
         {"rate": lambda keep_prob: 1.0, "scale": _no_scale},
     ),

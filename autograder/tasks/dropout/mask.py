@@ -24,6 +24,9 @@ REPLAY = "fraction of values with the same outcome under an equal generator"
 PASSED = "fraction of gradients that pass where x is not 0"
 PASSED_AT_ZERO = "fraction of gradients that pass where x is 0"
 
+_CHANCE = 1e-9
+"""What is less probable than this does not happen by chance."""
+
 Mask = NDArray[np.bool_]
 
 
@@ -124,9 +127,16 @@ def dropout(
     }
     one_row_only = shared_by_calls if inputs.get("row_by_row") else shared_by_rows
     shared = one_row_only or shared_within_rows
-    if (shared or shared_by_calls) and len(np.unique(inputs["mask"])) == 1:
-        # Where everything is kept, or nothing, all values agree whoever shares a draw.
-        return {}
+    some, every = inputs["mask"].any(), inputs["mask"].all()
+    if (shared or shared_by_calls) and some == every:
+        outcome = probability if some else 1 - probability
+        rows, columns = (1 if one_row_only else len(x)), (1 if shared_within_rows else x[0].numel())
+        draws = 1 if shared and x.ndim == 1 else rows * columns
+        if 0 < outcome < 1 and outcome**draws > _CHANCE:
+            # So few draws may agree, and all values with them, whoever shares a draw.
+            return {}
+        # Nobody shares a draw where nothing is left to chance, or where chance gives no such mask.
+        shared = False
     if shared:
         if x.ndim == 1:
             return {}
@@ -253,8 +263,15 @@ def simulate(inputs: Inputs, rng: np.random.Generator, **steps: Any) -> Outputs:
     def mask() -> Mask:
         return np.broadcast_to(rng.random(drawn) < rate, x.shape)
 
+    # Which values share a draw is in the masks.
+    others = {name: step for name, step in steps.items() if not name.startswith("shared_")}
+
     def output(mask: Mask, redrawn: Mask) -> dict[str, Expected]:
-        return dropout({**inputs, "mask": mask, "redrawn": redrawn}, **steps)
+        expected = dropout({**inputs, "mask": mask, "redrawn": redrawn}, **others)
+        if expected and rate > 0 and not mask.any():
+            # The reference takes zeros for wrong.
+            return dict.fromkeys(("out", "d_x"), np.zeros(x.shape))
+        return expected
 
     first = mask()
     # Where x is 0, only the gradient shows the mask.

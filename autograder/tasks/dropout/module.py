@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autograder.task import (
     IS_REFUSED,
@@ -23,7 +23,7 @@ from autograder.task import (
     Requirement,
     Task,
 )
-from autograder.tasks.answers import NotObservedError
+from autograder.tasks.answers import NotObservedError, module_of
 from autograder.tasks.dropout import ASSIGNMENT, sections
 from autograder.tasks.dropout.cases import (
     VALUES,
@@ -82,9 +82,7 @@ def _reference(inputs: Inputs, **steps: Any) -> dict[str, Expected]:
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
     with torch.random.fork_rng():
         torch.manual_seed(inputs["seed"])
-        module = student["Dropout"](1 - inputs["keep_prob"])
-        if not isinstance(module, nn.Module):
-            raise NotObservedError("`Dropout` is not an nn.Module. Derive it from nn.Module.")
+        module = module_of("Dropout", student["Dropout"](1 - inputs["keep_prob"]))
         module.train(inputs["training"])
         x = torch.tensor(inputs["x"], requires_grad=True)
         torch.manual_seed(inputs["seed"])
@@ -117,8 +115,8 @@ _EXPLANATIONS = {
     "so nothing needs to be made up for.",
     "dropout-unscaled-in-both": "You drop values in both modes and scale in neither. In evaluation "
     "the network has to give its one deterministic answer, on the scale that it has in training.",
-    "dropout-ignored": "Nothing is dropped in training: the output is the input. Is the mask "
-    "applied, and is what you return the result of that?",
+    "dropout-ignored": "Nothing is dropped in training. Is the mask applied, and is what "
+    "you return the result of that?",
     "dropout-returns-mask": "Your output is the scaled mask. The mask multiplies the input, and "
     "that product is the output.",
     "dropout-normal-noise": "Your mask compares normally distributed numbers with a probability. "

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autograder.task import Aspect, Case, Expected, Functions, Inputs, Task
-from autograder.tasks.answers import NotObservedError
+from autograder.tasks.answers import NotObservedError, load, module_of
 from autograder.tasks.norms import ASSIGNMENT, sections
 from autograder.tasks.norms.cases import with_d_out
 from autograder.tasks.norms.passes import options
@@ -38,17 +38,10 @@ def _draw(rng: np.random.Generator) -> list[Case]:
 
 
 def _run(student: Functions, inputs: Inputs) -> dict[str, Any]:
-    module = student["RMSNorm"](inputs["gamma"].size, **options(inputs))
-    if not isinstance(module, nn.Module):
-        raise NotObservedError("`RMSNorm` is not an nn.Module. Derive it from nn.Module.")
+    module = module_of("RMSNorm", student["RMSNorm"](inputs["gamma"].size, **options(inputs)))
     module = module.double()
     fresh = {name: value.clone() for name, value in module.state_dict().items()}
-    try:
-        module.load_state_dict({"weight": torch.tensor(inputs["gamma"])})
-    except RuntimeError as error:
-        raise NotObservedError(
-            "`RMSNorm` does not load the state_dict of nn.RMSNorm. " + str(error)[:500]
-        ) from None
+    load("RMSNorm", module, {"weight": torch.tensor(inputs["gamma"])})
     if inputs["fresh"]:
         module.load_state_dict(fresh)
     x = torch.tensor(inputs["x"], requires_grad=True)

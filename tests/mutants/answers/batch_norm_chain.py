@@ -35,8 +35,8 @@ def batch_norm_backward(d_out, cache):
     n = x.shape[0]
     centered = x - mean
     x_hat = centered * inv_std
-    products = d_out * x_hat
-    d_gamma = products.sum(axis=0)
+    d_out_x_hat = d_out * x_hat
+    d_gamma = d_out_x_hat.sum(axis=0)
     d_beta = d_out.sum(axis=0)
     d_x_hat = d_out * gamma
     d_x = d_x_hat * inv_std
@@ -57,10 +57,10 @@ def batch_norm_2d_forward(
 ):
     n, c, h, w = x.shape
     columns = x.swapaxes(0, 1).reshape(c, n * h * w).T
-    flat, running_mean, running_var, cache = batch_norm_forward(
+    out_columns, running_mean, running_var, cache = batch_norm_forward(
         columns, gamma, beta, running_mean, running_var, training, momentum, eps
     )
-    out = flat.T.reshape(c, n, h, w).swapaxes(0, 1)
+    out = out_columns.T.reshape(c, n, h, w).swapaxes(0, 1)
     return out, running_mean, running_var, cache
 
 

@@ -27,13 +27,13 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
 
 def batch_norm_backward(d_out, cache):
     x_hat, scale = cache["x_hat"], cache["scale"]
-    products = d_out * x_hat
-    d_gamma = np.sum(products, axis=0)
+    d_out_x_hat = d_out * x_hat
+    d_gamma = np.sum(d_out_x_hat, axis=0)
     d_beta = np.sum(d_out, axis=0)
     d_x = d_out
     if cache["training"]:
         average = np.mean(d_out, axis=0)
-        slope = np.mean(products, axis=0)
+        slope = np.mean(d_out_x_hat, axis=0)
         d_x = d_out - average
         d_x = d_x - x_hat * slope
     d_x = scale * d_x

@@ -76,8 +76,8 @@ def two_layer_net(x, y, params, running, weight_decay, keep_prob, training, rng)
     d_W1 = d_W1 + weight_decay * W1
     d_b1 = d_z.sum(axis=0)
     grads = {"W1": d_W1, "b1": d_b1, "gamma": d_gamma, "beta": d_beta, "W2": d_W2, "b2": d_b2}
-    new = {"mean": running_mean, "var": running_var}
-    return loss, grads, new
+    new_running = {"mean": running_mean, "var": running_var}
+    return loss, grads, new_running
 
 
 def predict(x, params, running):
@@ -103,8 +103,8 @@ def train(x, y, params, running, batches, lr, weight_decay, keep_prob, rng):
         )
         trained = {}
         for name, value in params.items():
-            step = lr * grads[name]
-            trained[name] = value - step
+            update = lr * grads[name]
+            trained[name] = value - update
         params = trained
         losses.append(loss)
     return params, running, losses

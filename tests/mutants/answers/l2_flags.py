@@ -6,16 +6,16 @@ import numpy as np
 def l2_penalty(weights, weight_decay):
     penalty = 0.0
     for w in weights:
-        flat = w.reshape(-1)
-        penalty = penalty + 0.5 * weight_decay * np.dot(flat, flat)
+        entries = w.reshape(-1)
+        penalty = penalty + 0.5 * weight_decay * np.dot(entries, entries)
     return penalty
 
 
 def sgd_step(param, grad, lr, weight_decay):
-    step = grad + weight_decay * param
-    step = lr * step
+    update = grad + weight_decay * param
+    update = lr * update
     new = param.copy()
-    new -= step
+    new -= update
     return new
 
 

@@ -40,5 +40,5 @@ def adam_step(param, grad, state, lr, betas, eps, weight_decay, decoupled):
     m = m + (1 - beta1) * (grad - m)
     v = v + (1 - beta2) * (grad**2 - v)
     scale = lr / (1 - beta1**step)
-    std = np.sqrt(v / (1 - beta2**step)) + eps
-    return param - scale * m / std, {"step": step, "m": m, "v": v}
+    divisor = np.sqrt(v / (1 - beta2**step)) + eps
+    return param - scale * m / divisor, {"step": step, "m": m, "v": v}

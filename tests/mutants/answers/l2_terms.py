@@ -4,8 +4,8 @@ import numpy as np
 
 
 def l2_penalty(weights, weight_decay):
-    squares = [np.sum(np.square(w)) for w in weights]
-    total = np.sum(squares)
+    norms = [np.sum(np.square(w)) for w in weights]
+    total = np.sum(norms)
     return total * weight_decay / 2
 
 

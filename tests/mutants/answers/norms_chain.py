@@ -25,8 +25,8 @@ def layer_norm_backward(d_out, cache):
     count = x.shape[-1]
     centered = x - mean
     x_hat = centered * inv_std
-    products = d_out * x_hat
-    d_gamma = products.reshape(-1, count).sum(axis=0)
+    d_out_x_hat = d_out * x_hat
+    d_gamma = d_out_x_hat.reshape(-1, count).sum(axis=0)
     d_beta = d_out.reshape(-1, count).sum(axis=0)
     d_x_hat = d_out * gamma
     d_x = d_x_hat * inv_std
@@ -43,8 +43,8 @@ def layer_norm_backward(d_out, cache):
 def rms_norm_forward(x, gamma, eps=1e-6):
     x_squared = x * x
     mean_square = x_squared.mean(axis=-1, keepdims=True)
-    shifted = mean_square + eps
-    rms = np.sqrt(shifted)
+    shifted_square = mean_square + eps
+    rms = np.sqrt(shifted_square)
     inv_rms = 1 / rms
     x_hat = x * inv_rms
     out = x_hat * gamma
@@ -56,8 +56,8 @@ def rms_norm_backward(d_out, cache):
     x, inv_rms, gamma = cache
     count = x.shape[-1]
     x_hat = x * inv_rms
-    products = d_out * x_hat
-    d_gamma = products.reshape(-1, count).sum(axis=0)
+    d_out_x_hat = d_out * x_hat
+    d_gamma = d_out_x_hat.reshape(-1, count).sum(axis=0)
     d_x_hat = d_out * gamma
     d_inv_rms = (d_x_hat * x).sum(axis=-1, keepdims=True)
     cube = inv_rms**3
@@ -76,8 +76,8 @@ def group_norm_forward(x, groups, gamma, beta, eps=1e-5):
     centered = grouped - mean
     var = (centered * centered).mean(axis=(2, 3, 4), keepdims=True)
     inv_std = 1 / np.sqrt(var + eps)
-    normalized = centered * inv_std
-    x_hat = normalized.reshape(n, c, h, w)
+    x_hat_rows = centered * inv_std
+    x_hat = x_hat_rows.reshape(n, c, h, w)
     scaled = x_hat * gamma[:, None, None]
     return scaled + beta[:, None, None]
 

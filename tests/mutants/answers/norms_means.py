@@ -18,10 +18,10 @@ def layer_norm_backward(d_out, cache):
     rows = d_out.reshape(x_hat.shape)
     d_gamma = np.sum(rows * x_hat, axis=0)
     d_beta = np.sum(rows, axis=0)
-    g = rows * gamma
-    average = g.mean(axis=1)
-    slope = (g * x_hat).mean(axis=1)
-    d_x = g - average[:, None]
+    d_x_hat = rows * gamma
+    average = d_x_hat.mean(axis=1)
+    slope = (d_x_hat * x_hat).mean(axis=1)
+    d_x = d_x_hat - average[:, None]
     d_x = d_x - x_hat * slope[:, None]
     d_x = d_x * inv_std[:, None]
     return d_x.reshape(d_out.shape), d_gamma, d_beta
@@ -38,9 +38,9 @@ def rms_norm_backward(d_out, cache):
     x_hat, inv_rms, gamma = cache
     rows = d_out.reshape(x_hat.shape)
     d_gamma = np.sum(rows * x_hat, axis=0)
-    g = rows * gamma
-    slope = (g * x_hat).mean(axis=1)
-    d_x = g - x_hat * slope[:, None]
+    d_x_hat = rows * gamma
+    slope = (d_x_hat * x_hat).mean(axis=1)
+    d_x = d_x_hat - x_hat * slope[:, None]
     d_x = d_x * inv_rms[:, None]
     return d_x.reshape(d_out.shape), d_gamma
 

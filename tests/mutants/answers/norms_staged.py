@@ -63,8 +63,8 @@ def group_norm_forward(x, groups, gamma, beta, eps=1e-5):
         raise ValueError("unequal groups")
     size = x.shape[1] // groups
     out = np.zeros_like(x)
-    for g in range(groups):
-        channels = slice(g * size, (g + 1) * size)
+    for number in range(groups):
+        channels = slice(number * size, (number + 1) * size)
         group = x[:, channels]
         mean = group.mean(axis=(1, 2, 3), keepdims=True)
         var = group.var(axis=(1, 2, 3), keepdims=True)
