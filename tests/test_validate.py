@@ -168,7 +168,7 @@ def test_the_table_counts_the_diagonal_and_prints_what_is_off_it():
     count = len(PENALTY.misconceptions)
     assert well
     assert f"{count} of {count}" in text
-    assert f"1 tasks, {count} mistakes, 1 seeds, 0 failures" in text
+    assert f"1 task, {count} mistakes, 1 seed, 0 failures" in text
     twin = replace(PENALTY.misconceptions[0], id="twin")
     well, text = shown(
         validate(replace(PENALTY, misconceptions=(twin, replace(twin, id="b"))), [0])
