@@ -41,15 +41,15 @@ class _NotebooksOnly:
                     Path(dest, path.name).write_bytes(content)
 
 
-class ReleaseNotebooks(_NotebooksOnly, ExchangeReleaseAssignment):  # type: ignore[misc]
+class ReleaseNotebooks(_NotebooksOnly, ExchangeReleaseAssignment):  # type: ignore[misc]  # nbgrader is untyped
     """Releases the notebooks of an assignment."""
 
 
-class CollectNotebooks(_NotebooksOnly, ExchangeCollect):  # type: ignore[misc]
+class CollectNotebooks(_NotebooksOnly, ExchangeCollect):  # type: ignore[misc]  # nbgrader is untyped
     """Collects the notebooks that students have submitted."""
 
 
-class ReleaseFeedback(ExchangeReleaseFeedback):  # type: ignore[misc]
+class ReleaseFeedback(ExchangeReleaseFeedback):  # type: ignore[misc]  # nbgrader is untyped
     """Releases the pages of those who submitted through the exchange; others cannot fetch any."""
 
     def copy_files(self) -> None:

@@ -12,7 +12,7 @@ from autograder.task import Expected
 from autograder.tasks.answers import NotObservedError
 from autograder.tasks.impostors.calls import Call, Calls, Values
 from autograder.tasks.impostors.exposing import Impostor, Program, declared, each, every
-from autograder.tasks.impostors.probing import probe_task, weakness
+from autograder.tasks.impostors.probing import always, one_mode, probe_task, weakness
 from autograder.tasks.l2.adam_step import ADAM, Array
 
 _SMALL = 1e-6
@@ -200,26 +200,24 @@ WEAKNESSES = (
         ),
         repair=_with_history,
     ),
-    weakness(
+    always(
         "probe-no-decay",
         "weight_decay is 0 in all your calls, so Adam and AdamW are the same.",
-        shows=every(lambda call: call["weight_decay"] == 0),
-        weaken=each(lambda call: {**call, "weight_decay": 0.0}),
-        repair=each(lambda call: {**call, "weight_decay": 0.8}),
+        "weight_decay",
+        0,
+        0.8,
     ),
-    weakness(
+    one_mode(
         "probe-always-decoupled",
         "`decoupled` is true in all your calls. Half of the program never runs.",
-        shows=every(lambda call: bool(call["decoupled"])),
-        weaken=each(lambda call: {**call, "decoupled": True}),
-        repair=lambda calls: calls + [{**call, "decoupled": False} for call in calls],
+        "decoupled",
+        True,
     ),
-    weakness(
+    one_mode(
         "probe-never-decoupled",
         "`decoupled` is false in all your calls. Half of the program never runs.",
-        shows=every(lambda call: not call["decoupled"]),
-        weaken=each(lambda call: {**call, "decoupled": False}),
-        repair=lambda calls: calls + [{**call, "decoupled": True} for call in calls],
+        "decoupled",
+        False,
     ),
     weakness(
         "probe-eps-tiny",

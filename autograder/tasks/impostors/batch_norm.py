@@ -15,7 +15,7 @@ from autograder.tasks.batch_norm.forward import FORWARD
 from autograder.tasks.batch_norm.reference import normalize
 from autograder.tasks.impostors.calls import Call, Calls, Values
 from autograder.tasks.impostors.exposing import Impostor, Program, declared, each, every
-from autograder.tasks.impostors.probing import probe_task, weakness
+from autograder.tasks.impostors.probing import TRAINING_ONLY, always, probe_task, weakness
 
 Array = NDArray[np.float64]
 
@@ -201,13 +201,7 @@ WEAKNESSES = (
         weaken=each(_filled("beta", 0.0)),
         repair=each(_spread("beta")),
     ),
-    weakness(
-        "probe-training-only",
-        "All your calls are in training, so evaluation is never tried.",
-        shows=every(lambda call: bool(call["training"])),
-        weaken=each(lambda call: {**call, "training": True}),
-        repair=lambda calls: calls + [{**call, "training": False} for call in calls],
-    ),
+    TRAINING_ONLY,
     weakness(
         "probe-eps-tiny",
         "eps is tiny in all your calls, as it is by default. Where it is added can only be seen "
@@ -226,12 +220,12 @@ WEAKNESSES = (
         ),
         repair=each(_spread("d_out")),
     ),
-    weakness(
+    always(
         "probe-momentum-half",
         "momentum is one half in all your calls, where old and new count the same.",
-        shows=every(lambda call: call["momentum"] == 0.5),
-        weaken=each(lambda call: {**call, "momentum": 0.5}),
-        repair=each(lambda call: {**call, "momentum": 0.2}),
+        "momentum",
+        0.5,
+        0.2,
     ),
 )
 

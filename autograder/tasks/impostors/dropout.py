@@ -19,7 +19,7 @@ from autograder.tasks.dropout.forward import FORWARD
 from autograder.tasks.dropout.mask import STEPS_OF_BATCH, dropout_of_batch, same
 from autograder.tasks.impostors.calls import Call, Calls, Values
 from autograder.tasks.impostors.exposing import Impostor, Program, declared, each, every
-from autograder.tasks.impostors.probing import probe_task, weakness
+from autograder.tasks.impostors.probing import TRAINING_ONLY, always, probe_task, weakness
 
 Array = NDArray[np.float64]
 
@@ -210,20 +210,14 @@ def _rows(call: Call, change: Callable[[Array], Array]) -> Call:
 
 
 WEAKNESSES = (
-    weakness(
+    always(
         "probe-keep-prob-half",
         "keep_prob is one half in all your calls, where keeping and dropping look the same.",
-        shows=every(lambda call: call["keep_prob"] == 0.5),
-        weaken=each(lambda call: {**call, "keep_prob": 0.5}),
-        repair=each(lambda call: {**call, "keep_prob": 0.3}),
+        "keep_prob",
+        0.5,
+        0.3,
     ),
-    weakness(
-        "probe-training-only",
-        "All your calls are in training, so evaluation is never tried.",
-        shows=every(lambda call: bool(call["training"])),
-        weaken=each(lambda call: {**call, "training": True}),
-        repair=lambda calls: calls + [{**call, "training": False} for call in calls],
-    ),
+    TRAINING_ONLY,
     weakness(
         "probe-one-row",
         "There is a single row in all your calls. Nobody sees whether rows share a mask.",

@@ -13,7 +13,7 @@ from torch import Tensor
 from autograder.task import Expected
 from autograder.tasks.impostors.calls import Call, Calls, Values
 from autograder.tasks.impostors.exposing import Impostor, Program, declared, each, every
-from autograder.tasks.impostors.probing import probe_task, weakness
+from autograder.tasks.impostors.probing import always, probe_task, weakness
 from autograder.tasks.l2.penalty import PENALTY, PENALTY_BACKWARD
 
 Array = NDArray[np.float64]
@@ -179,13 +179,13 @@ WEAKNESSES = (
             _weights(lambda weights: [*weights, np.array([1.5, -0.7]), np.full((2, 1, 2), 0.6)])
         ),
     ),
-    weakness(
+    always(
         "probe-weight-decay-one",
         "weight_decay is 1 in all your calls. A factor of 1 shows neither that it is missing nor "
         "that it is there twice.",
-        shows=every(lambda call: call["weight_decay"] == 1),
-        weaken=each(lambda call: {**call, "weight_decay": 1.0}),
-        repair=each(lambda call: {**call, "weight_decay": 1.7}),
+        "weight_decay",
+        1,
+        1.7,
     ),
     weakness(
         "probe-ones",

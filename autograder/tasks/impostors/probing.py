@@ -23,7 +23,14 @@ from autograder.task import (
 from autograder.tasks.answers import NotObservedError
 from autograder.tasks.impostors import ASSIGNMENT, sections
 from autograder.tasks.impostors.calls import Calls, Read, arrays_of, read_calls, run_calls
-from autograder.tasks.impostors.exposing import Exposing, Impostor, Program, Weakness
+from autograder.tasks.impostors.exposing import (
+    Exposing,
+    Impostor,
+    Program,
+    Weakness,
+    each,
+    every,
+)
 
 EXPOSED = Probability(1.0)
 _NOT_EXPOSED = Probability(0.0)
@@ -138,3 +145,33 @@ def weakness(
 ) -> Misconception:
     """Return the mistake of writing calls with a weakness."""
     return Misconception(id, explanation, sections.INPUTS, {id: Weakness(shows, weaken, repair)})
+
+
+def always(id: str, explanation: str, name: str, value: Any, otherwise: Any) -> Misconception:
+    """Return the mistake of giving an argument the same value in all calls."""
+    return weakness(
+        id,
+        explanation,
+        shows=every(lambda call: bool(call[name] == value)),
+        weaken=each(lambda call: {**call, name: value}),
+        repair=each(lambda call: {**call, name: otherwise}),
+    )
+
+
+def one_mode(id: str, explanation: str, name: str, mode: bool) -> Misconception:
+    """Return the mistake of trying a single mode, which calls in the other one repair."""
+    return weakness(
+        id,
+        explanation,
+        shows=every(lambda call: bool(call[name] == mode)),
+        weaken=each(lambda call: {**call, name: mode}),
+        repair=lambda calls: calls + [{**call, name: not mode} for call in calls],
+    )
+
+
+TRAINING_ONLY = one_mode(
+    "probe-training-only",
+    "All your calls are in training, so evaluation is never tried.",
+    "training",
+    True,
+)
