@@ -1,7 +1,8 @@
 """A short code for the inputs on which an answer was graded.
 
 With it, `check` meets the same inputs in the student's own notebook.  They were drawn for that
-submission alone, so the code gives nothing away.
+submission alone, so the code gives nothing away.  A case that is `graded_only` has nothing drawn:
+any code shows it, and what gets away there is described, but not named.
 """
 
 from __future__ import annotations
