@@ -120,7 +120,7 @@ export const controls = [
 export const handles = ({ x, at }) =>
   x.map((_, i) => {
     const [n, c, p] = split(i);
-    return { panel: 0, label: where(i), x: toX(c) + WIDE / 2, y: toY(n, p) + HIGH / 2, size: HIGH / 2, tab: false, on: i === at, toggle: () => ({ at: i }) };
+    return { panel: 0, label: where(i), x: toX(c) + WIDE / 2, y: toY(n, p) + HIGH / 2, wide: WIDE, high: HIGH, tab: false, on: i === at, toggle: () => ({ at: i }) };
   });
 
 export function words(state) {

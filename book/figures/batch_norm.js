@@ -88,6 +88,12 @@ export function nextBatch(state) {
   return { ...running, x, batches, entered, past: past.slice(-61) };
 }
 
+function tenBatches(state) {
+  const changes = {};
+  for (let i = 0; i < 10; i++) Object.assign(changes, nextBatch({ ...state, ...changes }));
+  return changes;
+}
+
 // Pictures
 
 const REACH = [-3, 9];
@@ -212,6 +218,7 @@ export const controls = [
   { kind: "range", name: "beta", label: "β =", min: -3, max: 3, step: 0.1, show: (value) => shown(value, 1) },
   { kind: "range", name: "momentum", label: "momentum α =", min: 0.05, max: 0.95, step: 0.05, show: (value) => shown(value, 2) },
   { kind: "button", label: "Next batch", act: nextBatch },
+  { kind: "button", label: "Ten batches", act: tenBatches },
   {
     kind: "button",
     label: "One example more",

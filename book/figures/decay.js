@@ -85,8 +85,7 @@ function plane(state) {
     ticks.join("") +
     curves.join("") +
     names.join("") +
-    write(WIDTH / 2, 288, "weights with gradients of size 1", { "text-anchor": "middle", fill: "var(--muted)" }) +
-    write(WIDTH - 12, 16, `upright: of size ${state.size}`, { "text-anchor": "end", fill: "var(--muted)" })
+    write(WIDTH / 2, 288, `weights with gradients of size 1 (upright: ${state.size})`, { "text-anchor": "middle", fill: "var(--muted)" })
   );
 }
 
@@ -118,7 +117,7 @@ export const controls = [
   { kind: "range", name: "lambda", label: "weight decay λ =", min: 0, max: 5, positions: STRENGTHS, show: String },
   { kind: "range", name: "size", label: "size of the others =", min: 0.01, max: 10, positions: SIZES, show: String },
   { kind: "range", name: "step", label: "step", min: 0, max: STEPS, step: 10, show: String },
-  { kind: "choice", name: "optimizer", label: "On the right", options: OPTIMIZERS.map((one) => [one, one]) },
+  { kind: "choice", name: "optimizer", label: "Second picture", options: OPTIMIZERS.map((one) => [one, one]) },
   { kind: "button", label: "Start again", act: () => start },
 ];
 

@@ -64,6 +64,10 @@ export function measured(values) {
   return { mean: average, variance: mean(values.map((value) => (value - average) ** 2)) };
 }
 
+// In evaluation there is no mask: the same inputs pass through the same network again and again.
+const passes = ({ mode }) => (mode === "eval" ? "passes" : "masks");
+const ofDraws = (state) => `of ${state.draws} ${passes(state)}`;
+
 // Pictures
 
 const unitX = (i) => 24 + i * 32.5;
@@ -96,7 +100,9 @@ function network(state) {
     lines.join("") +
     units.join("") +
     dot(OUT.x, OUT.y, 17, { fill: "var(--paper)", stroke: "var(--ink)", "stroke-width": 2 }) +
-    write(OUT.x + 25, OUT.y + 5, `output ${shown(shownOutput(state))}`)
+    write(OUT.x + 25, OUT.y + 5, `output ${shown(shownOutput(state))}`) +
+    write(8, 196, "weights above 0", { fill: "var(--blue)" }) +
+    write(8, 214, "weights below 0", { fill: "var(--orange)" })
   );
 }
 
@@ -124,7 +130,7 @@ function histogram(state) {
   const [left, right] = [-1, 1].map((sign) => toX(clamp(center + sign * Math.sqrt(variance), ...range)));
   const full = toX(whole(state));
   return (
-    write(10, 18, `outputs of ${state.draws} masks`, { fill: "var(--blue)" }) +
+    write(10, 18, `outputs ${ofDraws(state)}`, { fill: "var(--blue)" }) +
     write(WIDTH - 10, 18, "whole network", { "text-anchor": "end", fill: "var(--orange)" }) +
     write(WIDTH - 10, 36, "expected mean ± deviation", { "text-anchor": "end", fill: "var(--green)" }) +
     bars.join("") +
@@ -149,14 +155,14 @@ function averages(state) {
   const points = values.map((value, j) => [toX(j + 1), toY(clamp((total += value) / (j + 1), ...range))]);
   const level = (value, color, dashes) => line(36, toY(value), WIDTH - 14, toY(value), { stroke: color, "stroke-width": 2, "stroke-dasharray": dashes });
   return (
-    write(36, 16, "average of the sub-networks so far", { fill: "var(--blue)" }) +
+    write(36, 16, "average of the outputs so far", { fill: "var(--blue)" }) +
     range.map((value) => write(30, toY(value) + 4, shown(value, 1), { "text-anchor": "end", fill: "var(--muted)" })).join("") +
     line(36, 146, WIDTH - 14, 146) +
     level(whole(state), "var(--orange)", "none") +
     level(expected(state).mean, "var(--green)", "5 4") +
     (points.length ? curve(points) + dot(...points.at(-1), 4, { fill: "var(--blue)" }) : "") +
     [0, last].map((value, i) => write(toX(value), 164, value, { "text-anchor": i ? "end" : "middle", fill: "var(--muted)" })).join("") +
-    write(WIDTH / 2, 164, "masks", { "text-anchor": "middle", fill: "var(--muted)" })
+    write(WIDTH / 2, 164, passes(state), { "text-anchor": "middle", fill: "var(--muted)" })
   );
 }
 
@@ -172,6 +178,8 @@ const drawn = (state, more) => {
   const draws = Math.min(MOST, state.draws + more);
   return { draws, mask: maskOf(draws, state.keep) };
 };
+
+const noMask = ({ mode }) => mode === "eval";
 
 export const controls = [
   {
@@ -201,20 +209,21 @@ export const controls = [
     step: 0.05,
     show: (value) => shown(value, 2),
     act: (state, keep) => ({ keep, ...(state.draws && { mask: maskOf(state.draws, keep) }) }),
+    idle: noMask,
   },
-  { kind: "button", label: "Draw a mask", act: (state) => drawn(state, 1) },
-  { kind: "button", label: "Draw 100", act: (state) => drawn(state, 100) },
+  { kind: "button", label: "Draw a mask", act: (state) => drawn(state, 1), idle: noMask },
+  { kind: "button", label: "Draw 100", act: (state) => drawn(state, 100), idle: noMask },
   { kind: "button", label: "Start again", act: () => start },
 ];
 
-export const handles = ({ mask }) =>
-  mask.map((on, i) => ({
+export const handles = (state) =>
+  (noMask(state) ? [] : state.mask).map((on, i) => ({
     panel: 0,
     label: `unit ${i + 1} is kept`,
     x: unitX(i),
     y: UNIT_Y,
     on: on === 1,
-    toggle: (state) => ({ mask: state.mask.map((one, j) => (j === i ? 1 - one : one)) }),
+    toggle: ({ mask }) => ({ mask: mask.map((one, j) => (j === i ? 1 - one : one)) }),
   }));
 
 function rightTitle({ mode, output }) {
@@ -230,7 +239,7 @@ export function numbers(state) {
     `<tr><th scope="row">${title}</th>${[one?.mean, one?.variance].map((value) => `<td>${value === undefined ? "–" : shown(value)}</td>`).join("")}</tr>`;
   return (
     '<table><thead><tr><th scope="col">output</th><th scope="col">mean</th><th scope="col">variance</th></tr></thead><tbody>' +
-    row(`of ${state.draws} masks`, found) +
+    row(ofDraws(state), found) +
     row(rightTitle(state), right) +
     row("of the whole network", { mean: whole(state) }) +
     "</tbody></table>"

@@ -135,14 +135,19 @@ let count = 0;
 //     the state under this name
 //   {kind: "choice", name, label, options: [[value, text], …]}: one of several
 //   {kind: "button", label, act(state)}: returns what changes; `text(state)` is another label
-// With `act(state, value)` the first two may change more.
+// With `act(state, value)` the first two may change more.  A slider or button with `idle(state)` is out of
+// use while that is true.
 // Returns the element and a function that shows a state.
 function control(spec, api) {
   const change = (value) => api.update(spec.act ? spec.act(api.state, value) : { [spec.name]: value });
   if (spec.kind === "button") {
     const button = element("button", { type: "button" }, spec.label);
     button.addEventListener("click", () => api.update(spec.act(api.state)));
-    return [button, (state) => spec.text && (button.textContent = spec.text(state))];
+    const show = (state) => {
+      if (spec.text) button.textContent = spec.text(state);
+      button.disabled = Boolean(spec.idle?.(state));
+    };
+    return [button, show];
   }
   if (spec.kind === "choice") {
     const group = element("fieldset", {}, element("legend", {}, spec.label));
@@ -169,24 +174,38 @@ function control(spec, api) {
     input.value = positions ? positions.indexOf(value) : value;
     output.textContent = spec.show(value);
     input.setAttribute("aria-valuetext", spec.show(value));
+    input.disabled = Boolean(spec.idle?.(state));
   };
   return [element("label", {}, element("span", {}, `${spec.label} `, output), input), show];
 }
 
 const SVG = "http://www.w3.org/2000/svg";
-const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
+const STEPS = {
+  ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10, Home: -Infinity, End: Infinity,
+};
 
-// A handle is {panel, label, x, y, size} in units of its panel, and either
-//   {value, min, max, text, move(state, x, y), step(state, count, key)}: can be dragged, and moved by arrow keys
+// How far around a handle it can be caught: the half way to the nearest other one, and on a phone a fingertip.
+const [LEAST, MOST] = [12, 22];
+function room(one, all) {
+  const away = all.filter((other) => other !== one && other.panel === one.panel).map(({ x, y }) => Math.hypot(x - one.x, y - one.y));
+  return clamp(Math.min(...away) / 2, LEAST, MOST);
+}
+
+// A handle is {panel, label, x, y} in units of its panel, and either
+//   {value, min, max, text, move(state, x, y), step(state, count, key)}: can be dragged, and moved by keys; the
+//     count is infinite for the keys Home and End
 //   {on, toggle(state)}: can be switched
+// It is caught on a circle, or on an area of `wide` by `high` around it.
 // With `tab: false` the keyboard passes it by, which takes a control that does the same.
 // The functions return what changes.  The element stays while it is moved, so it keeps the focus.
 function handle(index, svg, api) {
   const made = document.createElementNS(SVG, "g");
   made.setAttribute("tabindex", "0");
   const now = () => api.handles()[index];
-  const size = now().size ?? 22;
-  made.innerHTML = dot(0, 0, size, { fill: "transparent" }) + dot(0, 0, Math.min(10, size), { class: "ring" });
+  const { wide, high } = now();
+  made.innerHTML =
+    (wide ? box(-wide / 2, -high / 2, wide, high, { fill: "transparent" }) : dot(0, 0, MOST, { fill: "transparent" })) +
+    dot(0, 0, 10, { class: "ring" });
   const place = (event) => {
     const point = new DOMPoint(event.clientX, event.clientY);
     return point.matrixTransform(svg.getScreenCTM().inverse());
@@ -213,8 +232,9 @@ function handle(index, svg, api) {
     event.preventDefault();
   });
   svg.querySelector(".handles").append(made);
-  const show = (one) => {
+  const show = (one, all) => {
     made.setAttribute("transform", `translate(${near(one.x)} ${near(one.y)})`);
+    if (!wide) made.firstChild.setAttribute("r", room(one, all));
     made.setAttribute("aria-label", one.label);
     if (one.tab === false) {
       made.setAttribute("tabindex", "-1");
@@ -244,20 +264,20 @@ export async function live(root, figure) {
     update(changes) {
       api.state = { ...api.state, ...changes };
       show();
+      clearTimeout(later);
+      later = setTimeout(() => (aloud.innerHTML = words.innerHTML), 250);
     },
   };
   await figure.prepare?.(api.state);
   const controls = (figure.controls ?? []).map((spec) => control(spec, api));
   const row = element("div", { class: "controls" }, ...controls.map(([made]) => made), link);
   panels.after(row, ...(figure.numbers ? [table] : []));
-  words.setAttribute("aria-live", "polite");
+  // Read aloud once the hand rests, not at every pixel of its way.
+  const aloud = element("p", { class: "visually-hidden", role: "status" });
+  words.after(aloud);
   const handles = [];
   let later;
 
-  function say() {
-    const said = figure.words(api.state);
-    if (words.innerHTML !== said) words.innerHTML = said;
-  }
   function show() {
     figure.panels(api.state).forEach(({ svg }, i) => {
       svgs[i].querySelector(".drawn").innerHTML = svg;
@@ -268,14 +288,12 @@ export async function live(root, figure) {
     }
     handles.forEach(([made, move], i) => {
       made.style.display = all[i] ? "" : "none";
-      if (all[i]) move(all[i]);
+      if (all[i]) move(all[i], all);
     });
     controls.forEach(([, follow]) => follow(api.state));
     if (figure.numbers) table.innerHTML = figure.numbers(api.state);
     link.href = encode(figure, api.state);
-    // Read aloud once the hand rests, not at every pixel of its way.
-    clearTimeout(later);
-    later = setTimeout(say, 250);
+    words.innerHTML = figure.words(api.state);
   }
 
   window.addEventListener("hashchange", () => {
@@ -283,7 +301,6 @@ export async function live(root, figure) {
     if (asked) api.update(asked);
   });
   show();
-  say();
   figure.begin?.(api);
   root.classList.add("live");
 }

@@ -329,6 +329,7 @@ function curves(state, run) {
   return (
     write(36, 16, "loss: training", { fill: "var(--blue)" }) +
     write(WIDTH - 12, 16, "held out", { fill: "var(--orange)", "text-anchor": "end" }) +
+    write(36, 32, "epoch shown", { fill: "var(--green)" }) +
     (last ? write(WIDTH - 12, 32, "held out, last settings", { fill: "var(--muted)", "text-anchor": "end" }) : "") +
     [0, 0.5, 1, 1.5].map((value) => line(36, toLoss(value), WIDTH - 12, toLoss(value), { opacity: 0.4 }) + write(30, toLoss(value) + 4, shown(value, 1), { "text-anchor": "end", fill: "var(--muted)" })).join("") +
     [0, 100, 200, 300].map((value) => write(to(value), 232, value, { "text-anchor": "middle", fill: "var(--muted)" })).join("") +

@@ -48,6 +48,10 @@ const REACH = { x: [-1.7, 4.6], y: [-2.2, 3.1] };
 const toX = scale([0, 1], [94, 94 + UNIT]);
 const toY = scale([0, 1], [172, 172 - UNIT]);
 
+// w* is taken by its name, beside it: without a penalty the minimum lies on it.
+const ASIDE = { right: 20, up: 18 };
+const grip = (star) => ({ x: toX(star[0]) + ASIDE.right, y: toY(star[1]) - ASIDE.up });
+
 function ellipse([x, y], loss, looks) {
   // The long axis belongs to the difference, which points down and to the right.
   const [short, long] = CURVATURE.map((h) => UNIT * Math.sqrt((2 * loss) / h));
@@ -58,6 +62,7 @@ function ellipse([x, y], loss, looks) {
 function bowl(state) {
   const { w, loss, norm } = minimum(state);
   const { star } = state;
+  const held = grip(star);
   const path = STRENGTHS.map((lambda) => minimum({ lambda, star }).w.map((value, j) => (j ? toY : toX)(value)));
   path.push([toX(0), toY(0)]);
   const ticks = [-1, 0, 1, 2, 3, 4].map((value) => write(toX(value), HEIGHT - 20, shown(value, 0), { "text-anchor": "middle", fill: "var(--muted)" }));
@@ -75,7 +80,8 @@ function bowl(state) {
     others.join("") +
     write(WIDTH / 2, HEIGHT - 3, "first weight (upright axis: second)", { "text-anchor": "middle", fill: "var(--muted)" }) +
     write(toX(star[0]), toY(star[1]) + 5, "+", { "text-anchor": "middle", "font-size": 20 }) +
-    write(toX(star[0]) + 9, toY(star[1]) - 7, "w*") +
+    dot(held.x, held.y, 11, { fill: "var(--paper)", stroke: "var(--muted)" }) +
+    write(held.x, held.y + 5, "w*", { "text-anchor": "middle" }) +
     dot(toX(w[0]), toY(w[1]), 6, { fill: "var(--orange)" }) +
     write(toX(w[0]) - 6, toY(w[1]) - 10, `λ = ${state.lambda}`, { "text-anchor": "end" })
   );
@@ -134,15 +140,14 @@ export function handles(state) {
     {
       panel: 0,
       label: "w*, the minimum without a penalty",
-      x: toX(state.star[0]),
-      y: toY(state.star[1]),
+      ...grip(state.star),
       value: state.star[0],
       min: -1,
       max: 4,
       text: `first weight ${shown(state.star[0], 1)}, second ${shown(state.star[1], 1)}`,
-      move: (_, x, y) => ({ star: inReach([toX.back(x), toY.back(y)]) }),
+      move: (_, x, y) => ({ star: inReach([toX.back(x - ASIDE.right), toY.back(y + ASIDE.up)]) }),
       step: ({ star }, times, key) =>
-        ({ star: inReach(/Left|Right/.test(key) ? [star[0] + times / 10, star[1]] : [star[0], star[1] + times / 10]) }),
+        ({ star: inReach(/Up|Down/.test(key) ? [star[0], star[1] + times / 10] : [star[0] + times / 10, star[1]]) }),
     },
     {
       panel: 0,

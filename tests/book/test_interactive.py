@@ -79,8 +79,6 @@ def open_figure(browser, address):
             ]
 
         def words():
-            # The text follows the hand after a quarter of a second.
-            page.wait_for_timeout(400)
             return root.locator(".words").inner_text()
 
         return SimpleNamespace(
@@ -216,7 +214,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(name, open_figure)
     for one in figure.root.locator("input[type=range]").all():
         assert one.get_attribute("aria-valuetext")
         assert one.evaluate("one => one.labels.length") == 1
-    assert figure.root.locator(".words").get_attribute("aria-live") == "polite"
+    assert figure.root.locator("[role=status]").count() == 1
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -292,6 +290,41 @@ def test_batch_norm_follows_the_keyboard(open_figure):
     compare_batch_norm(figure)
 
 
+def test_batch_norms_points_can_be_caught_at_their_edge(open_figure):
+    """Of two points that are near each other, the one is moved to which the mouse is nearer."""
+    figure = open_figure("batch_norm")
+    box = figure.root.locator(".handles g").nth(0).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    figure.page.mouse.move(x + 10, y)
+    figure.page.mouse.down()
+    figure.page.mouse.move(x - 30, y)
+    figure.page.mouse.up()
+    state = compare_batch_norm(figure)
+    assert state["x"][0] < 0
+    assert state["x"][1:] == [2, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("name", "handle", "ends"),
+    [
+        ("batch_norm", 2, {"Home": "\N{MINUS SIGN}3.0", "End": "9.0"}),
+        ("shrinkage", 0, {"Home": "first weight \N{MINUS SIGN}1.0", "End": "first weight 4.0"}),
+        ("shrinkage", 1, {"Home": "λ = 0", "End": "λ = 100"}),
+    ],
+)
+def test_home_and_end_move_a_point_and_not_the_page(name, handle, ends, open_figure):
+    """As on any slider, they go to the ends."""
+    figure = open_figure(name)
+    point = figure.root.locator(".handles g").nth(handle)
+    point.focus()
+    before = figure.page.evaluate("scrollY")
+    for key, text in ends.items():
+        figure.page.keyboard.press(key)
+        assert point.get_attribute("aria-valuetext").startswith(text)
+    figure.page.wait_for_timeout(100)
+    assert figure.page.evaluate("scrollY") == before
+
+
 def test_batch_norm_follows_a_finger(open_figure):
     """On a phone a point can be moved without the page moving."""
     figure = open_figure("batch_norm", viewport={"width": 400, "height": 800}, has_touch=True)
@@ -331,6 +364,18 @@ def test_batch_norms_running_statistics_are_pytorchs(open_figure):
             assert (state["mean"], state["variance"]) == pytest.approx(expected)
     assert figure.state()["batches"] == 17
     assert "eval() is forgotten" in figure.words()
+
+
+def test_ten_batches_are_ten_times_one(open_figure):
+    """A button that saves clicks leads to the same state."""
+    states = []
+    for name, times in (("Next batch", 10), ("Ten batches", 1)):
+        figure = open_figure("batch_norm")
+        for _ in range(times):
+            figure.root.get_by_role("button", name=name).click()
+        states.append(figure.state())
+    assert states[0] == states[1]
+    assert states[0]["batches"] == 10
 
 
 def test_batch_norm_can_be_linked_to(open_figure):
@@ -418,6 +463,20 @@ def test_shrinkage_follows_the_keyboard(open_figure):
     state = compare_shrinkage(figure)
     assert (state["star"], state["lambda"]) == ([2.9, 0.8], 3.5)
     assert minimum.get_attribute("aria-valuetext") == "λ = 3.5"
+
+
+def test_both_points_of_shrinkage_can_be_caught_without_a_penalty(open_figure):
+    """At λ = 0 the minimum lies on w*, which is held by its name."""
+    figure = open_figure("shrinkage", "#fig=shrinkage&lambda=0")
+    star, minimum = figure.root.locator(".handles g").all()
+    drag(figure, star, right=-60, down=30)
+    state = compare_shrinkage(figure)
+    assert state["lambda"] == 0
+    assert state["star"][0] < 2.5
+    drag(figure, minimum, right=-40, down=40)
+    after = compare_shrinkage(figure)
+    assert after["star"] == state["star"]
+    assert after["lambda"] > 0.05
 
 
 def test_shrinkage_follows_a_finger(open_figure):
@@ -519,6 +578,33 @@ def test_dropout_follows_a_finger(open_figure):
     figure = open_figure("dropout", viewport={"width": 400, "height": 800}, has_touch=True)
     figure.root.locator(".handles g").nth(9).tap()
     assert compare_dropout(figure)["mask"] == [1, 1, 0, 1, 1, 1, 0, 1, 1, 0]
+
+
+def test_a_click_meets_the_unit_under_it(open_figure):
+    """At the edge of a unit, too, where its neighbor is not far."""
+    figure = open_figure("dropout")
+    before = figure.state()["mask"]
+    for unit in figure.root.locator(".handles g").all():
+        box = unit.bounding_box()
+        figure.page.mouse.click(box["x"] + box["width"] / 2 + 12, box["y"] + box["height"] / 2)
+    assert compare_dropout(figure)["mask"] == [1 - one for one in before]
+
+
+def test_no_mask_is_drawn_in_evaluation(open_figure):
+    """What makes masks rests, and the mask of before comes back with training."""
+    figure = open_figure("dropout", "#fig=dropout&draws=10")
+    mask = figure.state()["mask"]
+    masks = [
+        figure.root.get_by_role("button", name="Draw a mask"),
+        figure.root.get_by_role("button", name="Draw 100"),
+        figure.root.locator("input[data-name=keep]"),
+    ]
+    for mode, rests in (("eval", True), ("train", False)):
+        figure.root.locator(f"input[value={mode}]").check()
+        assert [one.is_disabled() for one in masks] == [rests] * 3
+        units = figure.root.locator(".handles g").all()
+        assert [one.is_visible() for one in units] == [not rests] * 10
+    assert compare_dropout(figure)["mask"] == mask
 
 
 def test_dropout_is_quiet_in_evaluation(open_figure):
@@ -709,6 +795,34 @@ def test_the_moons_train_under_the_hand(way, open_figure):
     assert "weight decay 0.01, early stopping" in figure.words()
 
 
+def test_what_is_said_of_the_moons_keeps_up(open_figure):
+    """While the network trains, the sentence has the table's epoch; it is read aloud at rest."""
+    figure = open_figure("moons")
+    aloud = figure.root.locator("[role=status]")
+    assert aloud.inner_text() == ""
+    figure.root.get_by_role("button", name="Train").click()
+    seen = figure.root.evaluate(
+        """root => new Promise((resolve) => {
+          const seen = [];
+          new MutationObserver((_, observer) => {
+            const now = root.querySelector(".numbers tbody td").textContent;
+            const said = root.querySelector(".words").textContent;
+            seen.push([now, said.match(/after (\\d+) epochs/)[1]]);
+            if (seen.length < 20) return;
+            observer.disconnect();
+            resolve(seen);
+          }).observe(root.querySelector(".words"), { childList: true });
+        })"""
+    )
+    assert all(now == said for now, said in seen)
+    assert len({now for now, _ in seen}) > 10
+    assert aloud.inner_text() == ""
+    figure.root.get_by_role("button", name="Pause").click()
+    figure.page.wait_for_timeout(400)
+    assert aloud.inner_text() == figure.words()
+    compare_moons(figure)
+
+
 def test_training_can_be_paused_and_linked_to(open_figure):
     """A button stops the training, and ten epochs more are ten epochs more."""
     figure = open_figure("moons")
@@ -872,6 +986,14 @@ def test_axes_follow_mouse_keyboard_and_finger(norm, open_figure):
     set_range(figure.root, "value", 4)
     state = compare_axes(figure)
     assert (state["at"], state["x"][31]) == (31, 4)
+
+
+def test_a_number_can_be_chosen_anywhere_in_its_cell(open_figure):
+    """Also beside its digits."""
+    figure = open_figure("axes")
+    box = figure.root.locator(".handles g").nth(30).bounding_box()
+    figure.page.mouse.click(box["x"] + 4, box["y"] + box["height"] / 2)
+    assert compare_axes(figure)["at"] == 30
 
 
 def test_axes_can_be_linked_to(open_figure):
