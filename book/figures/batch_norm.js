@@ -251,8 +251,8 @@ export function numbers(state) {
     ["x", state.x],
     ["x̂", xHat],
     ["y", y],
-    ["∂L/∂y", upstream(state)],
-    ["∂L/∂x", dX],
+    ["∂L/\u2060∂y", upstream(state)],
+    ["∂L/\u2060∂x", dX],
   ].map(
     ([title, values]) =>
       `<tr><th scope="row">${title}</th>${values.map((value) => `<td>${shown(value)}</td>`).join("")}</tr>`,

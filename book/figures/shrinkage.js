@@ -83,13 +83,16 @@ function bowl(state) {
     dot(held.x, held.y, 11, { fill: "var(--paper)", stroke: "var(--muted)" }) +
     write(held.x, held.y + 5, "w*", { "text-anchor": "middle" }) +
     dot(toX(w[0]), toY(w[1]), 6, { fill: "var(--orange)" }) +
-    write(toX(w[0]) - 6, toY(w[1]) - 10, `λ = ${state.lambda}`, { "text-anchor": "end" })
+    // To the left there is no room for it beside the axis.
+    (toX(w[0]) < 100
+      ? write(toX(w[0]) + 9, toY(w[1]) + 18, `λ = ${state.lambda}`)
+      : write(toX(w[0]) - 6, toY(w[1]) - 10, `λ = ${state.lambda}`, { "text-anchor": "end" }))
   );
 }
 
 function filter(state) {
   const toH = scale([-3, 3], [34, WIDTH - 12]);
-  const toShare = scale([0, 1], [234, 30]);
+  const toShare = scale([0, 1], [234, 40]);
   const grid = Array.from({ length: 121 }, (_, i) => -3 + i / 20);
   const points = grid.map((h) => [toH(h), toShare(factor(10 ** h, state.lambda))]);
   const { factors } = minimum(state);
@@ -177,7 +180,7 @@ export function numbers(state) {
     const values = [CURVATURE[k], factors[k], star, factors[k] * star];
     return `<tr><th scope="row">${title}</th>${values.map((value) => `<td>${shown(value)}</td>`).join("")}</tr>`;
   });
-  const heads = ["of the weights", "h", "h/(h + λ)", "in w*", "in w"].map((one) => `<th scope="col">${one}</th>`);
+  const heads = ["of the weights", "h", "h/\u2060(h\u00a0+\u00a0λ)", "in w*", "in w"].map((one) => `<th scope="col">${one}</th>`);
   return `<table><thead><tr>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table>`;
 }
 
