@@ -180,6 +180,7 @@ const drawn = (state, more) => {
 };
 
 const noMask = ({ mode }) => mode === "eval";
+const noMore = (state) => noMask(state) || state.draws === MOST;
 
 export const controls = [
   {
@@ -211,8 +212,8 @@ export const controls = [
     act: (state, keep) => ({ keep, ...(state.draws && { mask: maskOf(state.draws, keep) }) }),
     idle: noMask,
   },
-  { kind: "button", label: "Draw a mask", act: (state) => drawn(state, 1), idle: noMask },
-  { kind: "button", label: "Draw 100", act: (state) => drawn(state, 100), idle: noMask },
+  { kind: "button", label: "Draw a mask", act: (state) => drawn(state, 1), idle: noMore },
+  { kind: "button", label: "Draw 100", act: (state) => drawn(state, 100), idle: noMore },
   { kind: "button", label: "Start again", act: () => start },
 ];
 

@@ -257,7 +257,7 @@ export async function live(root, figure) {
   const words = root.querySelector(".words");
   // A wide table scrolls in its own box, which the keyboard has to reach.
   const table = element("div", { class: "numbers", tabindex: 0, role: "group", "aria-label": "Numbers" });
-  const link = element("a", { class: "state" }, "Link to this state");
+  const link = element("a", { class: "state" });
   const api = {
     state: decode(figure, location.hash) ?? { ...figure.start },
     handles: () => (figure.handles ? figure.handles(api.state) : []),
@@ -293,12 +293,16 @@ export async function live(root, figure) {
     controls.forEach(([, follow]) => follow(api.state));
     if (figure.numbers) table.innerHTML = figure.numbers(api.state);
     link.href = encode(figure, api.state);
+    link.textContent = "Link to this state";
     words.innerHTML = figure.words(api.state);
   }
 
   window.addEventListener("hashchange", () => {
     const asked = decode(figure, location.hash);
-    if (asked) api.update(asked);
+    if (!asked) return;
+    api.update(asked);
+    // Who has followed the link sees that something happened.
+    link.textContent = "Now in the address bar";
   });
   show();
   figure.begin?.(api);

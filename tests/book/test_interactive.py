@@ -385,6 +385,10 @@ def test_batch_norm_can_be_linked_to(open_figure):
     figure.set("gamma", 0.7)
     state, rows = figure.state(), figure.rows()
     link = figure.root.locator("a.state").get_attribute("href")
+    figure.root.locator("a.state").click()
+    figure.root.get_by_text("Now in the address bar").wait_for()
+    assert figure.page.url.endswith(link)
+    assert figure.state() == state
     again = open_figure("batch_norm", link)
     assert (again.state(), again.rows()) == (state, rows)
     # Back to the first state, and by the link's address to the other one again.
