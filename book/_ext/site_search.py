@@ -6,6 +6,7 @@ a page that is 26 screens long.
 
 import asyncio
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -14,15 +15,28 @@ from pagefind.index import IndexConfig, PagefindIndex
 from questions import question
 from sphinx.addnodes import pending_xref
 
-# A reader looks for words, neither for code nor for signs; and no answer is given away.
+# A reader looks for words and not for code; and no answer is given away.
 LEFT_OUT = (
     nodes.section,
     nodes.literal_block,
-    nodes.math,
-    nodes.math_block,
     nodes.raw,
     question,
 )
+SIGNS = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η", "kappa": "κ",
+    "lambda": "λ", "mu": "μ", "sigma": "σ", "tau": "τ", "theta": "θ", "Phi": "Φ", "star": "*",
+    "cdot": "·", "approx": "≈", "lVert": "‖", "rVert": "‖", "odot": "⊙", "partial": "∂",
+}  # fmt: skip
+NOT_SHOWN = "…"
+
+
+def signs(latex):
+    """Return a short formula as plain text, and an ellipsis for any other."""
+    text = re.sub(r"\\(?:mathbf|boldsymbol|text)\b ?|\\[,;!]", "", latex)
+    text = re.sub(r"\\hat ?(?:\{ ?(\w)\}|(\w))", "\\1\\2\u0302", text)
+    text = re.sub(r"\\([a-zA-Z]+)", lambda found: SIGNS.get(found[1], found[0]), text)
+    text = text.replace("^2", "²").replace("{", "").replace("}", "")
+    return NOT_SHOWN if "\\" in text or len(text) > 24 else text.strip()
 
 
 def is_left_out(node):
@@ -35,9 +49,14 @@ def text_of(node):
     """Return the words of a section, without those of the sections within it."""
     if isinstance(node, nodes.Text):
         return node.astext()
+    if isinstance(node, nodes.math_block):
+        return NOT_SHOWN
+    if isinstance(node, nodes.math):
+        return signs(node.astext())
     parts = (text_of(child) for child in node.children if not is_left_out(child))
     # Words of neighboring paragraphs stay apart; those of a sentence stay as they are.
-    return ("" if isinstance(node, nodes.TextElement) else "\n").join(parts)
+    text = ("" if isinstance(node, nodes.TextElement) else "\n").join(parts)
+    return f"{text}." if isinstance(node, nodes.title) and text[-1:] not in "?!." else text
 
 
 def sections(env):

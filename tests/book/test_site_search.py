@@ -46,7 +46,47 @@ def test_no_result_says_what_to_do(address, browser):
     page.close()
 
 
-def test_code_and_formulas_are_not_searched():
+def test_a_search_tells_how_much_it_found(address, browser):
+    """Not only how much of that it shows."""
+    page = browser.new_page()
+    page.goto(f"{address}/search.html?q=dropout", wait_until="networkidle")
+    summary = page.get_by_role("status")
+    summary.filter(has_text="here are the first 20").wait_for()
+    assert int(summary.inner_text().split()[0]) > 20
+    assert page.locator("#search-results > li").count() == 20
+    page.close()
+
+
+def test_words_do_not_begin_under_the_magnifier(address, browser):
+    """In the field that a key opens."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(f"{address}/book/l2.html", wait_until="load")
+    page.keyboard.press("Control+k")
+    field = page.locator("#pst-search-dialog input")
+    begin = field.bounding_box()["x"] + field.evaluate(
+        "one => parseFloat(getComputedStyle(one).paddingLeft)"
+    )
+    icon = page.locator("#pst-search-dialog .fa-magnifying-glass").bounding_box()
+    assert begin > icon["x"] + icon["width"]
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("latex", "text"),
+    [
+        (r"\lambda = 0.1", "λ = 0.1"),
+        (r"\hat{\mathbf x}_i", "x\u0302_i"),
+        (r"\lVert w\rVert^2", "‖ w‖²"),
+        (r"\tfrac12\lambda", "…"),
+        ("a + b + c + d + e + f + g + h", "…"),
+    ],
+)
+def test_a_short_formula_is_written_as_text(latex, text):
+    """Others leave an ellipsis, so that no sentence seems to lack a word."""
+    assert site_search.signs(latex) == text
+
+
+def test_code_is_not_searched():
     """The words of a sentence stay together, and code beside them is left out."""
     section = nodes.section(
         "",
@@ -55,4 +95,4 @@ def test_code_and_formulas_are_not_searched():
         nodes.literal_block("", "x / p"),
         nodes.section("", nodes.title("", "Inner")),
     )
-    assert site_search.text_of(section) == "Scaling\nDivide by  once."
+    assert site_search.text_of(section) == "Scaling.\nDivide by p once."
