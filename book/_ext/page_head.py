@@ -22,15 +22,18 @@ NOT_FOUND = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>Page not found</title>
+<link rel="icon" href="{start}_static/logo.svg">
 <style>
 :root {{ color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif; }}
 body {{ margin: 15vh auto; max-width: 32rem; padding: 0 1rem; }}
 </style>
 </head>
 <body>
+<main>
 <h1>There is no such page</h1>
 <p>It may have moved. <a href="{start}">Begin at the start of the course</a>,
 or <a href="{search}">search for it</a>.</p>
+</main>
 </body>
 </html>
 """

@@ -1,6 +1,7 @@
 """Put the code of the experiments on the site, and link to it below the cells that use it."""
 
 import ast
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -83,17 +84,22 @@ def blocks(cell):
     return [one for one in cell.findall(nodes.literal_block) if one.get("language") == "ipython3"]
 
 
+def places_only(markup):
+    """Return highlighted code whose lines can be linked to, but are no empty links themselves."""
+    return re.sub(r'<a id="(line-\d+)"[^>]*></a>', r'<span id="\1"></span>', markup)
+
+
 def pages(app):
     """Yield a page for each module of the experiments."""
     formatter = HtmlFormatter(lineanchors="line", wrapcode=True)
     for path in sorted(EXPERIMENTS.glob("*.py")):
         if path.stem == "__init__":
             continue
-        code = path.read_text(encoding="utf-8")
+        code = highlight(path.read_text(encoding="utf-8"), PythonLexer(), formatter)
         body = (
             f"<h1>experiments/{path.name}</h1>"
             "<p>The chapters run this code while the site is built.</p>"
-            f'<div class="source-code">{highlight(code, PythonLexer(), formatter)}</div>'
+            f'<div class="source-code">{places_only(code)}</div>'
         )
         title = f"experiments/{path.name}"
         yield f"{PAGES}/{path.stem}", {"title": title, "body": body}, "page.html"

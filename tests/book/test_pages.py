@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import course_book
 import pytest
-from helpers.accessibility import violations
+from helpers.accessibility import WCAG, violations
 from helpers.pages import Page
 
 from autograder.tasks import assignments
@@ -163,13 +163,37 @@ def test_pages_fit_the_window(width, on_each_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["book/l2", "exercises/l2/l2"])
+@pytest.mark.parametrize(
+    "name", ["book/l2", "exercises/l2/l2", "book/references", "experiments/margins"]
+)
 def test_everybody_can_read_the_pages(name, scheme, address, browser):
     """No rule of axe is broken; where the theme puts the title of the book is its own matter."""
     page = browser.new_page(color_scheme=scheme)
     page.goto(f"{address}/{name}.html", wait_until="networkidle")
     assert violations(page, without=".sidebar-primary-item:has(.navbar-brand)") == {}
     page.close()
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_breaks_a_rule_of_wcag(scheme, width, site, address, browser):
+    """On any page of the site, up to level AA; nor does a page complain in the console."""
+    names = [path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html"))]
+    names = [name for name in names if not name.startswith("_")]
+    assert len(names) > 30
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    broken, said = {}, []
+    for name in names:
+        page = context.new_page()
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda one: one.type == "error" and said.append(one.text))
+        page.goto(f"{address}/{name}", wait_until="load")
+        if found := violations(page, tags=WCAG):
+            broken[name] = found
+        page.close()
+    context.close()
+    assert (broken, said) == ({}, [])
 
 
 def test_code_and_formulas_can_be_read_without_scrolling(on_each_page):

@@ -96,6 +96,14 @@ def of(page, words):
     return page.locator(".question").filter(has=page.locator(".asked", has_text=words))
 
 
+def test_no_empty_box_waits_for_an_answer(open_page):
+    """Where the verdict will be there is nothing to see before there is one."""
+    page = open_page("l2")
+    assert page.locator(".question .verdict").count() > 5
+    for place in page.locator(".question .verdict").all():
+        assert place.bounding_box()["height"] == 0
+
+
 def test_a_choice_can_be_made_by_keyboard_and_is_read_aloud(open_page):
     """Tab and Enter are enough, and the reason appears in a live region."""
     page = open_page("l2")
