@@ -24,13 +24,16 @@ NOT_FOUND = """<!DOCTYPE html>
 <title>Page not found</title>
 <style>
 :root {{ color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif; }}
+html {{ background: Canvas; color: CanvasText; }}
 body {{ margin: 15vh auto; max-width: 32rem; padding: 0 1rem; }}
 </style>
 </head>
 <body>
+<main>
 <h1>There is no such page</h1>
 <p>It may have moved. <a href="{start}">Begin at the start of the course</a>,
 or <a href="{search}">search for it</a>.</p>
+</main>
 </body>
 </html>
 """
