@@ -219,7 +219,7 @@ class Verdict(FromTasks):
         replaces = {one.id: one.replaces for one in task.misconceptions}[mistake]
         cases = task.draw(np.random.default_rng(0))
         report = judge(task, cases, as_observed(task, cases, replaces, seed=0))
-        box = f'<div class="verdict">{report._repr_html_()}</div>'
+        box = f'<div class="report">{report._repr_html_()}</div>'
         return nodes.raw("", box, format="html")
 
 

@@ -191,6 +191,19 @@ def test_code_and_formulas_can_be_read_without_scrolling(on_each_page):
     assert on_each_page(cut, 1400) == {}
 
 
+def test_names_in_tables_stay_whole(on_each_page):
+    """On a usual screen no table breaks a name within a word, and none has to be pushed sideways."""
+    torn = (
+        "[...document.querySelectorAll('td code .pre, th code .pre')]"
+        ".filter(e => e.getClientRects().length > 1).map(e => e.textContent)"
+    )
+    wide = (
+        "[...document.querySelectorAll('.pst-scrollable-table-container')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 60))"
+    )
+    assert on_each_page(f"[...{torn}, ...{wide}]", 1400) == {}
+
+
 def test_no_button_leads_to_an_unknown_repository(pages):
     """While the repository's address is empty, no page offers to go there."""
     for name, path in pages.items():
