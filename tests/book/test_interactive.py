@@ -548,7 +548,8 @@ async ([place, settings, epochs]) => {
   }
   const data = Object.fromEntries(Object.entries(moons.data).map(([key, one]) => [key, copy(one)]));
   const right = { last: moons.newRight(run.net), best: moons.newRight(run.kept) };
-  return { first, steps, last: run.net.map(copy), history: run.history, best: run.best, right, data };
+  const { history, best } = run;
+  return { first, steps, last: run.net.map(copy), history, best, right, data };
 }
 """
 

@@ -155,7 +155,7 @@ def test_figures_stand_out_from_the_page(scheme, address, browser):
     assert ("invert" in style[0]) == (scheme == "dark")
 
 
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("width", [320, 400, 1400])
 def test_pages_fit_the_window(width, on_each_page):
     """No page has to be pushed sideways; wide formulas and code scroll in their own box."""
     root = "document.documentElement"
@@ -192,7 +192,7 @@ def test_code_and_formulas_can_be_read_without_scrolling(on_each_page):
 
 
 def test_names_in_tables_stay_whole(on_each_page):
-    """On a usual screen no table breaks a name within a word, and none has to be pushed sideways."""
+    """On a usual screen no table breaks a name, and none has to be pushed sideways."""
     torn = (
         "[...document.querySelectorAll('td code .pre, th code .pre')]"
         ".filter(e => e.getClientRects().length > 1).map(e => e.textContent)"
