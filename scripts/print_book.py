@@ -46,6 +46,8 @@ def print_page(site, name, target):
         # A container has no room of its own for the browser's sandbox; the page is our own.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(color_scheme="light")
+        # A page of everything takes its time where others compute, too.
+        page.set_default_timeout(180_000)
         page.goto(f"http://127.0.0.1:{server.server_port}/{name}", wait_until="networkidle")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.wait_for_function("[...document.images].every(image => image.complete)")

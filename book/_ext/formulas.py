@@ -8,6 +8,7 @@ import atexit
 import functools
 import html
 import json
+import re
 from importlib import util
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -19,6 +20,10 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
 PROGRAM = Path(__file__).parent / "temml" / "typeset.js"
+# A formula in the text, with the opening punctuation before it and what closes after it.
+BESIDE = re.compile(
+    r"""([(\[“‘]*)<span class="math">(?:(?!</span>).)*</span>([)\].,;:!?”’%]*)""", re.DOTALL
+)
 logger = logging.getLogger(__name__)
 
 
@@ -102,8 +107,27 @@ def visit_display(self, node):
     raise nodes.SkipNode
 
 
+def keep_together(body):
+    """Return a page on which no line ends between a formula and the punctuation beside it.
+
+    Browsers break lines before and after a formula, whatever stands there.
+    """
+
+    def kept(match):
+        return f'<span class="unbroken">{match[0]}</span>' if match[1] or match[2] else match[0]
+
+    return BESIDE.sub(kept, body)
+
+
+def tidy_page(app, pagename, templatename, context, doctree):
+    """Keep the formulas of a page with their punctuation."""
+    if "body" in context:
+        context["body"] = keep_together(context["body"])
+
+
 def setup(app):
     """Register the extension with Sphinx."""
+    app.connect("html-page-context", tidy_page)
     app.add_html_math_renderer("temml", (visit_inline, None), (visit_display, None))
     app.add_css_file("formulas/formulas.css")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,7 +24,8 @@ NOT_FOUND = """<!DOCTYPE html>
 <title>Page not found</title>
 <link rel="icon" href="{start}_static/logo.svg">
 <style>
-:root {{ background: Canvas; color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif; }}
+:root {{ color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif; }}
+html {{ background: Canvas; color: CanvasText; }}
 body {{ margin: 15vh auto; max-width: 32rem; padding: 0 1rem; }}
 </style>
 </head>

@@ -57,7 +57,7 @@ progress("capstone")
 #   + \frac{\lambda}{2} \left( \lVert W_1 \rVert^2 + \lVert W_2 \rVert^2 \right) .
 # $$
 #
-# | | in training | in evaluation |
+# | what is used | in training | in evaluation |
 # |---|---|---|
 # | $\mu$, $\sigma^2$ | mean and variance of the batch (division by $N$) | the running ones |
 # | running statistics | 0.9 · old + 0.1 · those of the batch | as they are |

@@ -102,3 +102,29 @@ def test_a_typesetter_that_cannot_run_is_named(monkeypatch):
     monkeypatch.setattr(formulas, "typesetter", lambda: ended)
     with pytest.raises(ExtensionError, match=r"typeset\.js has ended"):
         formulas.typeset("never asked before", display=True)
+
+
+def test_punctuation_stays_with_its_formula():
+    """No line begins with a comma, and none ends with the parenthesis before a formula."""
+    math = '<span class="math"><math><mi>x</mi></math></span>'
+    found = formulas.keep_together(f"<p>care ({math}), and {math} too</p>")
+    assert found == f'<p>care <span class="unbroken">({math}),</span> and {math} too</p>'
+
+
+def test_lines_break_between_words(address, browser):
+    """On a phone, too, the marks around a formula stand on the formula's line."""
+    page = browser.new_page(viewport={"width": 400, "height": 800})
+    page.goto(f"{address}/book/l2.html", wait_until="load")
+    torn = page.evaluate(
+        """[...document.querySelectorAll('p > .unbroken')].filter(one =>
+             one.firstChild.nodeType === Node.TEXT_NODE && (range => {
+               range.selectNode(one.firstChild);
+               const mark = range.getBoundingClientRect();
+               const formula = one.querySelector('math').getBoundingClientRect();
+               return mark.bottom < formula.top || mark.top > formula.bottom;
+             })(document.createRange())).map(one => one.textContent)"""
+    )
+    together = page.locator("p > .unbroken").count()
+    page.close()
+    assert together > 100
+    assert torn == []
