@@ -83,6 +83,7 @@ HELPERS = {
     l2.train_digits,
     batch_norm.build,
     norms_relatives.batch_sizes,
+    norms_relatives.gradients_before_training,
     mistakes.train,
     practice.both,
 }
