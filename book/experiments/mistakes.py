@@ -383,6 +383,7 @@ HARMLESS = (
     "bn-biased-running-var",
     "bn-unbiased-normalization",
     "bn-eps-outside-root",
+    "bn-backward-no-var",
     "adam-eps-inside-root",
 )
 # Nobody can overlook these.
@@ -433,10 +434,15 @@ def costs(seeds, **size):
     for mistake in HARMLESS:
         cost = every[mistake]["cost_later"]
         between(cost, -1, 1, f"{mistake} costs less than a point in the second half of training.")
+    unscaled, dropping = (
+        every[mistake]["cost_later"] for mistake in ("dropout-no-rescale", "dropout-active-in-eval")
+    )
+    between(unscaled, -2, 2, "Unscaled survivors cost next to nothing.")
+    greater(dropping, 4, "To drop in evaluation costs many points.")
     for mistake in LOUD:
-        greater(every[mistake]["cost_at_last"], 2, f"{mistake} costs many points.")
+        greater(every[mistake]["cost_later"], 2, f"{mistake} costs many points.")
     for mistake in QUIET:
-        greater(every[mistake]["cost_at_last"], 0, f"{mistake} costs something.")
+        greater(every[mistake]["cost_later"], 0, f"{mistake} costs something.")
         less(every[mistake]["cost"], 15, f"{mistake} costs only so much.")
     return found
 

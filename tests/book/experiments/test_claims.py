@@ -71,7 +71,7 @@ SIZES = {
     norms_relatives.norms_on_images: (8, {}),
     norms_relatives.pre_and_post: (8, {}),
     norms_relatives.fine_tuning: (16, {}),
-    mistakes.costs: (10, {}),
+    mistakes.costs: (16, {}),
     practice.wrong_labels: (16, {}),
     practice.right_labels: (16, {}),
     practice.calibration: (24, {}),
