@@ -65,7 +65,7 @@ SIZES = {
     batch_norm.dropout_with_batch_norm: (10, HALF),
     norms.moving_distributions: (10, {**HALF, "epochs": 15}),
     norms.smoothness: (40, {**HALF, "steps": (0.0, 0.5, 1.5)}),
-    norms.decay_of_gamma: (32, HALF),
+    norms.decay_of_gamma: (48, HALF),
     norms.group_sizes: (24, HALF),
     norms_relatives.norms_on_rows: (8, {}),
     norms_relatives.norms_on_images: (14, {}),
