@@ -383,6 +383,7 @@ HARMLESS = (
     "bn-biased-running-var",
     "bn-unbiased-normalization",
     "bn-eps-outside-root",
+    "bn-backward-no-var",
     "adam-eps-inside-root",
 )
 # Nobody can overlook these.
@@ -411,11 +412,14 @@ def costs(seeds, **size):
     -------
     dict
         By method, and by mistake with "" for none: what `train` returns, in words ``what``, and
-        ``cost`` and ``cost_at_last``, the points of test accuracy that are lost, one per seed.
+        ``cost``, ``cost_at_last`` and ``cost_later``, the points of test accuracy that are lost,
+        one per seed: at the best epoch, at the last one, and on average from the middle on, which
+        is the calmest of the three.
     """
     found = {}
     for name, method in METHODS.items():
         right = train(seeds, method.steps, wrong=method.wrong, **size)
+        half = len(right["epoch"]) // 2
         found[name] = {"": {**right, "what": "right"}}
         for mistake, (what, steps) in method.mistakes.items():
             runs = train(seeds, steps, wrong=method.wrong, **size)
@@ -424,14 +428,21 @@ def costs(seeds, **size):
                 "what": what,
                 "cost": right["best"] - runs["best"],
                 "cost_at_last": right["last"] - runs["last"],
+                "cost_later": (right["test"] - runs["test"])[:, half:].mean(1),
             }
     every = {mistake: runs for some in found.values() for mistake, runs in some.items()}
     for mistake in HARMLESS:
-        between(every[mistake]["cost"], -1.5, 1.5, f"{mistake} costs next to nothing.")
+        cost = every[mistake]["cost_later"]
+        between(cost, -1, 1, f"{mistake} costs less than a point in the second half of training.")
+    unscaled, dropping = (
+        every[mistake]["cost_later"] for mistake in ("dropout-no-rescale", "dropout-active-in-eval")
+    )
+    between(unscaled, -2, 2, "Unscaled survivors cost next to nothing.")
+    greater(dropping, 4, "To drop in evaluation costs many points.")
     for mistake in LOUD:
-        greater(every[mistake]["cost_at_last"], 2, f"{mistake} costs many points.")
+        greater(every[mistake]["cost_later"], 2, f"{mistake} costs many points.")
     for mistake in QUIET:
-        greater(every[mistake]["cost_at_last"], 0, f"{mistake} costs something.")
+        greater(every[mistake]["cost_later"], 0, f"{mistake} costs something.")
         less(every[mistake]["cost"], 15, f"{mistake} costs only so much.")
     return found
 

@@ -249,6 +249,13 @@ def test_results_are_computed_anew_when_a_module_changes(name, tmp_path, monkeyp
     assert course_book.cache_key() != before
 
 
+def test_the_longest_chapters_begin(root):
+    """No core is idle while another one is still at work on a long chapter."""
+    order = [page.stem for page in course_book.longest_first((root / "book").glob("*.md"))]
+    assert order[: len(course_book.LONGEST)] == list(course_book.LONGEST)
+    assert order[3:] == sorted(order[3:])
+
+
 def test_references_can_be_looked_up(root):
     """Each work in the bibliography has a DOI, an arXiv number or its own page."""
     entries = re.split(r"^@", (root / "book/references.bib").read_text(), flags=re.MULTILINE)[1:]
