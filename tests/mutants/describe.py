@@ -227,6 +227,8 @@ class Describer:
                 return self._left_out(node)
             case cst.BinaryOperation():
                 return self._binary(node, new)
+            case cst.UnaryOperation(operator=cst.Not()):
+                return f"the “not” before {self.phrase(node.expression)} is missing"
             case cst.UnaryOperation():
                 return f"the minus before {self.phrase(node.expression)} is missing"
             case cst.AugAssign() if isinstance(new, cst.Assign):

@@ -220,6 +220,8 @@ FORWARD_MISTAKES = {
         "mask": lambda x, k, rng: (rng.random(x.shape) < k) / x,
     },
     "dropout-normal-noise": {"mask": lambda x, k, rng: rng.standard_normal(x.shape) < k},
+    "dropout-coin-flip": {"mask": lambda x, k, rng: rng.integers(0, 2, x.shape)},
+    "dropout-one-draw": {"mask": lambda x, k, rng: rng.random() < k},
     "dropout-shared-mask": {"mask": lambda x, k, rng: rng.random(x.shape[1:]) < k},
     "dropout-row-mask": {"mask": lambda x, k, rng: rng.random((len(x),) + (1,) * (x.ndim - 1)) < k},
     "dropout-fixed-seed": {"mask": lambda x, k, rng: np.random.default_rng(0).random(x.shape) < k},
