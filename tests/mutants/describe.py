@@ -570,8 +570,8 @@ class Describer:
             function = self.parents.get(function)
         names = self.returns.get(function.name.value, ()) if function is not None else ()
         if position is not None and position < len(names):
-            return f"`{names[position]}`" if names[position] != "cache" else "the cache"
-        return f"`{names[0]}`" if len(names) == 1 else ""
+            return _as_code(names[position]) if names[position] != "cache" else "the cache"
+        return _as_code(names[0]) if len(names) == 1 else ""
 
     def _mode(self, node: cst.CSTNode) -> str:
         """Return “in training” or “in evaluation” for code that runs in one mode only."""
@@ -615,3 +615,7 @@ def _stored(target: cst.CSTNode) -> list[cst.CSTNode]:
     if isinstance(target, cst.Tuple):
         return [element.value for element in target.elements]
     return [target]
+
+
+def _as_code(name: str) -> str:
+    return name if " " in name else f"`{name}`"
