@@ -326,7 +326,10 @@ class Probes:
         if aspect is not None:
             judged = {(id(trial), name) for trial, name in self.trials.looked_at(aspect)}
             looked_at = [
-                (id(trial), name) in judged or (with_not_judged and name in trial.not_judged)
+                (id(trial), name) in judged
+                or (with_not_judged and name in trial.not_judged)
+                # How often something happens says little without the numbers.
+                or (self.trials.task.read_draws is not None and aspect.covers(trial.case))
                 for trial, name in self._cells
             ]
             here = np.repeat(looked_at, len(PROJECTIONS))
