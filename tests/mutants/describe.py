@@ -454,7 +454,7 @@ class Describer:
 
     def _call(self, node: cst.Call, new: cst.CSTNode) -> str | None:
         name, subject = _function(node), self._subject(node)
-        if isinstance(new, cst.BinaryOperation):
+        if isinstance(new, cst.BinaryOperation) and _is_call_of(name, new.left):
             part = self.phrase(new.right)
             return f"{part} stands outside of the {FUNCTIONS.get(name, f'`{name}`')}"
         if not isinstance(new, cst.Call) or _function(new) != name:
@@ -615,6 +615,10 @@ def _stored(target: cst.CSTNode) -> list[cst.CSTNode]:
     if isinstance(target, cst.Tuple):
         return [element.value for element in target.elements]
     return [target]
+
+
+def _is_call_of(name: str, node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.Call) and _function(node) == name
 
 
 def _as_code(name: str) -> str:

@@ -238,17 +238,18 @@ def grouped(
         else:
             groups.append((numbers, Counter([words])))
             rows = np.vstack([rows, numbers])
-    return [
-        (
-            numbers,
-            tuple(
-                sorted(
-                    counts, key=lambda one: (one.startswith("in `"), -counts[one], len(one), one)
-                )[:MOST_WORDS]
-            ),
-        )
-        for numbers, counts in groups
+    return [(numbers, _most_fitting(counts)) for numbers, counts in groups]
+
+
+def _most_fitting(counts: Counter[str]) -> tuple[str, ...]:
+    """Return the words that fit most programs, without those that others say less narrowly."""
+    said = [
+        one
+        for one in counts
+        if not any(one.startswith((f"{other} in ", f"{other}, ")) for other in counts)
     ]
+    said.sort(key=lambda one: (one.startswith("in `"), -counts[one], len(one), one))
+    return tuple(said[:MOST_WORDS])
 
 
 def _run(wanted: Collection[str], name: str) -> list[tuple[str, np.ndarray, str]]:

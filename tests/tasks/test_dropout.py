@@ -430,7 +430,8 @@ def test_keeping_all_values_or_none_is_not_called_sharing_draws():
 
     for seed in SEEDS:
         report = grade("dropout_forward", {"dropout_forward": forward_with(mask)}, seed)
-        assert report.points <= 1.5
+        # Where something is kept, it has the right size.
+        assert report.points <= 3.5
         for mistake in ("dropout-shared-mask", "dropout-row-mask", "dropout-fixed-seed"):
             assert mistake not in str(report), f"seed {seed}\n{report}"
 
