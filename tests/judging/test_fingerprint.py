@@ -140,7 +140,9 @@ def test_a_table_is_up_to_date(name):
                 continue
             looked_for += 1
             same = is_same(table.rows, numbers, tasks[name]) | (table.rows == numbers)
-            assert same.all(axis=1).any(), f"Run `make fingerprints`: {mutant.words} is not in the table."
+            assert same.all(axis=1).any(), (
+                f"Run `make fingerprints`: {mutant.words} is not in the table."
+            )
     assert looked_for or len(table.rows) < EVERY
 
 

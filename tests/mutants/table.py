@@ -143,8 +143,7 @@ def settled_numbers(
         return numbers
     for added in (1, 2):
         others = [
-            replace(one, inputs={**one.inputs, "seed": one.inputs["seed"] + added})
-            for one in cases
+            replace(one, inputs={**one.inputs, "seed": one.inputs["seed"] + added}) for one in cases
         ]
         again = _numbers_of(task, others, functions)
         if numbers is None or again is None:

@@ -135,11 +135,7 @@ BACKWARD_MISCONCEPTIONS = (
 _LEAVE_NO_MASK = ("dropout-ignored", "dropout-returns-mask", "dropout-one-draw")
 _CARRIED_FORWARD = replace(
     FORWARD,
-    misconceptions=tuple(
-        one
-        for one in FORWARD_MISCONCEPTIONS
-        if one.id not in _LEAVE_NO_MASK
-    ),
+    misconceptions=tuple(one for one in FORWARD_MISCONCEPTIONS if one.id not in _LEAVE_NO_MASK),
 )
 
 BACKWARD = Task(
