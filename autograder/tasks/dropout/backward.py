@@ -13,8 +13,8 @@ from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Task
 from autograder.tasks.answers import unpack
 from autograder.tasks.dropout import ASSIGNMENT, sections
 from autograder.tasks.dropout.cases import (
-    draw_inputs,
     draw_from_few,
+    draw_inputs,
     high_keep_prob,
     low_keep_prob,
 )

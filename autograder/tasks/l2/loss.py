@@ -266,7 +266,7 @@ LOSS_MISCONCEPTIONS = (
     Misconception(
         "softmax-loss-sign",
         "The cross-entropy in your loss has the wrong sign. It should be −log p, which is never "
-        "negative; yours is log p. A large penalty can hide this, because the sum is positive then.",
+        "negative; yours is log p. A large penalty can hide this: the sum is positive then.",
         sections.SOFTMAX,
         {
             "losses": lambda scores, y: with_gradient_of(
