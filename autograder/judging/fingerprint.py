@@ -148,7 +148,7 @@ def _pairs(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.f
     pairs = np.stack([both.real, both.imag], axis=1)
     # Numbers that differ by rounding are one number.
     apart = np.abs(np.diff(pairs, axis=0)) > _ROUNDING * np.maximum(1.0, np.abs(pairs[1:]))
-    return pairs[np.append(True, apart.any(axis=1))[: len(pairs)]]
+    return np.asarray(pairs[np.append(True, apart.any(axis=1))[: len(pairs)]])
 
 
 def _scale(expected: Expected) -> float:
