@@ -183,6 +183,8 @@ def grade_one(course: Course, assignment: str, student: str, feedback: bool = Tr
         _stop_if_interrupted(done)
         return set_aside(course, assignment, student, last_error(done), log + done["error"])
     graded = _feedback(course, Graded(assignment, student, log=log), feedback)
+    # Only now is its outcome kept.
+    record = records.with_names(course, assignment, record)
     record = replace(record, notebook=records.notebook_state(course, assignment, student))
     _write(course, graded, record)
     return replace(graded, seconds=time.monotonic() - started)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from autograder.grading.notebook import Outcome
@@ -75,16 +76,19 @@ def add(root: Path, name: Name) -> None:
     new.replace(root / FILE)
 
 
-def state(root: Path, assignment: str) -> str:
-    """Return a hash of the names of an assignment's answers; empty if there are none."""
-    mine = [one for one in read(root) if one.task in tasks and _belongs(one, assignment)]
-    return hashlib.sha256(repr(mine).encode()).hexdigest() if mine else ""
+def state(root: Path, assignment: str, outcome: Outcome | None) -> str:
+    """Return a hash of the names that an outcome of an assignment is told; empty if it is none.
+
+    Of an outcome that is not kept nobody knows, so it depends on all of them.
+    """
+    known = [one for one in read(root) if one.task in tasks and _belongs(one, assignment)]
+    if outcome is not None:
+        known = [one for report in outcome.reports.values() for one in _names_of(report, known)]
+    return hashlib.sha256(repr(known).encode()).hexdigest() if known else ""
 
 
 def tell(outcome: Outcome, names: Sequence[Name]) -> Outcome:
     """Return an outcome whose reports say the names of its wrong answers."""
-    if not names:
-        return outcome
     reports = {cell: _told(report, names) for cell, report in outcome.reports.items()}
     return replace(outcome, reports=reports)
 
@@ -95,20 +99,25 @@ def is_unnamed(finding: Finding) -> bool:
 
 
 def _told(report: Report, names: Sequence[Name]) -> Report:
-    for name in names:
-        if report.fingerprint and _are_same(name, report.task, report.fingerprint):
-            findings = (
-                replace(
-                    one,
-                    misconception=name.id,
-                    message=f"{name.text} ({name.id})\n{one.message}",
-                )
-                if is_unnamed(one)
-                else one
-                for one in report.findings
+    for name in _names_of(report, names):
+        findings = (
+            replace(
+                one,
+                misconception=name.id,
+                message=f"{name.text} ({name.id})\n{one.message}",
             )
-            return replace(report, findings=tuple(findings))
+            if is_unnamed(one)
+            else one
+            for one in report.findings
+        )
+        return replace(report, findings=tuple(findings))
     return report
+
+
+def _names_of(report: Report, names: Sequence[Name]) -> list[Name]:
+    """Return the name of what a report is about, or nothing."""
+    same = (one for one in names if _are_same(one, report.task, report.fingerprint))
+    return list(islice(same, 1)) if report.fingerprint else []
 
 
 def _are_same(name: Name, task: str, numbers: Sequence[float]) -> bool:

@@ -29,7 +29,7 @@ class Record:
     handed_in
         The time in `timestamp.txt`, or what is wrong with it; empty if there is no such file.
     names
-        A hash of the names that the course gives to wrong answers, see `names`.
+        A hash of the names that the course gives to its wrong answers, see `names`.
     raw, penalty
         The points on the feedback page, and how many of them lateness costs.
     by_hand
@@ -74,11 +74,14 @@ def current(course: Course, assignment: str, student: str) -> Record:
         handed_in = str(course.api.coursedir.get_existing_timestamp(str(folder)) or "")
     except late.DatesError as error:
         handed_in = str(error)
-    return Record(
-        result_name(course.grader.job(assignment, student)),
-        handed_in,
-        names.state(course.root, assignment),
-    )
+    record = Record(result_name(course.grader.job(assignment, student)), handed_in)
+    return with_names(course, assignment, record)
+
+
+def with_names(course: Course, assignment: str, record: Record) -> Record:
+    """Return a record with the names that its outcome is told now."""
+    found = course.grader.results.get(record.result) if names.read(course.root) else None
+    return replace(record, names=names.state(course.root, assignment, found))
 
 
 def notebook_state(course: Course, assignment: str, student: str) -> str:

@@ -91,8 +91,8 @@ def _shape(wrong: Sequence[Difference]) -> str | None:
             one.got.ndim > one.expected.ndim for one in wrong
         ):
             return (
-                "The numbers are right, but there is an axis of length 1 too many. Does a "
-                "`keepdims` leave it?"
+                "The numbers are right, but there is an axis of length 1 too many. If a "
+                "`keepdims=True` leaves it, drop that."
             )
         return (
             "The numbers are right and only the shape is wrong. NumPy broadcasts such shapes "

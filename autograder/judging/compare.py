@@ -114,8 +114,11 @@ def _allowed(expected: NDArray[Any] | Scaled, tolerance: float) -> Any:
 def _numbers(got: Any, expected: Any) -> tuple[str, str]:
     """Return two numbers that differ, with enough digits to see it."""
     got, expected = got + 0.0, expected + 0.0  # Nobody has to wonder about a negative zero.
-    short = f"{got:.6g}", f"{expected:.6g}"
-    return short if short[0] != short[1] else (f"{got:.17g}", f"{expected:.17g}")
+    for digits in range(6, 18):
+        short = f"{got:.{digits}g}", f"{expected:.{digits}g}"
+        if short[0] != short[1]:
+            break
+    return short
 
 
 def _where(mask: NDArray[np.bool_]) -> str:

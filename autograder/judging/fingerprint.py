@@ -30,6 +30,8 @@ MISSING = 1e9
 """What stands for an output that is not there."""
 _MOST_NUMBERS = 1_000_000
 _NOT_A_NUMBER, _INFINITE = 1e6, 1e7
+_LOOKED_AT, _MOST_PAIRS = 5000, 64
+_ROUNDING = 1e-10
 
 
 def probe_cases(task: Task) -> list[Case]:
@@ -42,9 +44,9 @@ def fingerprint(probes: Trials) -> NDArray[np.float64]:
     """Return the numbers by which a program is recognized.
 
     There are as many for each output of each case as there are projections.  They are relative to
-    the scale of the expected output.  Where a task draws random numbers, they describe an output
-    relative to the one that the reference gives for the same draws, and are infinite (so that
-    nothing matches them) where the draws are not as likely as they should be.
+    the scale of the expected output.  Where a task draws random numbers, they describe what comes
+    out for each value that the reference gives for the same draws, and how often an event happens
+    that should happen with another probability.
     """
     with np.errstate(all="ignore"):
         return np.array(
@@ -69,9 +71,17 @@ def numbers_of(trial: Trial, name: str) -> tuple[float, float]:
     """Return the part of a fingerprint that one output of one case gives."""
     expected = trial.expected().get(name)
     if isinstance(expected, Probability):
-        value = 0.0 if trial.agrees(name) else np.inf
-        return value, value
+        frequency = _frequency(trial, name)
+        return frequency, frequency
     return _numbers_of(trial.task, trial.got(name), expected)
+
+
+def _frequency(trial: Trial, name: str) -> float:
+    """Return how often an event happens, plus 1; 0 if that is as likely as it should be."""
+    if trial.agrees(name):
+        return 0.0
+    counts = trial.got(name)
+    return -1.0 if counts is None or not counts[1] else 1.0 + float(counts[0] / counts[1])
 
 
 def _numbers_of(
@@ -109,17 +119,36 @@ def _right_numbers(trial: Trial, name: str) -> tuple[float, float]:
 
 
 def _relative(got: NDArray[Any], expected: NDArray[Any]) -> tuple[float, float]:
-    """Return the factor between two arrays, and how much is left when it is taken out."""
+    """Describe an array by the pairs of an expected number and the one that is there instead.
+
+    If there are few pairs, they are the same whatever is drawn.  If there are many, return the
+    factor between the two arrays, and how much is left when it is taken out.
+    """
     if got.shape != expected.shape:
         return np.inf, np.inf
-    if not np.isfinite(got).all():
-        return _NOT_A_NUMBER, _NOT_A_NUMBER
+    numbers = np.nan_to_num(
+        got.astype(np.float64), nan=_NOT_A_NUMBER, posinf=_INFINITE, neginf=-_INFINITE
+    )
+    scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+    pairs = _pairs(expected / scale, numbers / scale)
+    if len(pairs) <= _MOST_PAIRS:
+        places = np.arange(1, pairs.size + 1)
+        first, second = (float(np.cos(f * places) @ pairs.ravel()) for f in PROJECTIONS)
+        return first, second
     square = float((expected * expected).sum())
     if not square:
         return float(got.any()), 0.0
-    factor = float((got * expected).sum()) / square
-    rest = float(np.abs(got - factor * expected).max())
-    return factor, rest / float(np.abs(expected).max())
+    factor = float((numbers * expected).sum()) / square
+    return factor, float(np.abs(numbers - factor * expected).max()) / scale
+
+
+def _pairs(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the different pairs of numbers in the same places, in order."""
+    both = np.unique(one.ravel()[:_LOOKED_AT] + 1j * other.ravel()[:_LOOKED_AT])
+    pairs = np.stack([both.real, both.imag], axis=1)
+    # Numbers that differ by rounding are one number.
+    apart = np.abs(np.diff(pairs, axis=0)) > _ROUNDING * np.maximum(1.0, np.abs(pairs[1:]))
+    return np.asarray(pairs[np.append(True, apart.any(axis=1))[: len(pairs)]])
 
 
 def _scale(expected: Expected) -> float:
@@ -131,11 +160,11 @@ def _scale(expected: Expected) -> float:
 def is_same(one: NDArray[np.float64], other: NDArray[np.float64], task: Task) -> NDArray[np.bool_]:
     """Return for each number of two fingerprints, or of a table of them, whether they agree.
 
-    Whatever is not a number in `other` agrees with everything.
+    Whatever is not a number in `other` agrees with everything, and what is infinite with nothing.
     """
     with np.errstate(all="ignore"):
         close = np.abs(one - other) <= _tolerance(task) * np.maximum(1.0, np.abs(other))
-    return np.asarray(close | np.isnan(other))
+    return np.asarray((close & ~np.isinf(other)) | np.isnan(other))
 
 
 def is_same_program(task: Task, one: Sequence[float], other: Sequence[float]) -> bool:
@@ -297,7 +326,10 @@ class Probes:
         if aspect is not None:
             judged = {(id(trial), name) for trial, name in self.trials.looked_at(aspect)}
             looked_at = [
-                (id(trial), name) in judged or (with_not_judged and name in trial.not_judged)
+                (id(trial), name) in judged
+                or (with_not_judged and name in trial.not_judged)
+                # How often something happens says little without the numbers.
+                or (self.trials.task.read_draws is not None and aspect.covers(trial.case))
                 for trial, name in self._cells
             ]
             here = np.repeat(looked_at, len(PROJECTIONS))

@@ -36,7 +36,7 @@ def factor(wrong: Sequence[Difference]) -> str | None:
         # The right numbers are rounding errors, or so little is wrong that a factor means nothing.
         return None
     if np.allclose(factors, -1, rtol=1e-6, atol=0):
-        return f"Only the sign of `{name}` is wrong."
+        return f"Of `{name}` only the sign is wrong."
     sources = [dict(_named_factors(one)) for one in wrong]
     for meaning in sources[0]:
         values = [source.get(meaning, np.nan) for source in sources]

@@ -238,8 +238,9 @@ class Trials(Sequence[Trial]):
         if len(reasons) == 1 and (reason := reasons.pop()):
             # Every case has the same reason, such as a function that is not written yet.
             return Failure(reason)
-        for trial, name in self.looked_at(aspect):
+        cells = list(self.looked_at(aspect))
+        for trial, name in cells:
             if not trial.agrees(name):
                 failure = trial.failure(name)
                 return Failure(f"In the case “{trial.case.name}”: {failure.text}", failure.places)
-        return None
+        return None if cells else Failure("Nothing came back by which this could be judged.")

@@ -31,7 +31,7 @@ def told(wrong, name="d_x", right=lambda x: 2 * x, where=(0, 1, 2)):
     [
         (lambda a, inputs: 3 * a, "`d_x` is 3 times what it should be"),
         (lambda a, inputs: a / 2, "`d_x` is 0.5 times"),
-        (lambda a, inputs: -a, "Only the sign of `d_x` is wrong"),
+        (lambda a, inputs: -a, "Of `d_x` only the sign is wrong"),
         (lambda a, inputs: 0 * a, "`d_x` is 0 wherever"),
         (lambda a, inputs: a * inputs["lr"], "`d_x` is `lr` times"),
         (lambda a, inputs: a / inputs["lr"], "`d_x` is 1/`lr` times"),
@@ -42,7 +42,10 @@ def told(wrong, name="d_x", right=lambda x: 2 * x, where=(0, 1, 2)):
         (lambda a, inputs: -a * len(inputs["x"]), "is minus N times what"),
         (lambda a, inputs: a * inputs["x"][0, 0], "off by one factor in each case"),
         (lambda a, inputs: a.T, "transposed"),
-        (lambda a, inputs: a[None], "an axis of length 1 too many. Does a `keepdims` leave it?"),
+        (
+            lambda a, inputs: a[None],
+            "an axis of length 1 too many. If a `keepdims=True` leaves it, drop that.",
+        ),
         (lambda a, inputs: a.ravel(), "numbers are right and only the shape"),
         (lambda a, inputs: a.astype(np.float32), "makes an array of float32"),
         (lambda a, inputs: np.trunc(a).astype(int), "behind the decimal point is cut off"),

@@ -130,14 +130,19 @@ def test_a_table_is_up_to_date(name):
             numbers = None
             with contextlib.suppress(TimeoutError), time_limit(SECONDS):
                 numbers = numbers_of(name, answer.functions(mutant.source))
-            if numbers is None or not np.isfinite(numbers).all():
+            if numbers is None:
                 continue
             right = numbers_of(name, answer.functions(answer.source))
-            if np.abs(numbers).max() > 1e8 or is_same(numbers, right, tasks[name]).all():
+            settled = np.isfinite(numbers)
+            if np.abs(numbers[settled]).max(initial=0) > 1e8:
+                continue
+            if is_same(numbers, right, tasks[name])[settled].all():
                 continue
             looked_for += 1
-            rows = is_same(table.rows, numbers, tasks[name]).all(axis=1)
-            assert rows.any(), f"Run `make fingerprints`: {mutant.words} is not in the table."
+            same = is_same(table.rows, numbers, tasks[name]) | (table.rows == numbers)
+            assert same.all(axis=1).any(), (
+                f"Run `make fingerprints`: {mutant.words} is not in the table."
+            )
     assert looked_for or len(table.rows) < EVERY
 
 

@@ -227,6 +227,8 @@ class Describer:
                 return self._left_out(node)
             case cst.BinaryOperation():
                 return self._binary(node, new)
+            case cst.UnaryOperation(operator=cst.Not()):
+                return f"the “not” before {self.phrase(node.expression)} is missing"
             case cst.UnaryOperation():
                 return f"the minus before {self.phrase(node.expression)} is missing"
             case cst.AugAssign() if isinstance(new, cst.Assign):
@@ -452,7 +454,7 @@ class Describer:
 
     def _call(self, node: cst.Call, new: cst.CSTNode) -> str | None:
         name, subject = _function(node), self._subject(node)
-        if isinstance(new, cst.BinaryOperation):
+        if isinstance(new, cst.BinaryOperation) and _is_call_of(name, new.left):
             part = self.phrase(new.right)
             return f"{part} stands outside of the {FUNCTIONS.get(name, f'`{name}`')}"
         if not isinstance(new, cst.Call) or _function(new) != name:
@@ -568,8 +570,8 @@ class Describer:
             function = self.parents.get(function)
         names = self.returns.get(function.name.value, ()) if function is not None else ()
         if position is not None and position < len(names):
-            return f"`{names[position]}`" if names[position] != "cache" else "the cache"
-        return f"`{names[0]}`" if len(names) == 1 else ""
+            return _as_code(names[position]) if names[position] != "cache" else "the cache"
+        return _as_code(names[0]) if len(names) == 1 else ""
 
     def _mode(self, node: cst.CSTNode) -> str:
         """Return “in training” or “in evaluation” for code that runs in one mode only."""
@@ -613,3 +615,11 @@ def _stored(target: cst.CSTNode) -> list[cst.CSTNode]:
     if isinstance(target, cst.Tuple):
         return [element.value for element in target.elements]
     return [target]
+
+
+def _is_call_of(name: str, node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.Call) and _function(node) == name
+
+
+def _as_code(name: str) -> str:
+    return name if " " in name else f"`{name}`"

@@ -215,7 +215,8 @@ FORWARD_MISCONCEPTIONS = (
     Misconception(
         "bn-std-stored-and-used",
         "Your running variance holds standard deviations, and evaluation divides by it without "
-        "taking a root. The two belong together, but what comes in and goes out is a variance.",
+        "taking a root. The two belong together, but what comes in and goes out is a variance: "
+        "store σ², and take the root where you divide.",
         sections.RUNNING,
         {
             "stored_variance": _deviation,
@@ -282,8 +283,8 @@ FORWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "bn-eval-no-eps",
-        "In evaluation mode there is no ε in your division. The layer computes one function, "
-        "wherever the mean and the variance come from.",
+        "In evaluation mode there is no ε in your division. Divide by the root of running_var + ε, "
+        "as by that of σ² + ε in training.",
         sections.EVALUATION,
         {"normalize_in_evaluation": no_eps},
     ),

@@ -34,6 +34,8 @@ _NOT_IN_A_NETWORK = {
     "bn-shape",
     # These draw other numbers than the ones that the exercise tells to draw.
     "dropout-normal-noise",
+    "dropout-coin-flip",
+    "dropout-one-draw",
     "dropout-backward-new-mask",
     # Here the numbers tell which comparison makes the mask, so there are two rows below.
     "dropout-keep-drop-swapped",

@@ -13,8 +13,8 @@ from autograder.task import Aspect, Case, Functions, Inputs, Misconception, Task
 from autograder.tasks.answers import unpack
 from autograder.tasks.dropout import ASSIGNMENT, sections
 from autograder.tasks.dropout.cases import (
+    draw_from_few,
     draw_inputs,
-    draw_nonzero,
     high_keep_prob,
     low_keep_prob,
 )
@@ -36,7 +36,7 @@ def _draw(rng: np.random.Generator) -> list[Case]:
         drawn = draw_inputs(rng, shape, keep_prob, (KEPT, PASSED, PASSED_AT_ZERO), **more)
         # Half the inputs are 0, as after a ReLU.
         drawn["x"] *= rng.random(shape) < 0.5
-        return {**drawn, "d_out": draw_nonzero(rng, shape)}
+        return {**drawn, "d_out": draw_from_few(rng, shape)}
 
     return [
         Case("keep_prob below one half", inputs((100, 50), low_keep_prob(rng))),
@@ -132,13 +132,10 @@ BACKWARD_MISCONCEPTIONS = (
 )
 
 # Where nothing is dropped, or nothing of x is left, a gradient that fits is no achievement.
+_LEAVE_NO_MASK = ("dropout-ignored", "dropout-returns-mask", "dropout-one-draw")
 _CARRIED_FORWARD = replace(
     FORWARD,
-    misconceptions=tuple(
-        one
-        for one in FORWARD_MISCONCEPTIONS
-        if one.id not in ("dropout-ignored", "dropout-returns-mask")
-    ),
+    misconceptions=tuple(one for one in FORWARD_MISCONCEPTIONS if one.id not in _LEAVE_NO_MASK),
 )
 
 BACKWARD = Task(

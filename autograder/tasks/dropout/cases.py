@@ -18,6 +18,14 @@ def draw_nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[An
     return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 2.0, shape)
 
 
+def draw_from_few(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Draw from two positive and two negative values, which are well away from 0.
+
+    Each of them is kept somewhere and dropped elsewhere, whatever the mask is.
+    """
+    return rng.choice(np.array([-1.0, -1.0, 1.0, 1.0]) * rng.uniform(0.5, 2.0, 4), shape)
+
+
 def draw_seed(rng: np.random.Generator) -> int:
     """Draw the seed of a generator."""
     return int(rng.integers(2**32))
@@ -44,7 +52,7 @@ def draw_inputs(
 ) -> dict[str, Any]:
     """Draw the inputs of a case in which the named frequencies are counted."""
     return {
-        "x": draw_nonzero(rng, shape),
+        "x": draw_from_few(rng, shape),
         "keep_prob": keep_prob,
         "training": training,
         "seed": draw_seed(rng),

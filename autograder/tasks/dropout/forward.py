@@ -221,6 +221,21 @@ FORWARD_MISCONCEPTIONS = (
         {"rate": _normal_below},
     ),
     Misconception(
+        "dropout-coin-flip",
+        "Your mask keeps half of the values, whatever keep_prob is. The draw has to be compared "
+        "with keep_prob, or made with that probability.",
+        sections.MASK,
+        {"rate": lambda keep_prob: 0.5},
+    ),
+    Misconception(
+        "dropout-one-draw",
+        "One draw decides for all values at once: they are all kept or all dropped. Each element "
+        "needs a draw of its own, so the shape of x belongs in the call.",
+        sections.MASK,
+        # One draw for all calls could not be told from keeping everything, or nothing.
+        {"shared_by_rows": True, "shared_within_rows": True, "shared_by_calls": False},
+    ),
+    Misconception(
         "dropout-shared-mask",
         "All rows of the batch share one mask. Each element is kept or dropped on its own.",
         sections.MASK,

@@ -105,8 +105,9 @@ def dropout(
     if is_undetermined(keep_prob, rate, scale):
         return {}
     mask, redrawn = torch.tensor(inputs["mask"]), torch.tensor(inputs["redrawn"])
-    if rate(keep_prob) > 0 and not mask[x != 0].any():
-        # An output of zeros must not agree with a mask of zeros.
+    # An output of zeros must not agree with a mask of zeros, of which nobody can tell the scale.
+    nothing_left = rate(keep_prob) > 0 and not mask[x != 0].any()
+    if nothing_left and rate(keep_prob) == 1:
         mask = torch.ones_like(mask)
     masked = inputs["training"] or masks_in_evaluation
     out = dropout_of_batch(x, mask, redrawn, keep_prob, masked, scale=scale, **steps)
@@ -148,6 +149,8 @@ def dropout(
         # A mask cannot be seen in values that are not numbers.
         if name in frequencies and not math.isnan(scale(keep_prob))
     }
+    if nothing_left and masked and rate(keep_prob) < 1:
+        return expected
     expected["out"] = out.detach().numpy()
     if "d_out" in inputs:
         (d_x,) = torch.autograd.grad((out * torch.tensor(inputs["d_out"])).sum(), x)

@@ -27,8 +27,8 @@ from autograder.tasks.answers import NotObservedError, module_of
 from autograder.tasks.dropout import ASSIGNMENT, sections
 from autograder.tasks.dropout.cases import (
     VALUES,
+    draw_from_few,
     draw_inputs,
-    draw_nonzero,
     high_keep_prob,
     low_keep_prob,
 )
@@ -51,7 +51,7 @@ def _draw(rng: np.random.Generator) -> list[Case]:
 
     def inputs(shape: tuple[int, ...], keep_prob: float, **more: Any) -> dict[str, Any]:
         drawn = draw_inputs(rng, shape, keep_prob, **more)
-        return {**drawn, "d_out": draw_nonzero(rng, shape)}
+        return {**drawn, "d_out": draw_from_few(rng, shape)}
 
     return [
         # This case is small, so that it rules out most known mistakes before the large cases run.
@@ -121,6 +121,10 @@ _EXPLANATIONS = {
     "that product is the output.",
     "dropout-normal-noise": "Your mask compares normally distributed numbers with a probability. "
     "The comparison keeps the right share only for numbers that are uniform between 0 and 1.",
+    "dropout-coin-flip": "Your mask keeps half of the values, whatever p is. The draw has to be "
+    "compared with a probability, or made with one.",
+    "dropout-one-draw": "One draw decides for all values at once: they are all kept, or all "
+    "dropped. Each element needs a draw of its own, so the shape of x belongs in the call.",
     "dropout-shared-mask": "All rows of the batch share one mask. Each element is kept or dropped "
     "on its own.",
     "dropout-row-mask": "All values of a row are kept or dropped together. Each element is kept "

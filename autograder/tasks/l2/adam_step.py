@@ -285,8 +285,8 @@ _MISCONCEPTIONS = (
     ),
     Misconception(
         "adam-step-not-counted",
-        'The "step" in the state you return is the one that came in, so every step corrects '
-        "like the first. Return it increased by one.",
+        'The "step" in the state you return is the one that came in. Return it increased by one: '
+        "the bias correction of the next step counts on it.",
         sections.ADAM,
         {"counted": lambda step: step},
     ),

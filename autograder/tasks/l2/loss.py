@@ -265,8 +265,8 @@ LOSS_MISCONCEPTIONS = (
     ),
     Misconception(
         "softmax-loss-sign",
-        "The cross-entropy in your loss has the wrong sign: it is −log p, which is never negative, "
-        "and yours is log p. A large penalty can hide this, because the sum is positive then.",
+        "The cross-entropy in your loss has the wrong sign. It should be −log p, which is never "
+        "negative; yours is log p. A large penalty can hide this: the sum is positive then.",
         sections.SOFTMAX,
         {
             "losses": lambda scores, y: with_gradient_of(
