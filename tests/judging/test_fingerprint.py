@@ -57,6 +57,37 @@ def test_a_mistake_that_nobody_listed_is_named(seed):
     assert report.findings[0].points == 0
 
 
+def dropout_with(draw):
+    """Dropout that draws as it is told, with a sum in the place of a product on the way back."""
+
+    def dropout_forward(x, keep_prob, training, rng):
+        if not 0 < keep_prob <= 1:
+            raise ValueError
+        mask = draw(rng, x.shape, keep_prob) if training else np.ones(x.shape)
+        scale = 1 / keep_prob if training else 1.0
+        return scale * mask * x, (mask, keep_prob, training)
+
+    def dropout_backward(d_out, cache):
+        mask, keep_prob, training = cache
+        return mask + d_out / keep_prob if training else d_out
+
+    return {"dropout_forward": dropout_forward, "dropout_backward": dropout_backward}
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, shape, keep_prob: rng.random(shape) < keep_prob,
+        lambda rng, shape, keep_prob: keep_prob >= rng.random(shape[::-1]).T,
+        lambda rng, shape, keep_prob: rng.binomial(1, keep_prob, shape),
+    ],
+)
+def test_a_mistake_is_named_whatever_is_dropped(draw):
+    """Nobody has to draw the mask as the programs did that are in the table."""
+    words = str(grade("dropout_backward", dropout_with(draw), seed=3).findings[0].message)
+    assert "is added to the mask rather than multiplied" in words
+
+
 def test_points_do_not_depend_on_the_probes():
     """A name is all that they give."""
     task = tasks["batch_norm_backward"]

@@ -324,9 +324,10 @@ class Describer:
         return "a term"
 
     def condition(self, node: cst.CSTNode) -> str:
-        """Say what a condition asks."""
-        words = _names(node)
-        if "training" in words:
+        """Say what a condition asks, or what its contrary does."""
+        if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
+            node = node.expression
+        if "training" in _names(node):
             return "training is on"
         return f"a condition on {self.phrase(node)} holds"
 
@@ -525,6 +526,8 @@ class Describer:
     def _branch(self, node: cst.If, new: cst.CSTNode) -> str:
         condition = self.condition(node.test)
         if not isinstance(new, cst.If):
+            if _is_negated(node.test):
+                condition = condition.replace(" is on", " is off").replace(" holds", " fails")
             return f"what should happen only when {condition} never happens"
         if isinstance(new.test, cst.Name) and new.test.value in ("True", "False"):
             return f"it makes no difference whether {condition}"
@@ -615,6 +618,11 @@ def _stored(target: cst.CSTNode) -> list[cst.CSTNode]:
     if isinstance(target, cst.Tuple):
         return [element.value for element in target.elements]
     return [target]
+
+
+def _is_negated(node: cst.CSTNode) -> bool:
+    negated = isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not)
+    return negated or "False" in _names(node)
 
 
 def _is_call_of(name: str, node: cst.CSTNode) -> bool:

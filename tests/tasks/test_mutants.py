@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from mutants.mutate import described_mutants
 from mutants.trial import PROGRAMS, equivalent, is_killed, mutants_of, time_limit
 
 from autograder import tasks
@@ -30,6 +31,31 @@ def test_a_loop_without_end_is_interrupted():
     with pytest.raises(TimeoutError), time_limit(1):
         stubborn()
     assert len(caught) == 2
+
+
+PROGRAM = """
+def deviation(variance, eps, training):
+    root = np.sqrt(variance + eps)
+    if not training:
+        root = root + 1.0
+    return root
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("root = (np.sqrt(variance) + eps)", "`eps` stands outside of the root"),
+        ("root = (variance + eps)", "the root of a sum with `variance` is not taken"),
+        ("if training:", "the “not” before `training` is missing"),
+        ("pass", "what should happen only when training is off never happens"),
+    ],
+)
+def test_what_is_said_of_a_change_is_what_was_changed(line, words):
+    """Changes that look alike are told apart, and a condition is told from its contrary."""
+    made = described_mutants(PROGRAM, {}, set(range(2, 7)), {"deviation": ("root",)})
+    said = [one.words for one in made if one.change.splitlines()[-1] == f"+ {line}"]
+    assert any(one.startswith(words) for one in said), said
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
