@@ -41,7 +41,7 @@ def site(tmp_path_factory):
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            timeout=900,
+            timeout=1400,
             check=False,
         )
     assert done.returncode == 0, f"the book does not build:\n{log.read_text()}"
