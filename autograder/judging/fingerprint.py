@@ -268,7 +268,7 @@ class Probes:
             If given, only what it judges has to agree, and what no aspect judges; its outputs must
             also agree in the other cases, unless the change makes no difference there.
         """
-        if self.table is None or not self._is_mostly_finite(aspect):
+        if self.table is None or not self._tells_enough(aspect):
             return ()
         same = self._matching(self.table.rows, aspect, with_not_judged=True)
         if aspect is not None and same.size:
@@ -302,18 +302,23 @@ class Probes:
     def _cells(self) -> list[tuple[Trial, str]]:
         return list(cells(self.trials))
 
-    def _is_mostly_finite(self, aspect: Aspect | None) -> bool:
-        """Return whether each output is finite somewhere in more than half of the cases.
+    def _tells_enough(self, aspect: Aspect | None) -> bool:
+        """Return whether each output says something in more than half of the cases.
 
-        Many programs return nothing but NaN; that two of them do makes them no less different.
+        Many programs return nothing but NaN, or drop all that there is; that two of them do makes
+        them no less different.
         """
-        looked_at = self._cells if aspect is None else self.trials.looked_at(aspect)
-        finite: dict[str, list[bool]] = {}
+        draws = self.trials.task.read_draws is not None
+        looked_at = list(self._cells if aspect is None else self.trials.looked_at(aspect))
+        if draws and aspect is not None:
+            looked_at = [cell for cell in self._cells if aspect.covers(cell[0].case)]
+        telling: dict[str, list[bool]] = {}
         for trial, name in looked_at:
             got = trial.got(name)
             if got is not None and got.dtype.kind == "f" and got.size:
-                finite.setdefault(name, []).append(bool(np.isfinite(got).any()))
-        return all(sum(found) > len(found) / 2 for found in finite.values())
+                tells = np.isfinite(got).any() and (got.any() or not draws)
+                telling.setdefault(name, []).append(bool(tells))
+        return all(sum(found) > len(found) / 2 for found in telling.values())
 
     def _matching(
         self,
