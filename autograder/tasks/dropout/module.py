@@ -123,8 +123,6 @@ _EXPLANATIONS = {
     "The comparison keeps the right share only for numbers that are uniform between 0 and 1.",
     "dropout-coin-flip": "Your mask keeps half of the values, whatever p is. The draw has to be "
     "compared with a probability, or made with one.",
-    "dropout-one-draw": "One draw decides for all values at once: they are all kept, or all "
-    "dropped. Each element needs a draw of its own, so the shape of x belongs in the call.",
     "dropout-shared-mask": "All rows of the batch share one mask. Each element is kept or dropped "
     "on its own.",
     "dropout-row-mask": "All values of a row are kept or dropped together. Each element is kept "
