@@ -11,7 +11,6 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from autograder.grading.notebook import Outcome
@@ -83,7 +82,8 @@ def state(root: Path, assignment: str, outcome: Outcome | None) -> str:
     """
     known = [one for one in read(root) if one.task in tasks and _belongs(one, assignment)]
     if outcome is not None:
-        known = [one for report in outcome.reports.values() for one in _names_of(report, known)]
+        told = (_name_of(report, known) for report in outcome.reports.values())
+        known = [one for one in told if one is not None]
     return hashlib.sha256(repr(known).encode()).hexdigest() if known else ""
 
 
@@ -99,25 +99,28 @@ def is_unnamed(finding: Finding) -> bool:
 
 
 def _told(report: Report, names: Sequence[Name]) -> Report:
-    for name in _names_of(report, names):
-        findings = (
-            replace(
-                one,
-                misconception=name.id,
-                message=f"{name.text} ({name.id})\n{one.message}",
-            )
-            if is_unnamed(one)
-            else one
-            for one in report.findings
+    name = _name_of(report, names)
+    if name is None:
+        return report
+    findings = (
+        replace(
+            one,
+            misconception=name.id,
+            message=f"{name.text} ({name.id})\n{one.message}",
         )
-        return replace(report, findings=tuple(findings))
-    return report
+        if is_unnamed(one)
+        else one
+        for one in report.findings
+    )
+    return replace(report, findings=tuple(findings))
 
 
-def _names_of(report: Report, names: Sequence[Name]) -> list[Name]:
-    """Return the name of what a report is about, or nothing."""
+def _name_of(report: Report, names: Sequence[Name]) -> Name | None:
+    """Return the name of the answer that a report is about; None if it has none."""
+    if not report.fingerprint:
+        return None
     same = (one for one in names if _are_same(one, report.task, report.fingerprint))
-    return list(islice(same, 1)) if report.fingerprint else []
+    return next(same, None)
 
 
 def _are_same(name: Name, task: str, numbers: Sequence[float]) -> bool:

@@ -265,8 +265,9 @@ class Probes:
         Parameters
         ----------
         aspect
-            If given, only what it judges has to agree, and what no aspect judges; its outputs must
-            also agree in the other cases, unless the change makes no difference there.
+            If given, only what it judges has to agree, and what no aspect judges (where a task
+            draws, all that comes back in its cases); its outputs must also agree in the other
+            cases, unless the change makes no difference there.
         """
         if self.table is None or not self._tells_enough(aspect):
             return ()
@@ -302,6 +303,14 @@ class Probes:
     def _cells(self) -> list[tuple[Trial, str]]:
         return list(cells(self.trials))
 
+    def _counts_for(self, aspect: Aspect | None, trial: Trial, name: str) -> bool:
+        """Return whether an output of a case counts for an aspect, or for all of them."""
+        if aspect is None or not aspect.covers(trial.case):
+            return aspect is None
+        # How often something happens says little without the numbers.
+        draws = self.trials.task.read_draws is not None
+        return draws or (name in aspect.outputs and name in trial.expected())
+
     def _tells_enough(self, aspect: Aspect | None) -> bool:
         """Return whether each output says something in more than half of the cases.
 
@@ -309,12 +318,9 @@ class Probes:
         them no less different.
         """
         draws = self.trials.task.read_draws is not None
-        looked_at = list(self._cells if aspect is None else self.trials.looked_at(aspect))
-        if draws and aspect is not None:
-            looked_at = [cell for cell in self._cells if aspect.covers(cell[0].case)]
         telling: dict[str, list[bool]] = {}
-        for trial, name in looked_at:
-            got = trial.got(name)
+        for trial, name in self._cells:
+            got = trial.got(name) if self._counts_for(aspect, trial, name) else None
             if got is not None and got.dtype.kind == "f" and got.size:
                 tells = np.isfinite(got).any() and (got.any() or not draws)
                 telling.setdefault(name, []).append(bool(tells))
@@ -327,16 +333,10 @@ class Probes:
         with_not_judged: bool = False,
     ) -> NDArray[np.intp]:
         """Return the rows that agree on what an aspect judges, or on everything."""
-        here = np.ones(len(self.numbers), dtype=bool)
-        if aspect is not None:
-            judged = {(id(trial), name) for trial, name in self.trials.looked_at(aspect)}
-            looked_at = [
-                (id(trial), name) in judged
-                or (with_not_judged and name in trial.not_judged)
-                # How often something happens says little without the numbers.
-                or (self.trials.task.read_draws is not None and aspect.covers(trial.case))
-                for trial, name in self._cells
-            ]
-            here = np.repeat(looked_at, len(PROJECTIONS))
+        looked_at = [
+            self._counts_for(aspect, trial, name) or (with_not_judged and name in trial.not_judged)
+            for trial, name in self._cells
+        ]
+        here = np.repeat(looked_at, len(PROJECTIONS))
         same = is_same(self.numbers[here], rows[:, here], self.trials.task)
         return np.flatnonzero(same.all(axis=1))

@@ -301,7 +301,7 @@ export async function live(root, figure) {
     const asked = decode(figure, location.hash);
     if (!asked) return;
     api.update(asked);
-    // Who has followed the link sees that something happened.
+    // Whoever follows the link sees that something happened.
     link.textContent = "Now in the address bar";
   });
   show();

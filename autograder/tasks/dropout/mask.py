@@ -105,9 +105,9 @@ def dropout(
     if is_undetermined(keep_prob, rate, scale):
         return {}
     mask, redrawn = torch.tensor(inputs["mask"]), torch.tensor(inputs["redrawn"])
-    # An output of zeros must not agree with a mask of zeros, of which nobody can tell the scale.
     nothing_left = rate(keep_prob) > 0 and not mask[x != 0].any()
     if nothing_left and rate(keep_prob) == 1:
+        # An output of zeros must not agree with a mask of zeros.
         mask = torch.ones_like(mask)
     masked = inputs["training"] or masks_in_evaluation
     out = dropout_of_batch(x, mask, redrawn, keep_prob, masked, scale=scale, **steps)
@@ -150,6 +150,7 @@ def dropout(
         if name in frequencies and not math.isnan(scale(keep_prob))
     }
     if nothing_left and masked and rate(keep_prob) < 1:
+        # One draw for all may drop all of them, and nobody can tell the scale then.
         return expected
     expected["out"] = out.detach().numpy()
     if "d_out" in inputs:
