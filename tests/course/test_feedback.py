@@ -244,7 +244,7 @@ def visit(browser, page_file):
     page.on("dialog", lambda dialog: (page.dialogs.append(dialog.message), dialog.dismiss()))
     page.goto(page_file.as_uri())
     page.wait_for_load_state("networkidle")
-    page.evaluate(OPEN)
+    page.evaluate(OPEN, "html")
     yield page
     context.close()
 
