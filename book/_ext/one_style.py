@@ -35,6 +35,7 @@ REPLACED = (
     f"{ICON_FONTS}/*.woff2",
     f"{ICON_FONTS}/*.ttf",
 )
+FOR_PAPER = re.compile(r"@media (?:only )?print\s*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:("[^"]+")\}')
 
 
@@ -102,6 +103,8 @@ def without_script(text):
 
     The theme's script writes the reader's mode into the page, which says "auto" until then.
     """
+    # Taken out of its block, a rule for paper would hold on a screen.
+    text = FOR_PAPER.sub("", text)
     found = []
     for mode in ("light", "dark"):
         rules = re.findall(rf'[^{{}}]*\[data-theme="?{mode}"?\][^{{}}]*\{{[^{{}}]*\}}', text)

@@ -140,10 +140,11 @@ def test_figures_say_what_they_show(pages):
             assert len(image.get("alt", "").split()) > 10, image
 
 
+@pytest.mark.parametrize("script", [True, False])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_figures_stand_out_from_the_page(scheme, address, browser):
+def test_figures_stand_out_from_the_page(scheme, script, address, browser):
     """Lines and letters of a figure are dark on a light page and light on a dark one."""
-    context = browser.new_context(color_scheme=scheme)
+    context = browser.new_context(color_scheme=scheme, java_script_enabled=script)
     page = context.new_page()
     page.goto(f"{address}/book/l2.html", wait_until="networkidle")
     style = page.evaluate(
