@@ -143,9 +143,8 @@ def convolutional_network(channels=(16, 32), drop=0.0, batch_norm=False):
     norms = [[nn.BatchNorm2d(count)] if batch_norm else [] for count in channels]
     return nn.Sequential(
         nn.Unflatten(1, (1, 8, 8)),
-        nn.Conv2d(1, channels[0], 3, padding=1),
+        nn.Conv2d(1, channels[0], 3, stride=2, padding=1),
         *norms[0],
-        nn.MaxPool2d(2),
         nn.ReLU(),
         nn.Conv2d(*channels, 3, stride=2, padding=1),
         *norms[1],

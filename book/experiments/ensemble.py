@@ -254,7 +254,6 @@ STACKED = {
     nn.Dropout: Dropout,
     nn.Dropout2d: Dropout,
     nn.ReLU: lambda layers: layers[0],
-    nn.MaxPool2d: lambda layers: layers[0],
 }
 
 
