@@ -1,7 +1,6 @@
 """The exercises as a student with all answers meets them."""
 
 import doctest
-import re
 import runpy
 import subprocess
 import sys
@@ -9,13 +8,10 @@ import sys
 import matplotlib.pyplot as plt
 import pytest
 from helpers.courses import ENVIRONMENT
-from helpers.solutions import solution, source_of
+from helpers.solutions import shortened, solution, source_of
 
 from autograder import tasks
 from autograder.tasks import assignments
-
-ROUNDS = re.compile(r"(epochs=|for (?:seed|run) in range\(|for _ in range\()\d+")
-"""How often experiments repeat something."""
 
 
 @pytest.mark.parametrize("assignment", assignments)
@@ -24,7 +20,7 @@ def test_an_exercise_runs_from_top_to_bottom(assignment, tmp_path, monkeypatch):
 
     The experiments make fewer rounds; the evidence has all of them.
     """
-    text = ROUNDS.sub(r"\g<1>2", source_of(assignment).read_text())
+    text = shortened(source_of(assignment).read_text())
     program, folder = tmp_path / "shortened.py", tmp_path / "empty"
     program.write_text(text)
     folder.mkdir()

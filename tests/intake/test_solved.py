@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from helpers.solutions import shortened
 from nbclient import NotebookClient
 
 from autograder.intake.exercise import END, source_notebook, sources
@@ -61,8 +62,10 @@ def _comments(text):
 
 @pytest.mark.parametrize("source", EXERCISES, ids=lambda path: path.stem)
 def test_the_notebook_runs(source):
-    """All of its checks say that everything is right."""
+    """All of its checks say that everything is right; experiments make fewer rounds."""
     notebook = solved_notebook(source_notebook(source))
+    for cell in notebook.cells:
+        cell.source = shortened(cell.source)
     NotebookClient(notebook, timeout=300).execute()
     said = [
         output.data["text/plain"]

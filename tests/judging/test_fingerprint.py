@@ -157,13 +157,13 @@ def test_a_table_is_up_to_date(name):
     assert table is not None
     looked_for = 0
     for answer in answers(name):
+        right = numbers_of(name, answer.functions(answer.source))
         for mutant in answer.mutants(min(EVERY, 1 + len(table.rows) // 10)):
             numbers = None
             with contextlib.suppress(TimeoutError), time_limit(SECONDS):
                 numbers = numbers_of(name, answer.functions(mutant.source))
             if numbers is None:
                 continue
-            right = numbers_of(name, answer.functions(answer.source))
             settled = np.isfinite(numbers)
             if np.abs(numbers[settled]).max(initial=0) > 1e8:
                 continue
