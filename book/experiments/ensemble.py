@@ -254,6 +254,7 @@ STACKED = {
     nn.Dropout: Dropout,
     nn.Dropout2d: Dropout,
     nn.ReLU: lambda layers: layers[0],
+    nn.MaxPool2d: lambda layers: layers[0],
 }
 
 
