@@ -13,6 +13,11 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The number of each sheet; the browser fills it in.
+FOOTER = (
+    '<div style="font: 8px sans-serif; text-align: center; width: 100%">'
+    '<span class="pageNumber"></span></div>'
+)
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -52,7 +57,16 @@ def print_page(site, name, target):
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.wait_for_function("[...document.images].every(image => image.complete)")
         margins = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
-        page.pdf(path=target, format="A4", margin=margins, outline=True, tagged=True)
+        page.pdf(
+            path=target,
+            format="A4",
+            margin=margins,
+            outline=True,
+            tagged=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER,
+        )
         browser.close()
         server.shutdown()
 

@@ -201,7 +201,10 @@ class PointsTable(FromTasks):
             f"{aspect.name}\N{NO-BREAK SPACE}{points(aspect.points)}" for aspect in task.aspects
         ]
         unless = " and another ".join(f"unless it {one.name}" for one in task.requirements)
-        texts = [" · ".join(parts), *([f"A quarter is lost {unless}."] if unless else [])]
+        texts = [
+            "\N{NO-BREAK SPACE}· ".join(parts),
+            *([f"A quarter is lost {unless}."] if unless else []),
+        ]
         cell = [nodes.paragraph("", "", name)]
         cell += [nodes.paragraph("", text, classes=["muted"]) for text in texts]
         return cell, points(task.max_points)

@@ -125,7 +125,7 @@ export function numbers(state) {
   const runs = all(state);
   const rows = OPTIMIZERS.map((one) => `<tr><th scope="row">${one}</th>${runs[one][state.step].map((value) => `<td>${shown(value)}</td>`).join("")}</tr>`);
   return (
-    `<table><caption>pure decay, (1 − ηλ)^t: ${shown(expected(state))}</caption>` +
+    `<table><caption>pure decay, (1 − ηλ)ᵗ: ${shown(expected(state))}</caption>` +
     `<thead><tr><td></td><th scope="col">gradients of size 1</th><th scope="col">of size ${state.size}</th></tr></thead><tbody>${rows.join("")}</tbody></table>`
   );
 }

@@ -113,6 +113,13 @@ const reach = (state) => {
   return [center - spread, center + spread];
 };
 
+// Round numbers, not more than eight.
+function ticks([low, high]) {
+  const step = [0.2, 1, 2, 5, 10].find((one) => (high - low) / one <= 7);
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
+}
+
 function histogram(state) {
   const bins = 30;
   const range = reach(state);
@@ -138,10 +145,7 @@ function histogram(state) {
     line(full, 46, full, 186, { stroke: "var(--orange)", "stroke-width": 2 }) +
     line(left, 195, right, 195, { stroke: "var(--green)", "stroke-width": 3 }) +
     line(toX(center), 189, toX(center), 201, { stroke: "var(--green)", "stroke-width": 3 }) +
-    [0, 0.25, 0.5, 0.75, 1].map((share) => {
-      const value = range[0] + share * (range[1] - range[0]);
-      return write(clamp(toX(value), 22, WIDTH - 22), 218, shown(value, state.output === "linear" ? 1 : 2), { "text-anchor": "middle", fill: "var(--muted)" });
-    }).join("")
+    ticks(range).map((value) => write(toX(value), 218, shown(value, state.output === "linear" ? 0 : 1), { "text-anchor": "middle", fill: "var(--muted)" })).join("")
   );
 }
 

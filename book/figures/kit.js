@@ -270,7 +270,10 @@ export async function live(root, figure) {
   };
   await figure.prepare?.(api.state);
   const controls = (figure.controls ?? []).map((spec) => control(spec, api));
-  const row = element("div", { class: "controls" }, ...controls.map(([made]) => made), link);
+  const made = controls.map(([one]) => one);
+  const isButton = (one) => one.nodeName === "BUTTON";
+  const actions = element("div", { class: "actions" }, ...made.filter(isButton), link);
+  const row = element("div", { class: "controls" }, ...made.filter((one) => !isButton(one)), actions);
   panels.after(row, ...(figure.numbers ? [table] : []));
   // Read aloud once the hand rests, not at every pixel of its way.
   const aloud = element("p", { class: "visually-hidden", role: "status" });

@@ -163,6 +163,32 @@ def test_pages_fit_the_window(width, on_each_page):
     assert on_each_page(f"{root}.scrollWidth > {root}.clientWidth", width) == {}
 
 
+def test_arrows_and_formulas_stay_in_their_column_on_a_phone(on_each_page):
+    """No arrow to the next page and no formula in the text is pushed over the edge."""
+    outside = (
+        "[...document.querySelectorAll('.prev-next-area i')]"
+        ".filter(e => e.getBoundingClientRect().right > innerWidth).map(() => 'an arrow')"
+    )
+    wide = """
+        [...document.querySelectorAll('main details')].forEach(e => e.open = true),
+        [...document.querySelectorAll('p span.math math')].filter(e =>
+            e.getBoundingClientRect().right > e.closest('p').getBoundingClientRect().right + 1
+        ).map(e => e.textContent)
+    """
+    assert on_each_page(f"[...{outside}, ...({wide})]", 400) == {}
+
+
+def test_a_formula_in_a_box_has_the_box_behind_it(address, browser):
+    """In the dark, a formula in a warning is no black bar."""
+    page = browser.new_page(color_scheme="dark")
+    page.goto(f"{address}/book/notation.html", wait_until="load")
+    color = "e => getComputedStyle(e).backgroundColor"
+    formula = page.locator(".admonition div.math").first
+    box = page.locator(".admonition", has=page.locator("div.math")).first
+    assert formula.evaluate(color) == box.evaluate(color)
+    page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name", ["index", "book/l2", "exercises/l2/l2", "book/references", "experiments/margins"]

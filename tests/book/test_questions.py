@@ -134,6 +134,30 @@ def test_lines_are_moved_by_keyboard(open_page):
     assert focused == place
 
 
+def test_a_long_line_goes_on_beside_its_arrows(open_page):
+    """On a phone, the second line of a step begins below the first and not below the arrows."""
+    page = open_page("why", viewport={"width": 400, "height": 900})
+    starts = page.locator(".question[data-kind=order] .options > li").evaluate_all(
+        """items => items.map(item => {
+            const words = document.createRange();
+            words.selectNodeContents(item.querySelector("p"));
+            return new Set([...words.getClientRects()].map(line => Math.round(line.left))).size;
+        })"""
+    )
+    assert set(starts) == {1}
+
+
+def test_on_paper_nothing_asks_to_be_pressed(open_page):
+    """The options and the box for a number are printed, and neither arrows nor *Check*."""
+    page = open_page("why")
+    page.emulate_media(media="print")
+    boxes = page.locator(".question")
+    assert boxes.get_by_role("button", name="Check").count() == 0
+    assert boxes.get_by_role("button", name="Move").count() == 0
+    assert boxes.locator(".options button:visible").count() > 0
+    assert boxes.locator("input:visible").count() > 0
+
+
 def test_answers_come_back(open_page):
     """They are kept in the browser, without a request, and are silent when they come back."""
     page = open_page("l2")
