@@ -123,6 +123,14 @@ def test_links_inside_the_site_lead_somewhere(pages):
     assert dead == []
 
 
+def test_computed_numbers_have_a_minus_sign(pages):
+    """A negative number in a sentence looks like one in a formula."""
+    for name, path in pages.items():
+        text = path.read_text("utf-8")
+        assert not re.search(r'class="pasted-text">-[\d.]', text), name
+    assert 'class="pasted-text">−' in pages["book/practice"].read_text("utf-8")
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapter_has_the_headings_others_refer_to(chapter, pages):
     """Exercises and feedback send readers to these headings by name."""
