@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.judging import relations
+from autograder.judging import frequencies, relations
 from autograder.judging.difference import Comparison, Difference, matrices
 from autograder.task import Probability
 
@@ -23,7 +23,7 @@ def clues(comparisons: Sequence[Comparison], tolerance: float) -> list[str]:
     Parameters
     ----------
     comparisons
-        All outputs of an aspect, both right and wrong.
+        All outputs of an aspect, both right and wrong; some are wrong.
     tolerance
         Largest accepted error relative to the scale of an output.
     """
@@ -49,7 +49,7 @@ def _how_they_differ(comparisons: Sequence[Comparison], tolerance: float) -> str
             for look in looks:
                 if text := look(differing):
                     return text
-    return None
+    return frequencies.relation(comparisons) or _kind(outputs)
 
 
 def _precision(wrong: Sequence[Difference]) -> str | None:
@@ -185,6 +185,17 @@ _LOOKS = (
     _axes,
     relations.by_line,
 )
+
+
+def _kind(outputs: Sequence[Sequence[Difference]]) -> str | None:
+    """Say that an output is another kind of array in each case, when nothing else can be said."""
+    for wrong in filter(None, outputs):
+        name = wrong[0].name
+        if all(one.got.shape != one.expected.shape for one in wrong):
+            return f"The shape of `{name}` is another one wherever it is wrong."
+        if all(one.got.dtype != one.expected.dtype for one in wrong):
+            return f"The type of `{name}` is another one wherever it is wrong."
+    return None
 
 
 def _direction(wrong: Sequence[Difference]) -> str | None:

@@ -200,9 +200,18 @@ class Trials(Sequence[Trial]):
                 return problem if problem.startswith(RAISED) and problem not in anyway else ""
         return ""
 
-    def were_observed(self, aspect: Aspect) -> bool:
-        """Return whether no output that an aspect judges is missing."""
-        return all(trial.got(name) is not None for trial, name in self.looked_at(aspect))
+    def looked_through(self, aspect: Aspect) -> Iterator[tuple[Trial, str]]:
+        """Yield the outputs of an aspect, or the arrays in which none of its events is seen."""
+        cells = list(self.looked_at(aspect))
+        counted = [cell for cell in cells if isinstance(cell[0].expected()[cell[1]], Probability)]
+        if not counted or any(trial.got(name) is not None for trial, name in counted):
+            yield from cells
+            return
+        for trial in self:
+            if aspect.covers(trial.case):
+                for name, expected in trial.expected().items():
+                    if not isinstance(expected, Probability):
+                        yield trial, name
 
     def share_of(self, aspect: Aspect) -> float:
         """Return the share of an aspect's outputs that are as expected."""

@@ -373,7 +373,7 @@ class Describer:
     def _binary(self, node: cst.BinaryOperation, new: cst.CSTNode) -> str | None:
         left, right = self.phrase(node.left), self.phrase(node.right)
         kind = type(node.operator)
-        if new is node.left:
+        if is_but_for_parentheses(new, node.left):
             return {
                 cst.Add: f"{right} is missing from a sum with {left}",
                 cst.Subtract: f"{right} is not subtracted from {left}",
@@ -381,7 +381,7 @@ class Describer:
                 cst.Divide: f"{left} is not divided by {right}",
                 cst.Power: f"{left} is not raised to a power",
             }.get(kind, f"{left} is not multiplied by {right}")
-        if new is node.right:
+        if is_but_for_parentheses(new, node.right):
             return {
                 cst.Add: f"{left} is missing from a sum with {right}",
                 cst.Subtract: f"{left} is missing from a difference with {right}",
@@ -588,6 +588,13 @@ class Describer:
                     return "in training" if negated else "in evaluation"
             child, parent = parent, self.parents.get(parent)
         return ""
+
+
+def is_but_for_parentheses(one: cst.CSTNode, other: cst.BaseExpression) -> bool:
+    """Return whether a node is an expression, in parentheses or not."""
+    return isinstance(one, cst.BaseExpression) and one.with_changes(lpar=[], rpar=[]).deep_equals(
+        other.with_changes(lpar=[], rpar=[])
+    )
 
 
 def _joined(words: list[str]) -> str:

@@ -49,6 +49,7 @@ ABOUT_A_MISTAKE = (
 DIRECTION = re.compile(
     r"^`(?P<name>.*?)` (is 0|is too large|is too small|has the right signs)(?P<rest>.*)$"
 )
+FREQUENCY = re.compile(r"^The (?P<name>[^`]*) is too (?P<size>large|small) wherever it is wrong\.$")
 KINDS = ("wholly named", "named in part", "described", "numbers only")
 
 
@@ -188,7 +189,7 @@ def _judge(name: str, functions: Mapping[str, Any], mutant: Mutant, tally: Tally
                         held[key] = _holds(name, functions, one, judged)
                     if not held[key]:
                         tally.false.append(f"{name}: {one}\n{mutant.change}")
-            elif line.startswith(OF_THESE_INPUTS) or DIRECTION.match(line):
+            elif line.startswith(OF_THESE_INPUTS) or DIRECTION.match(line) or FREQUENCY.match(line):
                 if not _true_here(name, functions, line, finding):
                     tally.false.append(f"{name}: {line}\n{mutant.change}")
             elif _general(line) not in {_general(one) for one in said} and not _accounts(
@@ -245,19 +246,17 @@ def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Find
     right: dict[str, dict[str, bool]] = {}
     finite: dict[str, bool] = {}
     pairs: list[tuple[str, Any, Any]] = []
-    for trial in Trials(task, drawn, observe(task, functions, drawn)):
-        if not aspect.covers(trial.case):
-            continue
-        outputs = [one for one in aspect.outputs if one in trial.expected()]
-        if not outputs:
-            continue
-        right[trial.case.name] = {one: trial.agrees(one) for one in outputs}
-        for one in outputs:
-            if not isinstance(trial.expected()[one], Probability):
-                pairs.append((one, trial.got(one), array_of(trial.expected()[one])))
-        finite[trial.case.name] = all(
-            got is not None and bool(np.isfinite(got).all()) for _, got, _ in pairs[-len(outputs) :]
-        )
+    counts: list[tuple[str, Any, float]] = []
+    trials = Trials(task, drawn, observe(task, functions, drawn))
+    for trial, one in trials.looked_through(aspect):
+        got, expected = trial.got(one), trial.expected()[one]
+        right.setdefault(trial.case.name, {})[one] = trial.agrees(one)
+        finite.setdefault(trial.case.name, True)
+        if not isinstance(expected, Probability):
+            pairs.append((one, got, array_of(expected)))
+            finite[trial.case.name] &= got is not None and bool(np.isfinite(got).all())
+        elif got is not None and not trial.agrees(one):
+            counts.append((one, got, expected.value))
     good = [case for case, found in right.items() if all(found.values())]
     named = re.findall("“([^”]*)”", line)
     if line.startswith(("Numbers", "Somewhere", "No number")):
@@ -276,6 +275,9 @@ def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Find
         return {
             one for found in right.values() for one, is_right in found.items() if not is_right
         } <= {only}
+    if found := FREQUENCY.match(line):
+        off = [got[0] / got[1] - right for name, got, right in counts if name == found["name"]]
+        return all(one > 0 if found["size"] == "large" else one < 0 for one in off)
     return _is_off_in_that_direction(line, pairs)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
-from mutants.describe import Describer
+from mutants.describe import Describer, is_but_for_parentheses
 from mutants.wider import replacements
 
 from autograder.intake.exercise import BEGIN, END
@@ -246,8 +246,9 @@ class _Mutation:
     def _binary(self, node: cst.BinaryOperation) -> Iterator[cst.CSTNode]:
         for operator in BINARY.get(type(node.operator), ()):
             yield node.with_changes(operator=operator())
-        yield node.left
-        yield node.right
+        # What the parentheses held together stays together.
+        for side in (node.left, node.right):
+            yield _in_parens(side) if node.lpar else side
         if not isinstance(node.operator, cst.Add | cst.Multiply):
             yield node.with_changes(left=_in_parens(node.right), right=_in_parens(node.left))
         if isinstance(node.operator, cst.MatrixMultiply):
@@ -398,7 +399,7 @@ class _Mutation:
 
 def _is_divisor_alone(node: cst.CSTNode, new: cst.CSTNode) -> bool:
     is_quotient = isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Divide)
-    return is_quotient and new is node.right
+    return is_quotient and is_but_for_parentheses(new, node.right)
 
 
 def _further(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -216,6 +216,7 @@ FORWARD_MISTAKES = {
         "evaluation": lambda x, k, rng: x * (rng.random(x.shape) < k),
     },
     "dropout-ignored": {"mask": lambda x, k, rng: 1, "scale": lambda k: 1.0},
+    "dropout-nothing-kept": {"mask": lambda x, k, rng: np.trunc(rng.random(x.shape)) * k},
     "dropout-returns-mask": {
         "mask": lambda x, k, rng: (rng.random(x.shape) < k) / x,
     },
@@ -440,8 +441,30 @@ def test_zeros_are_not_called_a_mask_of_ones():
     """That all values fare alike is a sign of both; the share that is kept tells them apart."""
     zeros = {"dropout_forward": forward_with(scale=lambda k: 0.0)}
     report = grade("dropout_forward", zeros, 0)
-    assert named(report) == {None}, str(report)
-    assert "`out` is 0 wherever it is wrong" in str(report)
+    assert named(report) == {"dropout-nothing-kept"}, str(report)
+
+
+def test_what_keeps_a_mask_from_being_read_is_told():
+    """A flat output shows no mask, so all that depends on the mask is told about the shape."""
+
+    def forward(x, keep_prob, training, rng):
+        out, cache = forward_with()(x, keep_prob, training, rng)
+        return (out.ravel() if x.ndim > 1 else out[:1]), cache
+
+    report = grade("dropout_forward", {"dropout_forward": forward}, 0)
+    for finding in report.findings[:4]:
+        assert "shape" in finding.message.splitlines()[0], str(report)
+
+
+def test_the_share_that_is_kept_instead_is_told():
+    """Two draws for each value keep the square of keep_prob."""
+
+    def mask(x, k, rng):
+        return (rng.random(x.shape) < k) * (rng.random(x.shape) < k)
+
+    report = grade("dropout_forward", {"dropout_forward": forward_with(mask)}, 0)
+    said = report.findings[0].message
+    assert "The fraction of values kept is about `keep_prob`² wherever it is wrong." in said
 
 
 # The laws.

@@ -58,6 +58,28 @@ def test_what_is_said_of_a_change_is_what_was_changed(line, words):
     assert any(one.startswith(words) for one in said), said
 
 
+PARENTHESES = """
+def gradient(factor, whole, first, second):
+    d_x = factor * (whole - first - second)
+    return d_x
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("d_x = factor * (whole - first)", "`second` is not subtracted from a difference with"),
+        ("d_x = factor * (whole - second)", "`first` is not subtracted from `whole`"),
+        ("d_x = factor * second", "a difference with `whole` is missing from a difference with"),
+    ],
+)
+def test_a_term_is_left_out_of_what_stands_in_parentheses(line, words):
+    """The other terms stay in them, so that nothing else changes."""
+    made = described_mutants(PARENTHESES, {}, {3}, {"gradient": ("d_x",)})
+    said = [one.words for one in made if one.change.splitlines()[-1] == f"+ {line}"]
+    assert any(one.startswith(words) for one in said), said
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_some_mutants_lose_points(name):
     """Every twentieth mutant, on the numbers that submissions are graded on."""

@@ -36,6 +36,8 @@ _NOT_IN_A_NETWORK = {
     "dropout-normal-noise",
     "dropout-coin-flip",
     "dropout-one-draw",
+    # Only b2 is left of the scores then, which many programs have in common.
+    "dropout-nothing-kept",
     "dropout-backward-new-mask",
     # Here the numbers tell which comparison makes the mask, so there are two rows below.
     "dropout-keep-drop-swapped",

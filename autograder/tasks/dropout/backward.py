@@ -132,7 +132,12 @@ BACKWARD_MISCONCEPTIONS = (
 )
 
 # Where nothing is dropped, or nothing of x is left, a gradient that fits is no achievement.
-_LEAVE_NO_MASK = ("dropout-ignored", "dropout-returns-mask", "dropout-one-draw")
+_LEAVE_NO_MASK = (
+    "dropout-ignored",
+    "dropout-nothing-kept",
+    "dropout-returns-mask",
+    "dropout-one-draw",
+)
 _CARRIED_FORWARD = replace(
     FORWARD,
     misconceptions=tuple(one for one in FORWARD_MISCONCEPTIONS if one.id not in _LEAVE_NO_MASK),

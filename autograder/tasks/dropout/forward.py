@@ -207,6 +207,13 @@ FORWARD_MISCONCEPTIONS = (
         {"rate": lambda keep_prob: 1.0, "scale": _no_scale},
     ),
     Misconception(
+        "dropout-nothing-kept",
+        "Your output in training is 0 everywhere, even at keep_prob = 1, where nothing may be "
+        "dropped. Print what each line computes: which is the first that is 0 everywhere?",
+        sections.MASK,
+        {"rate": lambda keep_prob: 0.0},
+    ),
+    Misconception(
         "dropout-returns-mask",
         "Your output is the scaled mask. The mask multiplies the input, and that product is the "
         "output.",

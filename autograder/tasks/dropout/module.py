@@ -117,6 +117,8 @@ _EXPLANATIONS = {
     "the network has to give its one deterministic answer, on the scale that it has in training.",
     "dropout-ignored": "Nothing is dropped in training. Is the mask applied, and is what "
     "you return the result of that?",
+    "dropout-nothing-kept": "Your output in training is 0 everywhere, even at p = 0, where nothing "
+    "may be dropped. Print what each line computes: which is the first that is 0 everywhere?",
     "dropout-returns-mask": "Your output is the scaled mask. The mask multiplies the input, and "
     "that product is the output.",
     "dropout-normal-noise": "Your mask compares normally distributed numbers with a probability. "
