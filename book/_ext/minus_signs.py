@@ -7,7 +7,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 
 class MinusSigns(SphinxPostTransform):
-    """Change what a number begins with; it is in its place then."""
+    """Change what numbers begin with, late, when they stand in their places."""
 
     default_priority = 900
 
