@@ -1,15 +1,15 @@
-"""Give the site one style sheet, and a font of the icons that it uses.
+"""Give the site one style sheet, with the rules and the icons that it uses.
 
 The theme and its extensions bring ten style sheets and 2,000 icons; a page waits for each of them.
 """
 
 import hashlib
 import re
-from functools import partial
 from pathlib import Path
 
 import pydata_sphinx_theme
 from fontTools import subset
+from used_rules import Words, used_rules
 
 # In this order, so that later rules win. What is not named here stays a file of its own.
 SHEETS = (
@@ -75,11 +75,14 @@ def write_one_sheet(app, error):
     static = Path(app.outdir) / "_static"
     if error or not (static / "course.css").exists():
         return
+    for pattern in REPLACED:
+        for superfluous in static.glob(pattern):
+            superfluous.unlink()
     parts = [path for pattern in SHEETS for path in sorted(static.glob(pattern))]
     text = "\n".join(path.read_text("utf-8") for path in parts)
     # The imported one comes first anyway, and a character set is named at the beginning only.
     text = text.replace('@import "../basic.css";', "").replace('@charset "UTF-8";', "")
-    text = ICON_RULE.sub(partial(silent_icon, used_icons(app.outdir)), text)
+    text = ICON_RULE.sub(silent_icon, used_rules(text, words_of(Path(app.outdir))))
     text = text.replace('fa-solid-900.woff2) format("woff2")', 'fa-solid-900.woff) format("woff")')
     text = re.sub(r",\s*url\([^)]*\.ttf\) format\(\"truetype\"\)", "", text)
     text = f'@charset "UTF-8";\n{text}\n{without_script(text)}'
@@ -87,9 +90,6 @@ def write_one_sheet(app, error):
     codes = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", text)}
     codes |= {ord(letter) for letter in text if "\ue000" <= letter <= "\uf8ff"}
     shrink_font(THEME / ICON_FONTS / "fa-solid-900.ttf", codes, static / ICON_FONTS)
-    for pattern in REPLACED:
-        for superfluous in static.glob(pattern):
-            superfluous.unlink()
 
 
 def write_if_new(path, text):
@@ -113,21 +113,19 @@ def without_script(text):
     return "\n".join(found)
 
 
-def used_icons(site):
-    """Return the names of the icons that the pages and the theme's script show."""
-    texts = [*Path(site).rglob("*.html"), *Path(site).glob("_static/scripts/*theme.js")]
-    return {
-        name for path in texts for name in re.findall(r"\bfa-[a-z0-9-]+", path.read_text("utf-8"))
-    }
+def words_of(site):
+    """Return the words of a site's pages and scripts."""
+    pages, scripts = (
+        [path.read_text("utf-8") for path in site.rglob(pattern)] for pattern in ("*.html", "*.js")
+    )
+    return Words(pages, scripts)
 
 
-def silent_icon(used, rule):
-    """Return an icon's rule, with nothing in its place for a screen reader, or nothing if unused.
+def silent_icon(rule):
+    """Return an icon's rule, with nothing in its place for a screen reader.
 
     A browser that does not know the second form keeps the first.
     """
-    if not used & set(re.findall(r"fa-[a-z0-9-]+", rule[1])):
-        return ""
     return f'{rule[1]}{{content:{rule[2]};content:{rule[2]}/""}}'
 
 
