@@ -10,8 +10,13 @@ from pathlib import Path
 # A script, and the text on a page that asks for it; none where no page does.
 ASKED_FOR_BY = {
     "design-tabs.js": "sd-tab-",
-    "togglebutton": None,
+    "toggle": None,
     "thebe": None,
+    # Marks the words that Sphinx's search has found.
+    "sphinx_highlight.js": None,
+    # Tell the theme's menu of versions and its search as one types where they are.
+    "documentation_options.pagename": None,
+    "documentation_options.search_as_you_type": None,
 }
 # The theme's templates name these themselves. The last three are Sphinx's search, not the site's.
 IN_THE_HEAD = ("fontawesome.js", "searchtools.js", "language_data.js", "searchindex.js")
