@@ -39,6 +39,21 @@ or <a href="{search}">search for it</a>.</p>
 </html>
 """
 
+FORWARDED = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="0; url={start}">
+<title>{title}</title>
+<link rel="icon" href="_static/logo.svg">
+</head>
+<body>
+<p><a href="{start}">{title}</a></p>
+</body>
+</html>
+"""
+
 
 def base():
     """Return the book's address with a slash at its end, or nothing."""
@@ -133,6 +148,9 @@ def write_beside(app, error):
     if error or app.builder.name != "html":
         return
     site = Path(app.outdir)
+    first = app.builder.get_target_uri(app.config.root_doc)
+    title = html.escape(app.config.html_title)
+    (site / "index.html").write_text(FORWARDED.format(start=first, title=title), encoding="utf-8")
     start = base() or "/"
     (site / "404.html").write_text(
         NOT_FOUND.format(start=start, search=f"{start}search.html"), encoding="utf-8"

@@ -57,18 +57,19 @@ def test_a_known_address_is_named(known):
 
 
 def test_what_stands_beside_the_pages(known, tmp_path):
-    """A map, a page for wrong addresses and a picture."""
+    """A map, a page for wrong addresses, a picture, and a page that leads to the first one."""
     (tmp_path / "_static").mkdir()
     app = SimpleNamespace(
         outdir=tmp_path,
         builder=SimpleNamespace(name="html", get_target_uri="{}.html".format),
         env=SimpleNamespace(found_docs=["book/l2", "book/why"]),
-        config=SimpleNamespace(html_title="A course"),
+        config=SimpleNamespace(html_title="A course", root_doc="book/index"),
     )
     page_head.write_beside(app, None)
     assert f"<loc>{ADDRESS}book/l2.html</loc>" in (tmp_path / "sitemap.xml").read_text()
     assert f"Sitemap: {ADDRESS}sitemap.xml" in (tmp_path / "robots.txt").read_text()
     assert f'href="{ADDRESS}"' in (tmp_path / "404.html").read_text()
+    assert 'url=book/index.html"' in (tmp_path / "index.html").read_text()
     assert (tmp_path / "_static" / "preview.png").stat().st_size > 5000
 
 
