@@ -16,7 +16,7 @@ export const W = [
 const UNITS = A.length;
 const MOST = 5000;
 
-export const start = { mask: [1, 1, 0, 1, 1, 1, 0, 1, 1, 1], keep: 0.8, mode: "train", output: "linear", draws: 0 };
+export const start = { mask: [1, 1, 0, 1, 1, 1, 0, 1, 1, 1], keep: 0.8, mode: "train", output: "linear", draws: 100 };
 
 const squash = { linear: (z) => z, sigmoid: (z) => 1 / (1 + Math.exp(-z)) };
 
@@ -218,7 +218,7 @@ export const controls = [
   },
   { kind: "button", label: "Draw a mask", act: (state) => drawn(state, 1), idle: noMore },
   { kind: "button", label: "Draw 100", act: (state) => drawn(state, 100), idle: noMore },
-  { kind: "button", label: "Start again", act: () => start },
+  { kind: "button", label: "Start again", act: () => ({ ...start, draws: 0 }) },
 ];
 
 export const handles = (state) =>

@@ -389,7 +389,7 @@ export const controls = [
 
 // Trains in pieces, between which the page can do something else.
 async function trainTo(last, state, wanted = () => true) {
-  for (let at = state.epoch === last ? 0 : state.epoch; at < last && wanted(); at += 5) {
+  for (let at = state.epoch === last ? 0 : state.epoch; at < last && wanted(); at += 1) {
     runOf({ ...state, epoch: at });
     await new Promise((resume) => setTimeout(resume));
   }

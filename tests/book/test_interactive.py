@@ -557,11 +557,11 @@ def test_dropout_follows_the_mouse(output, open_figure):
     figure.root.get_by_role("button", name="Draw a mask").click()
     figure.root.get_by_role("button", name="Draw 100").click()
     figure.root.get_by_role("button", name="Draw 100").click()
-    assert compare_dropout(figure)["draws"] == 201
+    assert compare_dropout(figure)["draws"] == 301
     figure.set("keep", 0.5)
     state = compare_dropout(figure)
-    assert state["mask"] == figure.call("maskOf", 201, 0.5)
-    assert "Over 201 masks" in figure.words()
+    assert state["mask"] == figure.call("maskOf", 301, 0.5)
+    assert "Over 301 masks" in figure.words()
 
 
 def test_dropout_follows_the_keyboard(open_figure):
