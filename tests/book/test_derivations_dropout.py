@@ -41,6 +41,24 @@ def test_expectation_and_variance(p):
     assert close(chance @ y**2 - mean**2, (1 - p) / p * a**2)
 
 
+@pytest.mark.parametrize("models", [1, 2, 10])
+def test_the_average_of_models_keeps_what_they_share(models):
+    """The average's mean squared error is c + (v − c)/T, and 0.46 in the example."""
+    v, c = 1.0, 0.4
+    products = torch.full((models, models), c, dtype=torch.float64).fill_diagonal_(v)
+    weights = torch.full((models,), 1 / models, dtype=torch.float64)
+    error = weights @ products @ weights
+    assert close(error, c + (v - c) / models)
+    if models == 10:
+        assert close(error, 0.46)
+
+
+def test_a_third_of_the_examples_is_missing_from_a_draw_with_replacement():
+    """(1 − 1/n)ⁿ is 37% for a training set of any usual size."""
+    for n in (100, 600, 60_000):
+        assert round((1 - 1 / n) ** n, 2) == 0.37
+
+
 @pytest.mark.parametrize("p", [0.5, 0.8])
 def test_linear_model_pays_an_l2_penalty(p):
     """E[(r − w·y)²] = (r − w·a)² + (1 − p)/p Σ w²a²."""

@@ -289,6 +289,22 @@ def test_minimum_under_l1(w_star):
     assert close(smallest, math.copysign(max(abs(w_star) - lam / h, 0.0), w_star), 1e-4)
 
 
+def test_a_limit_has_a_price():
+    """The minimum within the ball meets the conditions with λ = 1; no other point is lower."""
+    hessian = torch.tensor([[2.125, 1.875], [1.875, 2.125]], dtype=torch.float64)
+    w_star, w = torch.tensor([[3.0, 1.0], [1.8, 1.4]], dtype=torch.float64)
+    assert close(hessian @ (w_star - w), 1.0 * w)
+    assert round(w.norm().item(), 2) == 2.28
+
+    def loss(points):
+        away = points - w_star
+        return ((away @ hessian) * away).sum(-1) / 2
+
+    others = random(20_000, 2, seed=3)
+    others *= (w.norm() / others.norm(dim=1)).clamp(max=1)[:, None]
+    assert (loss(others) >= loss(w) - 1e-12).all()
+
+
 def test_numbers_in_the_text():
     """Answers and examples that are worked out in words."""
     assert close((1 - 0.1 * 0.01) * 0.5 - 0.1 * -0.2, 0.5195)
