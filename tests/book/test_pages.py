@@ -213,7 +213,8 @@ def test_everybody_can_read_the_pages(name, scheme, address, browser):
 def test_everybody_can_read_every_page(scheme, width, site, address, browser):
     """No rule of axe is broken on any page of the site, and no page complains in the console."""
     names = [path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html"))]
-    names = [name for name in names if not name.startswith("_")]
+    # The first only leads to another one of them.
+    names = [name for name in names if name != "index.html" and not name.startswith("_")]
     assert len(names) > 30
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
     broken, said = {}, []
