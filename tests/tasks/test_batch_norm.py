@@ -563,6 +563,12 @@ def no_mean(d_out, x_hat, gamma, std, training):
     return (d - training * x_hat * (d * x_hat).mean(0)) / std, *sums(d_out, x_hat)
 
 
+def mean_without_its_sum(d_out, x_hat, gamma, std, training):
+    d = d_out * gamma
+    d_x = (d - training * (d / len(d) + x_hat * (d * x_hat).mean(0))) / std
+    return d_x, *sums(d_out, x_hat)
+
+
 def no_variance(d_out, x_hat, gamma, std, training):
     d = d_out * gamma
     return (d - training * d.mean(0)) / std, *sums(d_out, x_hat)
@@ -599,6 +605,7 @@ def one_factor_missing(d_out, x_hat, gamma, std, training):
 BACKWARD_MISTAKES = {
     "bn-backward-diagonal": diagonal,
     "bn-backward-no-mean": no_mean,
+    "bn-backward-mean-per-row": mean_without_its_sum,
     "bn-backward-no-var": no_variance,
     "bn-backward-no-gamma": no_gamma,
     "bn-backward-mean-not-sum": averaged,

@@ -147,6 +147,12 @@ def variance_path_without_eps(x: Tensor, mean: Tensor, variance: Tensor, eps: fl
     return (x - mean) * with_gradient_of(torch.rsqrt(variance + eps), torch.rsqrt(variance))
 
 
+def mean_path_without_sum(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Normalize with a gradient in which each value's share of the mean reaches itself only."""
+    count = x.numel() // mean.numel()
+    return with_gradient_of(x - mean, x - x / count) * torch.rsqrt(variance + eps)
+
+
 BACKWARD_MISCONCEPTIONS = (
     Misconception(
         "bn-backward-diagonal",
@@ -164,6 +170,13 @@ BACKWARD_MISCONCEPTIONS = (
         "leave out?",
         sections.BACKWARD,
         {"mean": lambda x, axes: batch_mean(x, axes).detach()},
+    ),
+    Misconception(
+        "bn-backward-mean-per-row",
+        "Your gradient of the mean is not summed over the batch. Every row was centered with the "
+        "same mean, so its gradient is the sum of what the rows contribute.",
+        sections.BACKWARD,
+        {"normalize": mean_path_without_sum, "normalize_in_evaluation": normalize},
     ),
     Misconception(
         "bn-backward-no-var",

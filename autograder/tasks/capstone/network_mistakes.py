@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from autograder.task import Misconception
+from autograder.tasks.batch_norm import sections as batch_norm_sections
 from autograder.tasks.batch_norm.backward import BACKWARD_MISCONCEPTIONS as BATCH_NORM_BACKWARD
 from autograder.tasks.batch_norm.forward import FORWARD_MISCONCEPTIONS as BATCH_NORM_FORWARD
 from autograder.tasks.capstone import sections
@@ -108,9 +109,9 @@ MISCONCEPTIONS = (
     *IN_EITHER_MODE,
     Misconception(
         "net-batch-norm-without-dropout",
-        "In training your network has batch norm only when keep_prob is 1. The two layers do not "
-        "exclude each other: units are normalized first, and dropped after ReLU.",
-        sections.EXERCISE,
+        "With keep_prob below 1 your network has no batch norm. The two layers do not exclude each "
+        "other: units are normalized first, and dropped after ReLU.",
+        batch_norm_sections.DROPOUT,
         {
             "order": lambda keep_prob: (
                 (AFFINE, BATCH_NORM, RELU) if keep_prob == 1 else (AFFINE, RELU, DROPOUT)
@@ -121,7 +122,7 @@ MISCONCEPTIONS = (
         "net-batch-norm-last",
         "Your batch norm comes after ReLU and dropout, where it undoes the scale of dropout and "
         "sees units that were dropped. It normalizes what goes into ReLU.",
-        sections.EXERCISE,
+        batch_norm_sections.DROPOUT,
         _in_order(AFFINE, RELU, DROPOUT, BATCH_NORM),
     ),
     Misconception(
