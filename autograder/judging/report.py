@@ -220,7 +220,8 @@ class Report:
         if finding.message and not new:
             return "As above.", ()
         if any(f"({finding.misconception})" in line for line in lines if line in said):
-            new = ["The same mistake.", *new]
+            # What the first numbers showed, more of them do not explain.
+            return "\n".join(["The same mistake.", *new]), ()
         elif len(new) < len(lines) and finding.misconception is None:
             new = ["As above.", *new]
         return "\n".join(new), finding.places

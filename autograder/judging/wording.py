@@ -81,7 +81,7 @@ def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation
             return Explanation((_reordered(dict(places)),))
         case Pair():
             return _both(diagnosis, trials, aspect).before(
-                "Two mistakes together explain everything that is wrong here."
+                "The mistakes that this report names explain everything that is wrong."
             )
         case Changed(changes, whole):
             return Explanation((_changed(changes, whole), *_clues(trials, aspect)[:1]))

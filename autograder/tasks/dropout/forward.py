@@ -194,15 +194,15 @@ FORWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "dropout-unscaled-in-both",
-        "You drop values in both modes and scale in neither. In evaluation the network has to give "
-        "its one deterministic answer, on the scale that it has in training.",
-        sections.MODES,
+        "You drop values in both modes and scale in neither. Evaluation returns its input "
+        "unchanged, so training has to make up for the share that is lost.",
+        sections.SCALING,
         {"masks_in_evaluation": True, "scale": _no_scale},
     ),
     Misconception(
         "dropout-ignored",
-        "Nothing is dropped in training. Is the mask applied, and is what you return "
-        "the result of that?",
+        "Nothing is dropped in training. Is the mask applied, and does what follows use the result "
+        "of that?",
         sections.MASK,
         {"rate": lambda keep_prob: 1.0, "scale": _no_scale},
     ),

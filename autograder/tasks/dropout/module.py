@@ -113,10 +113,10 @@ _EXPLANATIONS = {
     "training; evaluation returns its input unchanged.",
     "dropout-divided-in-eval": "In evaluation mode you divide by 1 − p. Nothing was dropped there, "
     "so nothing needs to be made up for.",
-    "dropout-unscaled-in-both": "You drop values in both modes and scale in neither. In evaluation "
-    "the network has to give its one deterministic answer, on the scale that it has in training.",
-    "dropout-ignored": "Nothing is dropped in training. Is the mask applied, and is what "
-    "you return the result of that?",
+    "dropout-unscaled-in-both": "You drop values in both modes and scale in neither. Evaluation "
+    "returns its input unchanged, so training has to make up for the share that is lost.",
+    "dropout-ignored": "Nothing is dropped in training. Is the mask applied, and does what "
+    "follows use the result of that?",
     "dropout-nothing-kept": "Your output in training is 0 everywhere, even at p = 0, where nothing "
     "may be dropped. Print what each line computes: which is the first that is 0 everywhere?",
     "dropout-returns-mask": "Your output is the scaled mask. The mask multiplies the input, and "
