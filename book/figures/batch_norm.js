@@ -156,7 +156,7 @@ function gradients(state) {
   return (
     write(14, 20, "from above: ∂L/∂y", { fill: "var(--muted)" }) +
     write(WIDTH - 14, 20, "to the inputs: ∂L/∂x", { "text-anchor": "end", fill: "var(--blue)" }) +
-    [most, 0, -most].map((value) => write(36, to(value) + 4, shown(value, 1), { "text-anchor": "end", fill: "var(--muted)" })).join("") +
+    [most, 0, -most].map((value) => write(36, to(value) + 4, shown(value, most < 100 ? 1 : 0), { "text-anchor": "end", fill: "var(--muted)" })).join("") +
     line(40, to(0), WIDTH - 8, to(0)) +
     bars.join("")
   );
@@ -166,15 +166,17 @@ function history(state) {
   const past = state.past ?? [[state.mean, state.variance]];
   const first = state.batches + 1 - past.length;
   const toX = scale([first, first + 60], [30, WIDTH - 14]);
-  const toY = scale([0, 9], [134, 34]);
+  // In steps of three up to what is shown.
+  const top = 9 * Math.ceil(Math.max(9, ...past.flat()) / 9);
+  const toY = scale([0, top], [134, 34]);
   const path = (k, looks) =>
-    curve(past.map((pair, i) => [toX(first + i), toY(Math.min(9, pair[k]))]), looks) +
-    dot(toX(state.batches), toY(Math.min(9, past.at(-1)[k])), 3.5, { fill: looks.stroke });
+    curve(past.map((pair, i) => [toX(first + i), toY(pair[k])]), looks) +
+    dot(toX(state.batches), toY(past.at(-1)[k]), 3.5, { fill: looks.stroke });
   const level = (value) => line(30, toY(value), WIDTH - 14, toY(value), { "stroke-dasharray": "2 3" });
   return (
     write(30, 18, "running mean", { fill: "var(--green)" }) +
     write(WIDTH - 14, 18, "running variance", { fill: "var(--blue)", "text-anchor": "end" }) +
-    [0, 3, 6, 9].map((value) => write(24, toY(value) + 4, value, { "text-anchor": "end", fill: "var(--muted)" })).join("") +
+    [0, 1, 2, 3].map((part) => (part * top) / 3).map((value) => write(24, toY(value) + 4, value, { "text-anchor": "end", fill: "var(--muted)" })).join("") +
     line(30, toY(0), WIDTH - 14, toY(0)) +
     level(DATA.mean) +
     level(DATA.variance) +

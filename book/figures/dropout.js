@@ -151,12 +151,16 @@ function histogram(state) {
 
 function averages(state) {
   const values = outputs(state);
-  const range = state.output === "sigmoid" ? [0, 0.6] : [whole(state) - 1, whole(state) + 1];
+  let total = 0;
+  const soFar = values.map((value, j) => (total += value) / (j + 1));
+  const usual = state.output === "sigmoid" ? [0, 0.6] : [whole(state) - 1, whole(state) + 1];
+  // The first averages may lie far off, and would leave little height to the others.
+  const later = soFar.slice(soFar.length >> 2);
+  const range = [Math.min(usual[0], ...later), Math.max(usual[1], ...later)];
   const last = Math.max(50, values.length);
   const toX = scale([0, last], [36, WIDTH - 14]);
   const toY = scale(range, [146, 30]);
-  let total = 0;
-  const points = values.map((value, j) => [toX(j + 1), toY(clamp((total += value) / (j + 1), ...range))]);
+  const points = soFar.map((value, j) => [toX(j + 1), toY(clamp(value, ...range))]);
   const level = (value, color, dashes) => line(36, toY(value), WIDTH - 14, toY(value), { stroke: color, "stroke-width": 2, "stroke-dasharray": dashes });
   return (
     write(36, 16, "average of the outputs so far", { fill: "var(--blue)" }) +
