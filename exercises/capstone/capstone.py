@@ -61,7 +61,7 @@ progress("capstone")
 # |---|---|---|
 # | $\mu$, $\sigma^2$ | mean and variance of the batch (division by $N$) | the running ones |
 # | running statistics | 0.9 · old + 0.1 · those of the batch | as they are |
-# | $M$ | 1/keep_prob where `rng.random(H.shape) < keep_prob`, else 0 | 1 |
+# | $M$ | `1 / keep_prob` where `rng.random(H.shape) < keep_prob`, else 0 | 1 |
 #
 # The variance that goes into the running variance is the one with division by $N - 1$. $\epsilon$
 # is $10^{-5}$. The loss contains the penalty in both modes, and the gradients are those of the loss

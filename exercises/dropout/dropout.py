@@ -353,7 +353,7 @@ for quarter, rows in zip(
 # ## An experiment: does it help against wrong labels?
 #
 # This part is not graded. A network that is far too large learns five hundred of scikit-learn's
-# digits, a fifth of their labels wrong. An honest network could get about 80 % of those labels
+# digits, a fifth of their labels wrong. An honest network could get about 80% of those labels
 # right. Without dropout the network gets more: it learns wrong labels by heart, and its accuracy
 # on clean test images falls while it does. With your `Dropout` it learns fewer of them, and the
 # test accuracy holds much better.

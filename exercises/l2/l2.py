@@ -586,7 +586,7 @@ ax.legend(loc="lower center")
 plt.show()
 
 # %% [markdown]
-# Without weight decay the classifier agrees with more than the 80 % of training labels that are
+# Without weight decay the classifier agrees with more than the 80% of training labels that are
 # right: it has learned wrong ones, and pays for it on the test images. As λ grows, agreement with
 # the training labels falls while test accuracy rises, up to a point; after it the weights are too
 # small even for what is right. The small dots are the single runs: compare how far they scatter
