@@ -53,7 +53,7 @@ def test_the_average_of_models_keeps_what_they_share(models):
         assert close(error, 0.46)
 
 
-def test_a_third_of_the_examples_is_missing_from_a_draw_with_replacement():
+def test_more_than_a_third_of_the_examples_is_missing_from_a_draw_with_replacement():
     """(1 − 1/n)ⁿ is 37% for a training set of any usual size."""
     for n in (100, 600, 60_000):
         assert round((1 - 1 / n) ** n, 2) == 0.37

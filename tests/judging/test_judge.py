@@ -429,7 +429,7 @@ def test_two_mistakes_at_once_are_recognized():
     """Two steps replaced at once account for what neither does alone."""
     report = verdict({"out": 3 * X + 1, "total": np.asarray(3 * X.sum())})
     assert {finding.misconception for finding in report.findings} == {"shifted", "tripled"}
-    assert "explain everything that is wrong" in words_of(report)
+    assert "The mistakes that this report names explain everything" in words_of(report)
     assert "You triple." in words_of(report)
     assert "You add one." in words_of(report)
 
@@ -451,7 +451,7 @@ def test_flipped_momentum_and_a_biased_running_variance_are_told_together():
         report = judge(task, cases, observe(task, {task.name: forward}, cases))
         named = {finding.misconception for finding in report.findings if not finding.passed}
         assert named == {"bn-momentum-flipped", "bn-biased-running-var"}, str(report)
-        assert "explain everything that is wrong" in words_of(report)
+        assert "The mistakes that this report names explain everything" in words_of(report)
 
 
 def test_findings_point_into_the_book():
