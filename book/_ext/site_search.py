@@ -4,14 +4,16 @@ Sphinx's own search finds pages, not sections, for most words: "keep probability
 a page that is 26 screens long.
 """
 
-import asyncio
+import base64
 import hashlib
+import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from docutils import nodes
-from pagefind.index import IndexConfig, PagefindIndex
+from pagefind.service import get_executable
 from questions import question
 from sphinx.addnodes import pending_xref
 
@@ -74,12 +76,38 @@ def sections(env):
             yield place, f"{page}. {text_of(section)}", title, page
 
 
-async def write_index(found, folder):
-    """Write Pagefind's index of sections into a folder, which it does when the context ends."""
-    async with PagefindIndex(IndexConfig(output_path=str(folder))) as index:
+def ask(service, request):
+    """Send a request to Pagefind's service and return its answer; a comma ends either.
+
+    Pagefind's own client waits for a tenth of a second before it reads an answer, and a site has
+    two hundred sections.
+    """
+    message = json.dumps({"message_id": 1, "payload": request}).encode()
+    service.stdin.write(base64.b64encode(message) + b",")
+    service.stdin.flush()
+    answer = b""
+    while not answer.endswith(b","):
+        part = service.stdout.read1()
+        if not part:
+            raise RuntimeError("Pagefind has stopped while it made the index of the search.")
+        answer += part
+    given = json.loads(base64.b64decode(answer[:-1]))["payload"]
+    if given["type"] == "Error":
+        raise RuntimeError(f"Pagefind cannot index the site: {given['message']}")
+    return given
+
+
+def write_index(found, folder):
+    """Write Pagefind's index of sections into a folder."""
+    with subprocess.Popen(
+        [get_executable(), "--service"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as service:
+        index = {"index_id": ask(service, {"type": "NewIndex"})["index_id"]}
         for place, words, title, page in found:
+            section = {"url": place, "content": words, "language": "en"}
             meta = {"title": title, "page": page}
-            await index.add_custom_record(url=place, content=words, language="en", meta=meta)
+            ask(service, {"type": "AddRecord", **index, **section, "meta": meta})
+        ask(service, {"type": "WriteFiles", **index, "output_path": str(folder)})
 
 
 def index_pages(app, error):
@@ -94,7 +122,7 @@ def index_pages(app, error):
     if mark.is_file() and mark.read_text() == digest:
         return
     shutil.rmtree(folder, ignore_errors=True)
-    asyncio.run(write_index(found, folder))
+    write_index(found, folder)
     mark.write_text(digest)
     for superfluous in (*folder.glob("*-ui.*"), folder / "pagefind-highlight.js"):
         superfluous.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """What the search of the site finds."""
 
+import base64
+import json
 from urllib.parse import quote
 
 import pytest
@@ -96,3 +98,23 @@ def test_code_is_not_searched():
         nodes.section("", nodes.title("", "Inner")),
     )
     assert site_search.text_of(section) == "Scaling.\nDivide by p once."
+
+
+REFUSED = base64.b64encode(json.dumps({"payload": {"type": "Error", "message": "full"}}).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("exit", "Pagefind has stopped"),
+        (f"printf '{REFUSED.decode()},'", "Pagefind cannot index the site: full"),
+    ],
+)
+def test_a_site_without_its_search_is_not_built(answer, said, tmp_path, monkeypatch):
+    """What goes wrong in Pagefind ends the build, and says so."""
+    program = tmp_path / "pagefind"
+    program.write_text(f"#!/bin/sh\nhead -c 10 >/dev/null\n{answer}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(site_search, "get_executable", lambda: program)
+    with pytest.raises(RuntimeError, match=said):
+        site_search.write_index([], tmp_path / "index")
