@@ -40,8 +40,6 @@ _NOT_IN_A_NETWORK = {
     # Only b2 is left of the scores then, which many programs have in common.
     "dropout-nothing-kept",
     "dropout-backward-new-mask",
-    # The tables of the network and of its training do not have it yet.
-    "bn-backward-mean-per-row",
     # Here the numbers tell which comparison makes the mask, so there are two rows below.
     "dropout-keep-drop-swapped",
 }
