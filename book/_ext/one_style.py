@@ -60,14 +60,14 @@ def link_one_sheet(app, pagename, templatename, context, doctree):
     ]
     context["without_sheets"] = without_sheets
     context["site_sheet"] = f"_static/{SITE_SHEET}"
-    context["site_sheet_digest"] = own_digest(app)
 
 
-def own_digest(app):
-    """Return a digest of the course's own rules: a browser asks again when they have changed."""
-    folders = [Path(app.confdir) / folder for folder in app.config.html_static_path]
-    sheets = sorted(path for folder in folders for path in folder.rglob("*.css"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sheets)).hexdigest()[:8]
+def link_as_it_is(site, text):
+    """Let all pages ask for the style sheet by its digest; no browser keeps an old one then."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    for page in site.rglob("*.html"):
+        markup = page.read_text("utf-8")
+        write_if_new(page, re.sub(rf"({re.escape(SITE_SHEET)}\?v=)\w*", rf"\g<1>{digest}", markup))
 
 
 def write_one_sheet(app, error):
@@ -87,6 +87,7 @@ def write_one_sheet(app, error):
     text = re.sub(r",\s*url\([^)]*\.ttf\) format\(\"truetype\"\)", "", text)
     text = f'@charset "UTF-8";\n{text}\n{without_script(text)}'
     write_if_new(static / SITE_SHEET, text)
+    link_as_it_is(Path(app.outdir), text)
     codes = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", text)}
     codes |= {ord(letter) for letter in text if "\ue000" <= letter <= "\uf8ff"}
     shrink_font(THEME / ICON_FONTS / "fa-solid-900.ttf", codes, static / ICON_FONTS)

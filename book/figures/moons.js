@@ -377,14 +377,19 @@ export const controls = [
   {
     kind: "button",
     label: "Train",
-    text: () => (playing ? "Pause" : "Train"),
+    text: (state) => (playing ? "Pause" : done(state) ? "Train again" : "Train"),
     act(state) {
       if (!playing) return train({}, done(state) ? 0 : state.epoch);
       playing = false;
       return {};
     },
   },
-  { kind: "button", label: "Ten epochs", act: (state) => ({ epoch: (done(state) ? 0 : state.epoch) + 10 }) },
+  {
+    kind: "button",
+    label: "Ten epochs",
+    text: (state) => (done(state) ? "Ten epochs from 0" : "Ten epochs"),
+    act: (state) => ({ epoch: (done(state) ? 0 : state.epoch) + 10 }),
+  },
 ];
 
 // Trains in pieces, between which the page can do something else.
@@ -426,7 +431,8 @@ export function numbers(state) {
   const [now, best] = [run.epoch, run.best].map((at) => run.history[at]);
   const row = (title, first, second) => `<tr><th scope="row">${title}</th><td>${first}</td><td>${second}</td></tr>`;
   return (
-    '<table><thead><tr><td></td><th scope="col">now</th><th scope="col">least held-out loss</th></tr></thead><tbody>' +
+    '<table><thead><tr><td></td><th scope="col">now</th>' +
+    `<th scope="col">least held-out loss${state.stop === "on" ? ", shown" : ""}</th></tr></thead><tbody>` +
     row("epoch", run.epoch, run.best) +
     row("training loss", shown(now.train), shown(best.train)) +
     row("held-out loss", shown(now.heldOut), shown(best.heldOut)) +

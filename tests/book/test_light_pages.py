@@ -1,6 +1,7 @@
 """What a page makes a browser load."""
 
 import gzip
+import hashlib
 import re
 from functools import cache
 
@@ -133,3 +134,11 @@ def test_pages_have_the_readers_mode_without_a_script(scheme, address, browser):
         seen.append([page.locator(part).first.evaluate(color) for part in ("body", "p", "pre")])
         context.close()
     assert seen[0] == seen[1]
+
+
+def test_a_style_sheet_that_has_changed_is_asked_for_again(site):
+    """Its address has a digest of it on every page, so that no browser shows an old one."""
+    digest = hashlib.sha256((site / "_static/styles/site.css").read_bytes()).hexdigest()[:8]
+    for page in site.rglob("*.html"):
+        asked = re.findall(r"site\.css\?v=(\w*)", page.read_text("utf-8"))
+        assert set(asked) <= {digest}, page
