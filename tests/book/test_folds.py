@@ -42,3 +42,14 @@ def test_answers_are_open_on_paper_and_closed_again(address, browser):
     page.emulate_media(media="screen")
     assert (page.evaluate(closed), page.evaluate(theme)) == before
     context.close()
+
+
+def test_a_figure_is_not_longer_than_a_sheet(address, browser):
+    """Its picture and its caption are on one, where 261 mm are between the margins of A4."""
+    page = browser.new_page(viewport={"width": 673, "height": 986})
+    page.goto(f"{address}/book/mistakes.html", wait_until="networkidle")
+    page.emulate_media(media="print")
+    heights = page.locator("figure").evaluate_all("all => all.map(one => one.clientHeight)")
+    assert heights
+    assert max(heights) < 261 / 25.4 * 96
+    page.close()
