@@ -314,6 +314,8 @@ def _promising(
     if not any(explained.values()):
         return []
     right = [(trial, name) for trial in trials for name in trial.expected() if trial.agrees(name)]
+    # Most mistakes are not possible, and the smallest case that says so takes the least time.
+    right.sort(key=lambda cell: cell[0].size)
     possible = [
         mistake
         for mistake in misconceptions

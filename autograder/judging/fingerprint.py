@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.judging.compare import ABSOLUTE_TOLERANCE
-from autograder.judging.observed import TaskResult
 from autograder.judging.trial import Trial, Trials
 from autograder.task import Aspect, Case, Expected, Probability, Scaled, Task, array_of
 
@@ -245,11 +244,10 @@ class Probes:
     table: Table | None
 
     @classmethod
-    def of(cls, task: Task, probed: TaskResult) -> Probes:
+    def of(cls, trials: Trials) -> Probes:
         """Reduce what a program did in `probe_cases`."""
-        trials = Trials(task, probe_cases(task), probed)
         numbers = fingerprint(trials)
-        table = Table.of(task.name)
+        table = Table.of(trials.task.name)
         if table is not None and table.rows.shape[1] != len(numbers):
             table = None
         return cls(trials, numbers, table)

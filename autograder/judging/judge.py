@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.judging.diagnosis import CarriedForward, Diagnosis, diagnose, narrow
-from autograder.judging.fingerprint import Probes
+from autograder.judging.fingerprint import Probes, probe_cases
 from autograder.judging.observed import LEAVES_ARGUMENTS, TaskResult, arrays_in
 from autograder.judging.report import Finding, Report
 from autograder.judging.trial import Failure, Trials
@@ -63,7 +63,12 @@ def judge(
         numbers: tuple[float, ...] = ()
         if any(failures):
             probed = probe()
-            probes = None if probed is None else Probes.of(task, probed)
+            if probed is None:
+                probes = None
+            elif probed is result:
+                probes = Probes.of(trials)
+            else:
+                probes = Probes.of(Trials(task, probe_cases(task), probed))
             diagnosis = diagnose(trials, probes)
             findings = [
                 finding

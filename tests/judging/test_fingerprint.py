@@ -19,7 +19,7 @@ from autograder.judging.fingerprint import numbers_of as numbers_of_output
 from autograder.judging.judge import judge
 from autograder.judging.observe import observe
 from autograder.judging.observed import CaseResult, TaskResult
-from autograder.judging.trial import Trial
+from autograder.judging.trial import Trial, Trials
 
 WITH_TABLE = [path.stem for path in sorted(TABLES.glob("*.npz"))]
 EVERY = 60
@@ -42,6 +42,11 @@ def forward(x, gamma, beta, running_mean, running_var, training, momentum=0.1, e
 
 
 WRONG = {"batch_norm_forward": forward, "batch_norm_backward": backward}
+
+
+def probes_in(task, result):
+    """Return what is looked up of what a program did in the cases for everybody."""
+    return Probes.of(Trials(task, probe_cases(task), result))
 
 
 def observed(name, functions):
@@ -121,7 +126,7 @@ def test_rounding_does_not_matter_and_anything_else_does():
             CaseResult({name: change(array) for name, array in case.outputs.items()})
             for case in result.cases
         ]
-        return Probes.of(task, TaskResult(tuple(cases))).changes()
+        return probes_in(task, TaskResult(tuple(cases))).changes()
 
     assert found(lambda array: array)
     assert found(lambda array: array * (1 + 1e-14))
@@ -140,7 +145,7 @@ def test_a_change_is_named_only_if_it_shows_wherever_it_should(in_evaluation, na
         ):
             out = one.outputs.get("out", np.zeros(1)) + added.get(case.group, 0.0)
             cases.append(CaseResult({**one.outputs, "out": out}))
-        return Probes.of(task, TaskResult(tuple(cases)))
+        return probes_in(task, TaskResult(tuple(cases)))
 
     row = probes_of(training=1.0, evaluation=in_evaluation).numbers[None]
     nothing = np.empty((0, 2))
@@ -225,7 +230,7 @@ def test_a_table_speaks_of_what_its_task_is_about(name):
 def test_right_answers_are_in_no_table(name):
     """The numbers of the solution have no name."""
     task = tasks[name]
-    probes = Probes.of(task, observed(name, solution(task.assignment.name)))
+    probes = probes_in(task, observed(name, solution(task.assignment.name)))
     assert not probes.changes()
     own = {mistake.id for mistake in task.misconceptions}
     assert not own & probes.mistakes()
@@ -272,7 +277,7 @@ def test_random_arrays_have_no_name(name):
 
 @cache
 def right_probes(task):
-    return Probes.of(task, observed(task.name, solution(task.assignment.name)))
+    return probes_in(task, observed(task.name, solution(task.assignment.name)))
 
 
 def random_numbers(task, rng):

@@ -105,7 +105,7 @@ def dropout(
     if is_undetermined(keep_prob, rate, scale):
         return {}
     mask, redrawn = torch.tensor(inputs["mask"]), torch.tensor(inputs["redrawn"])
-    nothing_left = rate(keep_prob) > 0 and not mask[x != 0].any()
+    nothing_left = rate(keep_prob) > 0 and not (mask & (x != 0)).any()
     if nothing_left and rate(keep_prob) == 1:
         # An output of zeros must not agree with a mask of zeros.
         mask = torch.ones_like(mask)
