@@ -73,7 +73,7 @@ SIZES = {
     norms_relatives.fine_tuning: (16, {}),
     mistakes.costs: (16, {}),
     practice.wrong_labels: (24, {}),
-    practice.right_labels: (16, {}),
+    practice.right_labels: (24, {}),
     practice.calibration: (24, {}),
     practice.forgotten_train_mode: (12, {}),
 }
