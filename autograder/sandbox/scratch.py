@@ -145,6 +145,10 @@ def remove(folder: str) -> None:
                 if not _is_folder(name, top):
                     os.unlink(name, dir_fd=top)
                     continue
+                # There may be very many that are empty.
+                with contextlib.suppress(OSError):
+                    os.rmdir(name, dir_fd=top)
+                    continue
                 inner = os.open(name, _OPEN, dir_fd=top)
                 try:
                     for child in os.listdir(inner):
