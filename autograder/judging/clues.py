@@ -146,7 +146,7 @@ def _not_finite(wrong: Sequence[Difference]) -> str | None:
     one, where = bad[0]
     case = f"In the case “{one.case}”, " if len(wrong) > 1 else ""
     if len(bad) == len(wrong) and all(places.all() for _, places in bad):
-        return f"No number there is finite. {zero}"
+        return f"Where `{one.name}` is wrong, no number in it is finite. {zero}"
     if where.ndim == 2:
         for axis, called in ((0, "column"), (1, "row")):
             lines = where.all(axis)

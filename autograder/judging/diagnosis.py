@@ -6,8 +6,9 @@ A diagnosis is one of the types below; `wording` puts it into words.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from autograder.judging.fingerprint import FORWARD, Probes
 from autograder.judging.observed import CaseResult
@@ -203,10 +204,26 @@ def _carried_forward(trials: Trials, probes: Probes | None) -> CarriedForward | 
     if not causes:
         pair = _pair(mistakes, trials, probes, FORWARD)
         causes = (pair,) if pair else ()
+    accounted = {
+        cause: {aspect.name for aspect in wrong if trials.agree_on(aspect, cause)}
+        for cause in causes
+    }
     causes = tuple(
-        cause for cause in causes if any(trials.agree_on(aspect, cause) for aspect in wrong)
+        cause
+        for cause in causes
+        if accounted[cause]
+        # What a backward pass does not show, its forward pass need not have done.
+        and not any(
+            accounted[cause] <= accounted[other] and _steps(other) < _steps(cause)
+            for other in causes
+        )
     )
     return CarriedForward(task.forward_task, causes) if causes else None
+
+
+def _steps(mistakes: Mistakes) -> Set[tuple[str, Any]]:
+    """Return the steps that mistakes replace, with what replaces them."""
+    return {name: step for one in mistakes for name, step in one.replaces.items()}.items()
 
 
 def _accounting_for_one_aspect(

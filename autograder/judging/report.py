@@ -221,9 +221,10 @@ class Report:
             return "As above.", ()
         if any(f"({finding.misconception})" in line for line in lines if line in said):
             # What the first numbers showed, more of them do not explain.
-            return "\n".join(["The same mistake.", *new]), ()
+            return "\n".join([f"The same mistake ({finding.misconception}).", *new]), ()
         elif len(new) < len(lines) and finding.misconception is None:
-            new = ["As above.", *new]
+            # How many cases are wrong may be said twice; what is said of them leads.
+            new = ["As above.", *new] if lines[0] in said else lines
         return "\n".join(new), finding.places
 
 

@@ -68,7 +68,7 @@ def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation
     match diagnosis:
         case Identified(mistake):
             return _named(task, mistake).before(
-                "This one mistake explains everything that is wrong here."
+                "This one mistake explains all numbers that are wrong."
             )
         case Ambiguous(mistakes):
             return _candidates(task, mistakes)
@@ -81,7 +81,7 @@ def explain(diagnosis: Diagnosis, trials: Trials, aspect: Aspect) -> Explanation
             return Explanation((_reordered(dict(places)),))
         case Pair():
             return _both(diagnosis, trials, aspect).before(
-                "The mistakes that this report names explain everything that is wrong."
+                "The mistakes that this report names explain all numbers that are wrong."
             )
         case Changed(changes, whole):
             return Explanation((_changed(changes, whole), *_clues(trials, aspect)[:1]))

@@ -94,7 +94,7 @@ def unpack_dict(function: str, what: str, value: Any, names: Sequence[str]) -> d
     missing = [name for name in names if name not in value]
     if missing:
         raise NotObservedError(
-            f"The {what} that `{function}` returned has no {', '.join(map(repr, missing))}."
+            f"There is no {', '.join(map(repr, missing))} in the {what} that `{function}` returned."
         )
     return {f"{what}[{name!r}]": value[name] for name in names}
 

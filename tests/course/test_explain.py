@@ -50,7 +50,7 @@ def test_it_names_the_mistake_that_was_identified(explain):
     """With the words of the report, and the seed that its inputs were drawn with."""
     said = explain("doubled", "l2")
     assert "(l2-missing-half)" in said
-    assert "one mistake explains everything" in said
+    assert "one mistake explains all numbers" in said
     assert len(set(re.findall(r"code of its inputs: ([a-z2-7-]+)", said))) == 2
 
 

@@ -43,6 +43,15 @@ def test_the_gradient_of_two_mistakes_earns_half(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_forward_pass_is_told_no_more_than_it_has_done(seed):
+    """No rescaling is all that shows; that evaluation drops, too, would give the same gradients."""
+    unscaled = report(forward(lambda keep_prob: 1.0), seed=seed)
+    assert unscaled.findings[0].misconception == "dropout-no-rescale"
+    assert "(dropout-no-rescale)" in str(unscaled)
+    assert "dropout-unscaled-in-both" not in str(unscaled)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_mistake_may_leave_a_case_open(seed):
     """Divided by 1 − keep_prob, nothing is defined where all is kept; the other cases tell."""
     swapped = report(forward(lambda keep_prob: np.float64(1) / (1 - keep_prob)), seed=seed)

@@ -51,7 +51,7 @@ def told(wrong, name="d_x", right=lambda x: 2 * x, where=(0, 1, 2)):
         (lambda a, inputs: np.trunc(a).astype(int), "behind the decimal point is cut off"),
         (lambda a, inputs: a.sum(), "It is a single number. Did you forget an `axis`?"),
         (lambda a, inputs: np.where(np.arange(a.shape[1]) == 1, np.nan, a), "only column 1 is not"),
-        (lambda a, inputs: a * np.inf, "No number there is finite"),
+        (lambda a, inputs: a * np.inf, "no number in it is finite"),
         (lambda a, inputs: a + inputs["x"], "is 1.5 times"),
         (lambda a, inputs: a + inputs["x"].sum(0), "Each column of `d_x` is off by one number"),
         (lambda a, inputs: a * inputs["x"][0], "Each column of `d_x` is off by one factor"),
@@ -151,7 +151,7 @@ def test_what_is_not_finite_is_said_of_its_own_case():
         return a * np.inf if len(a) == 3 else a + a**2
 
     words = told(infinite_in_one)
-    assert "No number there is finite" not in words
+    assert "no number in it is finite" not in words
     assert "Numbers that are not finite appear in the case “three”." in words
 
 

@@ -400,11 +400,11 @@ def words_of(report):
 def test_what_is_known_is_told_apart_from_what_fits():
     """Only what accounts for every number of every case is called exact."""
     known = verdict({"out": 3 * X, "total": np.asarray(3 * X.sum())})
-    assert "This one mistake explains everything that is wrong here." in words_of(known)
+    assert "This one mistake explains all numbers that are wrong." in words_of(known)
     partly = verdict({"out": 3 * X, "total": np.asarray(7.7)})
     assert partly.findings[0].misconception == "tripled"
     assert "but something else is wrong as well" in words_of(partly)
-    assert "explains everything" not in words_of(partly)
+    assert "explains all numbers" not in words_of(partly)
 
 
 def with_mistakes(*misconceptions):
@@ -429,7 +429,7 @@ def test_two_mistakes_at_once_are_recognized():
     """Two steps replaced at once account for what neither does alone."""
     report = verdict({"out": 3 * X + 1, "total": np.asarray(3 * X.sum())})
     assert {finding.misconception for finding in report.findings} == {"shifted", "tripled"}
-    assert "The mistakes that this report names explain everything" in words_of(report)
+    assert "The mistakes that this report names explain all numbers" in words_of(report)
     assert "You triple." in words_of(report)
     assert "You add one." in words_of(report)
 
@@ -451,7 +451,7 @@ def test_flipped_momentum_and_a_biased_running_variance_are_told_together():
         report = judge(task, cases, observe(task, {task.name: forward}, cases))
         named = {finding.misconception for finding in report.findings if not finding.passed}
         assert named == {"bn-momentum-flipped", "bn-biased-running-var"}, str(report)
-        assert "The mistakes that this report names explain everything" in words_of(report)
+        assert "The mistakes that this report names explain all numbers" in words_of(report)
 
 
 def test_findings_point_into_the_book():

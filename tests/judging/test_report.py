@@ -116,7 +116,7 @@ def test_an_explanation_is_told_once():
 
 def test_only_the_same_mistake_is_called_the_same():
     """What two mistakes, or two aspects without a name, have in common is told once and apart."""
-    together = "Two mistakes together explain everything."
+    together = "Two mistakes together explain all numbers."
 
     def text(*named):
         messages = (f"{what}\n{together}\n`{aspect}` differs." for aspect, what, _ in named)
@@ -127,9 +127,10 @@ def test_only_the_same_mistake_is_called_the_same():
         return str(Report("f", tuple(findings)))
 
     two = text(("a", "No scale. (x)", "x"), ("b", "No mask. (y)", "y"))
-    assert "The same mistake." not in two
-    assert "The same mistake." in text(("a", "No scale. (x)", "x"), ("b", "No scale. (x)", "x"))
+    assert "The same mistake" not in two
+    assert "The same mistake (x)." in text(("a", "No scale. (x)", "x"), ("b", "No scale. (x)", "x"))
     assert text(("a", "It is 0.", None), ("b", "It is 0.", None)).count("As above.") == 1
+    assert "As above." not in text(("a", "It is 0.", None), ("b", "It is 1.", None))
 
 
 @pytest.fixture

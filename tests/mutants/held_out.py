@@ -35,15 +35,15 @@ OF_THESE_INPUTS = (
     "Right only in the case ",
     "Right in ",
     "Numbers that are not finite ",
-    "No number there is finite",
+    "Where `",
     "Somewhere 0 is divided",
     "Only `",
 )
 """Beginnings of statements about the numbers of one grading, which others may not share."""
 ABOUT_A_MISTAKE = (
-    "This one mistake explains everything",
+    "This one mistake explains all numbers",
     "Your numbers here are those of this mistake",
-    "The same mistake.",
+    "The same mistake",
 )
 """Beginnings of what is said of a mistake that the same finding names."""
 DIRECTION = re.compile(
@@ -259,7 +259,7 @@ def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Find
             counts.append((one, got, expected.value))
     good = [case for case, found in right.items() if all(found.values())]
     named = re.findall("“([^”]*)”", line)
-    if line.startswith(("Numbers", "Somewhere", "No number")):
+    if line.startswith(("Numbers", "Somewhere", "Where `")):
         return not any(finite[one] for one in named) and not all(finite.values())
     if line.startswith("Right only"):
         return good == named

@@ -561,7 +561,7 @@ def test_trivial_answers_earn_nothing(name, function):
     [
         ("two_layer_net", lambda *arguments: None, "3 values: loss, grads, running"),
         ("two_layer_net", lambda *arguments: (0.0, [], {}), "grads that `two_layer_net` returned"),
-        ("two_layer_net", lambda *arguments: (0.0, {"W1": 0}, {}), "has no 'b1', 'gamma'"),
+        ("two_layer_net", lambda *arguments: (0.0, {"W1": 0}, {}), "no 'b1', 'gamma'"),
         ("predict", lambda *arguments: None, "`scores` is None"),
         ("train", lambda *arguments: 1.0, "3 values: params, running, losses"),
         (

@@ -627,7 +627,7 @@ def test_trivial_answers_earn_nothing(name, function):
         ("softmax_regression", lambda x, y, W, b, weight_decay: 1.0, "loss, d_W, d_b"),
         ("adam_step", lambda param, *rest: param, "2 values: param, state"),
         ("adam_step", lambda param, *rest: (param, 1), "is a single int. Return a dict"),
-        ("adam_step", lambda param, *rest: (param, {"step": 1, "m": param}), "has no 'v'"),
+        ("adam_step", lambda param, *rest: (param, {"step": 1, "m": param}), "no 'v' in the state"),
         ("parameter_groups", lambda model, weight_decay: None, "returned None"),
         ("parameter_groups", lambda model, weight_decay: [{}], "returned 1 group."),
         ("parameter_groups", lambda model, weight_decay: {"params": 1}, "a single dict"),

@@ -194,8 +194,8 @@ FORWARD_MISCONCEPTIONS = (
     ),
     Misconception(
         "dropout-unscaled-in-both",
-        "You drop values in both modes and scale in neither. Evaluation returns its input "
-        "unchanged, so training has to make up for the share that is lost.",
+        "You drop values in both modes and scale in neither. Evaluation should return its input "
+        "unchanged, and training has to make up for the share that is lost.",
         sections.SCALING,
         {"masks_in_evaluation": True, "scale": _no_scale},
     ),

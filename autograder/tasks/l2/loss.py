@@ -320,6 +320,18 @@ LARGE_SCORES_MISCONCEPTIONS = (
         {"losses": lambda scores, y: scores.exp().sum(1).log() - _of_right_class(scores, y)},
     ),
     Misconception(
+        "softmax-loss-overflow",
+        "The sum of exponentials in your loss leaves the range of floating point numbers when the "
+        "scores are large, and its logarithm is infinite. Subtract the largest score of each row "
+        "first, as you do in the probabilities.",
+        sections.OVERFLOW,
+        {
+            "losses": lambda scores, y: with_gradient_of(
+                scores.exp().sum(1).log() - _of_right_class(scores, y), cross_entropies(scores, y)
+            )
+        },
+    ),
+    Misconception(
         "softmax-shifted-by-target",
         "You subtract the score of the right class. The exponential of a score far above it still "
         "leaves the range of floating point numbers; subtract the largest of the row.",
