@@ -62,7 +62,7 @@ def link_one_sheet(app, pagename, templatename, context, doctree):
     context["site_sheet"] = f"_static/{SITE_SHEET}"
 
 
-def link_as_it_is(site, text):
+def link_by_digest(site, text):
     """Let all pages ask for the style sheet by its digest; no browser keeps an old one then."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     for page in site.rglob("*.html"):
@@ -87,7 +87,7 @@ def write_one_sheet(app, error):
     text = re.sub(r",\s*url\([^)]*\.ttf\) format\(\"truetype\"\)", "", text)
     text = f'@charset "UTF-8";\n{text}\n{without_script(text)}'
     write_if_new(static / SITE_SHEET, text)
-    link_as_it_is(Path(app.outdir), text)
+    link_by_digest(Path(app.outdir), text)
     codes = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", text)}
     codes |= {ord(letter) for letter in text if "\ue000" <= letter <= "\uf8ff"}
     shrink_font(THEME / ICON_FONTS / "fa-solid-900.ttf", codes, static / ICON_FONTS)

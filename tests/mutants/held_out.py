@@ -247,6 +247,7 @@ def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Find
     finite: dict[str, bool] = {}
     pairs: list[tuple[str, Any, Any]] = []
     counts: list[tuple[str, Any, float]] = []
+    wrong: list[tuple[str, Any]] = []
     trials = Trials(task, drawn, observe(task, functions, drawn))
     for trial, one in trials.looked_through(aspect):
         got, expected = trial.got(one), trial.expected()[one]
@@ -255,11 +256,15 @@ def _true_here(name: str, functions: Mapping[str, Any], line: str, finding: Find
         if not isinstance(expected, Probability):
             pairs.append((one, got, array_of(expected)))
             finite[trial.case.name] &= got is not None and bool(np.isfinite(got).all())
+            if not trial.agrees(one):
+                wrong.append((one, got))
         elif got is not None and not trial.agrees(one):
             counts.append((one, got, expected.value))
     good = [case for case, found in right.items() if all(found.values())]
     named = re.findall("“([^”]*)”", line)
-    if line.startswith(("Numbers", "Somewhere", "Where `")):
+    if found := re.match("Where `([^`]*)` is wrong, no number in it is finite", line):
+        return all(not np.isfinite(got).any() for one, got in wrong if one == found[1])
+    if line.startswith(("Numbers", "Somewhere")):
         return not any(finite[one] for one in named) and not all(finite.values())
     if line.startswith("Right only"):
         return good == named

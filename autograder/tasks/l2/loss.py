@@ -89,6 +89,11 @@ def _from_exponentials(exponentials: Callable[[Tensor, Tensor], Tensor]) -> Call
     return losses
 
 
+def _from_plain_sums(scores: Tensor, y: Tensor) -> Tensor:
+    """Return the losses of a program that subtracts no largest score."""
+    return scores.exp().sum(1).log() - _of_right_class(scores, y)
+
+
 def _with_guard(guard: float) -> Callable[..., Tensor]:
     """Return the losses of a program that adds a small number before it takes the logarithm."""
 
@@ -317,7 +322,7 @@ LARGE_SCORES_MISCONCEPTIONS = (
         "scores are large, and its logarithm is infinite. Subtract the largest score of each row "
         "first, here as in the probabilities.",
         sections.OVERFLOW,
-        {"losses": lambda scores, y: scores.exp().sum(1).log() - _of_right_class(scores, y)},
+        {"losses": _from_plain_sums},
     ),
     Misconception(
         "softmax-loss-overflow",
@@ -327,7 +332,7 @@ LARGE_SCORES_MISCONCEPTIONS = (
         sections.OVERFLOW,
         {
             "losses": lambda scores, y: with_gradient_of(
-                scores.exp().sum(1).log() - _of_right_class(scores, y), cross_entropies(scores, y)
+                _from_plain_sums(scores, y), cross_entropies(scores, y)
             )
         },
     ),
